@@ -1,0 +1,62 @@
+// What is the same in every implementation of a workload: its size, its answer, and the parts that
+// are not about threads.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <cstdlib>
+
+#include <benchmark/benchmark.h>
+
+namespace bench {
+
+// Messages in one pass through a channel, and the room of the bounded one.
+inline constexpr std::uint64_t messages = 1 << 17;
+inline constexpr std::size_t channel_capacity = 128;
+inline constexpr std::uint64_t message_sum = messages * (messages - 1) / 2;
+
+// Increments under one lock in one pass, shared by eight.
+inline constexpr unsigned mutex_holders = 8;
+inline constexpr std::uint64_t increments = 1 << 20;
+
+// Yields in one pass, shared by two.
+inline constexpr std::uint64_t yields = 1 << 16;
+
+// Skynet: every node of a tree of fan 10 makes its children and adds up their answers; a leaf's
+// answer is its number.
+inline constexpr std::uint64_t skynet_fan = 10;
+inline constexpr std::uint64_t skynet_leaves = 1'000'000;
+constexpr std::uint64_t skynet_nodes(std::uint64_t leaves) {
+  return leaves == 1 ? 1 : leaves + skynet_nodes(leaves / skynet_fan);
+}
+constexpr std::uint64_t skynet_answer(std::uint64_t leaves) {
+  return leaves * (leaves - 1) / 2;
+}
+static_assert(skynet_nodes(skynet_leaves) == 1'111'111);
+static_assert(skynet_answer(skynet_leaves) == 499'999'500'000);
+
+// What a million fibers do, a process's kernel threads cannot (a thread is an entry in the kernel's
+// table, 32,768 by default). Their numbers, with the result given for one item or scaled:
+inline constexpr std::uint64_t spawned_fibers = 1'000'000;
+inline constexpr std::uint64_t spawned_threads = 5'000;
+inline constexpr std::uint64_t skynet_leaves_of_threads = 1'000;
+inline constexpr std::uint64_t parked_fibers = 100'000;
+inline constexpr std::uint64_t parked_threads = 2'000;
+
+// How much of skynet's tree the threads' smaller tree is.
+inline constexpr double skynet_share_of_threads =
+    double(skynet_nodes(skynet_leaves_of_threads)) / double(skynet_nodes(skynet_leaves));
+
+// The body of thread_create_join_alloc: 400 blocks of 16 to 1,012 bytes, all held at once.
+inline void allocate_and_free() {
+  std::array<void*, 400> blocks;
+  std::size_t size = 16;
+  for (void*& block : blocks) {
+    block = std::malloc(size);
+    benchmark::DoNotOptimize(block);
+    size = 16 + (size * 37 + 4) % 997;
+  }
+  for (void* block : blocks) std::free(block);
+}
+
+}  // namespace bench
