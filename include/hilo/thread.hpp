@@ -1,0 +1,197 @@
+// Kernel threads: one `clone` each, a full citizen of the libc it lives in.
+//
+// hilo::thread is for work that needs the kernel's scheduler or a thread of its own: a blocking
+// library, a priority, an affinity. For concurrency by the thousand use hilo::spawn (fiber.hpp).
+//
+//   hilo::thread worker({.name = "indexer"}, [](std::stop_token stop, int start) {
+//     for (int i = start; !stop.stop_requested(); ++i) index_page(i);
+//   }, 42);
+//   worker.request_stop();
+//   worker.join();
+//
+// It reads like std::jthread: arguments are copied or moved into the thread, a callable whose first
+// parameter is a std::stop_token gets one, an exception that leaves the callable ends the program,
+// and a handle that is destroyed while joinable asks its thread to stop and joins it.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <functional>
+#include <stop_token>
+#include <string>
+#include <string_view>
+#include <tuple>
+#include <type_traits>
+#include <utility>
+
+#include <sys/types.h>
+
+#include "hilo/detail/kernel_thread.hpp"
+
+namespace hilo {
+
+struct thread_options {
+  // Shown by ps, top and gdb; the kernel keeps 15 bytes. Empty: the starting thread's name.
+  std::string name{};
+  // Bytes of address space; memory is used page by page as the stack grows. Rounded up to pages.
+  std::size_t stack_size = 8 * 1024 * 1024;
+  // Bytes below the stack that fault when touched, rounded up to pages; 0 for none.
+  std::size_t guard_size = 4096;
+};
+
+class thread {
+ public:
+  using id = pid_t;
+
+  thread() noexcept = default;
+
+  // Starts a thread that calls callable(arguments...), with a std::stop_token before the arguments
+  // if the callable takes one.
+  // Callable from: anywhere but a signal handler. Errors: std::system_error.
+  // Ordering: the start happens after everything sequenced before the constructor.
+  template <class Callable, class... Arguments>
+  requires(!std::is_same_v<std::remove_cvref_t<Callable>, thread> &&
+           !std::is_convertible_v<Callable,
+                                  const thread_options&>) explicit thread(Callable&& callable,
+                                                                          Arguments&&... arguments)
+      : thread(thread_options{}, std::forward<Callable>(callable),
+               std::forward<Arguments>(arguments)...) {}
+
+  // The same with a name, a stack size, a guard size.
+  template <class Callable, class... Arguments>
+  thread(const thread_options& options, Callable&& callable, Arguments&&... arguments);
+
+  thread(thread&& other) noexcept
+      : stop_(std::move(other.stop_)), running_(std::exchange(other.running_, nullptr)) {}
+  thread& operator=(thread&& other) noexcept {
+    thread(std::move(other)).swap(*this);
+    return *this;
+  }
+
+  // Asks the thread to stop and joins it, if joinable.
+  ~thread() {
+    if (!joinable()) return;
+    request_stop();
+    detail::join_kernel_thread(running_);
+  }
+
+  void swap(thread& other) noexcept {
+    std::swap(stop_, other.stop_);
+    std::swap(running_, other.running_);
+  }
+
+  [[nodiscard]] bool joinable() const noexcept { return running_ != nullptr; }
+
+  // Waits for the end of the thread: its thread_local objects are destroyed and the kernel has let
+  // go of its stack.
+  // Ordering: everything the thread did happens before the return.
+  // Errors: std::system_error EINVAL when not joinable, EDEADLK when a thread joins itself.
+  void join();
+
+  // Waits until the deadline at most; false when it passed, and the thread is still joinable.
+  [[nodiscard]] bool join_until(std::chrono::steady_clock::time_point deadline);
+  [[nodiscard]] bool join_for(std::chrono::nanoseconds patience) {
+    return join_until(std::chrono::steady_clock::now() + patience);
+  }
+
+  // Lets the thread run on without a handle; what it holds is given back after its end.
+  // Errors: std::system_error EINVAL when not joinable.
+  void detach();
+
+  // The kernel's number for the thread (gettid), 0 when not joinable.
+  [[nodiscard]] id native_id() const noexcept {
+    return running_ == nullptr ? 0 : detail::kernel_thread_id(running_);
+  }
+
+  // Stop requests reach a callable that takes a std::stop_token; for others both sides are empty.
+  [[nodiscard]] std::stop_source get_stop_source() const noexcept { return stop_; }
+  [[nodiscard]] std::stop_token get_stop_token() const noexcept { return stop_.get_token(); }
+  bool request_stop() noexcept { return stop_.request_stop(); }
+
+ private:
+  std::stop_source stop_{std::nostopstate};
+  detail::kernel_thread* running_ = nullptr;
+};
+
+namespace this_thread {
+
+// The kernel's number for the calling thread (gettid).
+[[nodiscard]] thread::id native_id() noexcept;
+
+// Names the calling thread; the kernel keeps the first 15 bytes.
+void set_name(std::string_view name) noexcept;
+[[nodiscard]] std::string name();
+
+}  // namespace this_thread
+
+// How hilo makes its threads in this process, and why so.
+enum class thread_backend_kind {
+  clone,    // the clone system call, with a libc thread block of its own
+  pthread,  // pthread_create: thread sanitizer, musl, a libc whose layout is not understood
+};
+
+struct thread_backend_report {
+  thread_backend_kind kind;
+  std::string_view name;  // "clone" or "pthread"
+  std::string reason;
+};
+
+// Decides on first use, which the environment can force: HILO_THREADS=clone|pthread.
+[[nodiscard]] const thread_backend_report& thread_backend();
+
+namespace detail {
+
+template <bool takes_token, class Callable, class... Arguments>
+struct thread_closure {
+  std::stop_token token;
+  Callable callable;
+  std::tuple<Arguments...> arguments;
+
+  void operator()() {
+    std::apply(
+        [this](Arguments&... each) {
+          if constexpr (takes_token) {
+            std::invoke(std::move(callable), std::move(token), std::move(each)...);
+          } else {
+            std::invoke(std::move(callable), std::move(each)...);
+          }
+        },
+        arguments);
+  }
+};
+
+}  // namespace detail
+
+template <class Callable, class... Arguments>
+thread::thread(const thread_options& options, Callable&& callable, Arguments&&... arguments) {
+  using decayed = std::decay_t<Callable>;
+  constexpr bool takes_token =
+      std::is_invocable_v<decayed, std::stop_token, std::decay_t<Arguments>...>;
+  static_assert(takes_token || std::is_invocable_v<decayed, std::decay_t<Arguments>...>,
+                "hilo::thread: the callable cannot be called with these arguments, with or without "
+                "a std::stop_token before them");
+  using closure = detail::thread_closure<takes_token, decayed, std::decay_t<Arguments>...>;
+
+  if constexpr (takes_token) stop_ = std::stop_source();
+  auto build = [&](void* place) {
+    ::new (place)
+        closure{stop_.get_token(), std::forward<Callable>(callable),
+                std::tuple<std::decay_t<Arguments>...>(std::forward<Arguments>(arguments)...)};
+  };
+  running_ = detail::start_kernel_thread(
+      options,
+      {.size = sizeof(closure),
+       .alignment = alignof(closure),
+       .context = &build,
+       .construct = [](void* place,
+                       void* context) { (*static_cast<decltype(build)*>(context))(place); },
+       .destroy = [](void* it) noexcept { static_cast<closure*>(it)->~closure(); },
+       .run_and_destroy =
+           [](void* it) noexcept {
+             auto& body = *static_cast<closure*>(it);
+             body();
+             body.~closure();
+           }});
+}
+
+}  // namespace hilo

@@ -1,0 +1,65 @@
+#include "runtime/thread/backend.hpp"
+
+#include <cstdlib>
+#include <memory>
+#include <string_view>
+
+namespace hilo::kernel {
+namespace {
+
+#if defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define HILO_THREAD_SANITIZER 1
+#endif
+#endif
+#if defined(__SANITIZE_THREAD__)
+#define HILO_THREAD_SANITIZER 1
+#endif
+
+backend_choice pthreads(std::string reason) {
+  return {&pthread_backend(), {thread_backend_kind::pthread, "pthread", std::move(reason)}};
+}
+
+}  // namespace
+
+backend_choice choose_backend(const char* forced, [[maybe_unused]] symbol_lookup find) {
+  const std::string_view wish = forced == nullptr ? "" : forced;
+  if (wish == "pthread") return pthreads("HILO_THREADS=pthread");
+#if defined(HILO_THREAD_SANITIZER)
+  return pthreads("the thread sanitizer knows only threads made by pthread_create");
+#elif !defined(__GLIBC__)
+  return pthreads("this libc is not glibc");
+#else
+  layout_discovery found = discover_libc_layout(find);
+  if (!found.understood) {
+    return pthreads((wish == "clone" ? "HILO_THREADS=clone cannot be followed: " : "") +
+                    ("this glibc is not understood: " + found.reason));
+  }
+  // Lives as long as the backend, which is as long as the process.
+  const auto& layout = *new libc_layout(found.layout);
+  std::string reason = "the layout of this glibc is understood";
+  if (wish == "clone") {
+    reason = "HILO_THREADS=clone, and " + reason;
+  } else if (!wish.empty()) {
+    reason += " (HILO_THREADS=" + std::string(wish) + " is neither clone nor pthread)";
+  }
+  return {&clone_backend(layout), {thread_backend_kind::clone, "clone", std::move(reason)}};
+#endif
+}
+
+const backend_choice& chosen_backend() {
+  // A failure to decide (no memory for the specimen) throws, and the next call tries again.
+  static const auto* choice =
+      new backend_choice(choose_backend(std::getenv("HILO_THREADS"), find_libc_symbol));
+  return *choice;
+}
+
+}  // namespace hilo::kernel
+
+namespace hilo {
+
+const thread_backend_report& thread_backend() {
+  return kernel::chosen_backend().report;
+}
+
+}  // namespace hilo

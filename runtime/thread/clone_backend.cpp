@@ -1,0 +1,209 @@
+// Kernel threads by the clone system call.
+//
+// A start, in the order that matters:
+//
+//   starting thread                              new thread
+//   a record: stack, block, from the cache
+//   build the closure at the top of the stack
+//   alive = 1
+//   block all signals
+//   clone ------------------------------------>  assembly entry, on its own stack
+//     kernel: tid into the block                 reset the used block's TLS, rseq, robust list
+//   restore signals                              restore signals
+//                                                run the closure
+//                                                destructors of thread_local objects and keys
+//                                                exit ----> kernel: alive = 0, wake
+//   join: wait while alive != 0
+//   the record goes back to the cache
+//
+// Signals are blocked so that no handler of the program runs on a block that still holds another
+// thread's values. `alive` is set before clone, not by CLONE_CHILD_SETTID, which the child's side
+// of the kernel stores only when it first runs: a join before that would read the word of the last
+// thread and return. The thread's number goes to its block by CLONE_PARENT_SETTID, which is stored
+// before the child can run.
+//
+// Stack and block are reused only after `alive` is 0. The kernel clears it when the task gives up
+// its memory, after the last instruction of user mode, so nothing can still be using them.
+#include <cerrno>
+#include <csignal>
+#include <cstring>
+
+#include <linux/sched.h>
+#include <pthread.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+
+#include "runtime/base/error.hpp"
+#include "runtime/sys/clone.hpp"
+#include "runtime/sys/syscall.hpp"
+#include "runtime/thread/backend.hpp"
+#include "runtime/thread/cpu.hpp"
+#include "runtime/thread/record.hpp"
+#include "runtime/thread/record_cache.hpp"
+
+namespace hilo::kernel {
+namespace {
+
+constexpr unsigned long thread_flags = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND |
+                                       CLONE_THREAD | CLONE_SYSVSEM | CLONE_SETTLS |
+                                       CLONE_PARENT_SETTID | CLONE_CHILD_CLEARTID;
+
+record_cache& cache() {
+  static record_cache& records = []() -> record_cache& {
+    // Never destroyed: detached threads use it until the process is gone.
+    static auto* made = new record_cache;
+    ::pthread_atfork([] { made->lock(); }, [] { made->unlock(); }, [] { made->unlock(); });
+    return *made;
+  }();
+  return records;
+}
+
+record* of(detail::kernel_thread* thread) noexcept {
+  return static_cast<record*>(thread);
+}
+
+// Replaces the whole mask, including the two signals that glibc's sigprocmask refuses to block.
+std::uint64_t set_signal_mask(std::uint64_t mask) noexcept {
+  std::uint64_t before = 0;
+  sys::call(SYS_rt_sigprocmask, SIG_SETMASK, &mask, &before, sizeof mask);
+  return before;
+}
+
+[[noreturn]] void run(void* argument) {
+  auto& self = *static_cast<record*>(argument);
+  self.block.enter(*self.layout);
+  if (self.name[0] != '\0') sys::call(SYS_prctl, PR_SET_NAME, self.name);
+  set_signal_mask(self.signal_mask);
+
+  self.run_and_destroy(self.closure);
+
+  self.block.leave(*self.layout);
+  // (C1) acq_rel: pairs with (C2); whoever comes second gives the record back
+  if (self.owner.exchange(release_by::ended, std::memory_order_acq_rel) == release_by::detached) {
+    cache().release_when_gone(&self);
+  }
+  for (;;) sys::call(SYS_exit, 0);
+}
+
+[[noreturn, gnu::cold]] void fail_to_clone(int error) {
+  std::string hint;
+  rlimit limit{};
+  switch (error) {
+    case EAGAIN:
+      hint = "the limit on threads is reached: ";
+      if (::getrlimit(RLIMIT_NPROC, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY) {
+        hint += "RLIMIT_NPROC is " + std::to_string(limit.rlim_cur) + ", ";
+      }
+      hint += "or see pids.max of the cgroup and kernel.threads-max; raise it or run fewer threads";
+      break;
+    case ENOMEM:
+      hint = "the kernel has no memory for one more; run fewer threads";
+      break;
+    case EPERM:
+    case ENOSYS:
+      hint =
+          "clone is refused here, by a seccomp filter as a rule; allow it or set "
+          "HILO_THREADS=pthread";
+      break;
+    default:
+      hint = "the clone system call failed; HILO_THREADS=pthread does without";
+  }
+  base::fail(error, "start a thread", hint);
+}
+
+class clone_threads final : public backend {
+ public:
+  explicit clone_threads(const libc_layout& layout) : layout_(layout) {}
+
+  detail::kernel_thread* start(const thread_options& options,
+                               const detail::thread_body& body) override {
+    record* thread = cache().acquire(options, layout_);
+    sys::clone_start* bottom = nullptr;
+    try {
+      bottom = place_closure(*thread, body);
+    } catch (...) {
+      cache().release(thread);
+      throw;
+    }
+    const std::size_t length = std::min(options.name.size(), sizeof thread->name - 1);
+    std::memcpy(thread->name, options.name.data(), length);
+    thread->name[length] = '\0';
+    thread->alive.store(1, std::memory_order_relaxed);  // ordered by clone
+
+    thread->signal_mask = set_signal_mask(~std::uint64_t{0});
+    const std::uint64_t mask = thread->signal_mask;  // a detached thread may be gone after clone
+    const long tid = sys::hilo_sys_clone(thread_flags, bottom, thread->block.tid(layout_),
+                                         reinterpret_cast<std::uint32_t*>(&thread->alive),
+                                         thread->block.thread_pointer());
+    set_signal_mask(mask);
+    if (tid < 0) {
+      thread->alive.store(0, std::memory_order_relaxed);
+      body.destroy(thread->closure);
+      cache().release(thread);
+      fail_to_clone(static_cast<int>(-tid));
+    }
+    return thread;
+  }
+
+  bool join(detail::kernel_thread* handle, deadline until) noexcept override {
+    record* thread = of(handle);
+    // acquire: pairs with the kernel's store; all that the thread did is visible
+    while (const auto tid = thread->alive.load(std::memory_order_acquire)) {
+      if (!until.has_value()) {
+        sys::futex_wait(thread->alive, tid, sys::futex_scope::shared);
+      } else if (sys::futex_wait_until(thread->alive, tid, *until, sys::futex_scope::shared) ==
+                 -ETIMEDOUT) {
+        // The end may have come with the deadline; then it counts.
+        if (thread->alive.load(std::memory_order_acquire) != 0) return false;
+      }
+    }
+    cache().release(thread);
+    return true;
+  }
+
+  void detach(detail::kernel_thread* handle) noexcept override {
+    record* thread = of(handle);
+    // (C2) acq_rel: pairs with (C1)
+    if (thread->owner.exchange(release_by::detached, std::memory_order_acq_rel) ==
+        release_by::ended) {
+      cache().release_when_gone(thread);
+    }
+  }
+
+  bool is_caller(const detail::kernel_thread* handle) noexcept override {
+    return static_cast<const record*>(handle)->block.thread_pointer() == cpu::thread_pointer();
+  }
+
+  pid_t id(const detail::kernel_thread* handle) noexcept override {
+    return static_cast<pid_t>(*static_cast<const record*>(handle)->block.tid(layout_));
+  }
+
+ private:
+  // The closure, then the two words that the assembly entry takes, from the top down.
+  static sys::clone_start* place_closure(record& thread, const detail::thread_body& body) {
+    auto top = reinterpret_cast<std::uintptr_t>(thread.memory.top());
+    if (body.size + body.alignment > thread.memory.size() / 2) {
+      base::fail(
+          EINVAL, "start a thread with a callable of " + base::format_bytes(body.size),
+          "it takes more than half of thread_options.stack_size; raise that or pass a pointer");
+    }
+    top = (top - body.size) & ~(static_cast<std::uintptr_t>(body.alignment) - 1);
+    thread.closure = reinterpret_cast<void*>(top);
+    thread.run_and_destroy = body.run_and_destroy;
+    body.construct(thread.closure, body.context);
+    top = (top & ~std::uintptr_t{15}) - sizeof(sys::clone_start);
+    return ::new (reinterpret_cast<void*>(top)) sys::clone_start{run, &thread};
+  }
+
+  const libc_layout& layout_;
+};
+
+}  // namespace
+
+backend& clone_backend(const libc_layout& layout) {
+  static auto* threads = new clone_threads(layout);
+  cache();
+  return *threads;
+}
+
+}  // namespace hilo::kernel

@@ -1,0 +1,8 @@
+// The thread header of the CPU this is built for; one folder a CPU.
+#pragma once
+
+#if defined(__x86_64__)
+#include "runtime/thread/x86_64/thread_header.hpp"
+#else
+#error "hilo: no thread header for this CPU; add runtime/thread/<cpu>/thread_header.hpp"
+#endif

@@ -1,0 +1,258 @@
+#include "runtime/thread/libc_layout.hpp"
+
+#include <algorithm>
+#include <cstring>
+
+#include <linux/futex.h>
+#include <pthread.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "runtime/base/error.hpp"
+#include "runtime/sys/syscall.hpp"
+#include "runtime/thread/cpu.hpp"
+
+extern "C" {
+struct hilo_thread_db_field {
+  std::uint32_t bits, count, offset;
+};
+#define HILO_THREAD_DB_SIZE(name) [[gnu::weak]] extern const std::uint32_t _thread_db_sizeof_##name;
+#define HILO_THREAD_DB_FIELD(name) \
+  [[gnu::weak]] extern const hilo_thread_db_field _thread_db_##name;
+HILO_THREAD_DB_SIZE(pthread)
+HILO_THREAD_DB_SIZE(list_t)
+HILO_THREAD_DB_SIZE(pthread_key_data)
+HILO_THREAD_DB_SIZE(pthread_key_data_level2)
+HILO_THREAD_DB_SIZE(pthread_key_struct)
+HILO_THREAD_DB_FIELD(pthread_tid)
+HILO_THREAD_DB_FIELD(pthread_list)
+HILO_THREAD_DB_FIELD(list_t_next)
+HILO_THREAD_DB_FIELD(list_t_prev)
+HILO_THREAD_DB_FIELD(pthread_specific)
+HILO_THREAD_DB_FIELD(pthread_key_data_seq)
+HILO_THREAD_DB_FIELD(pthread_key_data_data)
+HILO_THREAD_DB_FIELD(pthread_key_data_level2_data)
+HILO_THREAD_DB_FIELD(pthread_key_struct_seq)
+HILO_THREAD_DB_FIELD(pthread_key_struct_destr)
+HILO_THREAD_DB_FIELD(__pthread_keys)
+[[gnu::weak]] extern const unsigned char __pthread_keys[];
+[[gnu::weak]] extern const std::ptrdiff_t __rseq_offset;
+[[gnu::weak]] extern const unsigned int __rseq_size;
+[[gnu::weak]] void* _dl_allocate_tls(void*);
+[[gnu::weak]] void __call_tls_dtors();
+[[gnu::weak]] void __ctype_init();
+[[gnu::weak]] void __libc_thread_freeres();
+}
+
+namespace hilo::kernel {
+namespace {
+
+// What is wrong with this libc; thrown and caught within this file.
+struct not_understood {
+  std::string reason;
+};
+
+void expect(bool condition, const char* what) {
+  if (!condition) throw not_understood{what};
+}
+
+class descriptors {
+ public:
+  explicit descriptors(symbol_lookup find) : find_(find) {}
+
+  // The linked address of a weak symbol, or what the lookup makes of its name.
+  template <class T>
+  T* optional(const char* name, T* linked) const {
+    return reinterpret_cast<T*>(
+        find_(name, reinterpret_cast<void*>(reinterpret_cast<std::uintptr_t>(linked))));
+  }
+
+  template <class T>
+  T* required(const char* name, T* linked) const {
+    T* found = optional(name, linked);
+    if (found == nullptr) throw not_understood{std::string("libc has no ") + name};
+    return found;
+  }
+
+ private:
+  symbol_lookup find_;
+};
+
+#define HILO_REQUIRED(name) symbols.required(#name, &::name)
+#define HILO_OPTIONAL(name) symbols.optional(#name, &::name)
+
+constexpr std::uint32_t pointer_bits = 8 * sizeof(void*);
+
+void read_block_fields(const descriptors& symbols, libc_layout& layout) {
+  layout.size = *HILO_REQUIRED(_thread_db_sizeof_pthread);
+  expect(layout.size >= 256 && layout.size <= 65536, "struct pthread has an incredible size");
+  const auto inside = [&](const hilo_thread_db_field& field) {
+    expect(field.offset % 4 == 0 && field.offset + field.bits / 8 <= layout.size,
+           "a field of struct pthread lies outside it");
+    return field.offset;
+  };
+
+  const auto& tid = *HILO_REQUIRED(_thread_db_pthread_tid);
+  expect(tid.bits == 32, "the thread number is not an int");
+  layout.tid = inside(tid);
+
+  layout.list = inside(*HILO_REQUIRED(_thread_db_pthread_list));
+  expect(*HILO_REQUIRED(_thread_db_sizeof_list_t) == 2 * sizeof(void*) &&
+             HILO_REQUIRED(_thread_db_list_t_next)->offset == 0 &&
+             HILO_REQUIRED(_thread_db_list_t_prev)->offset == sizeof(void*),
+         "the list of threads is not {next, prev}");
+
+  const auto& specific = *HILO_REQUIRED(_thread_db_pthread_specific);
+  layout.specific = inside(specific);
+  layout.tables = specific.bits / pointer_bits;
+}
+
+void read_key_fields(const descriptors& symbols, libc_layout& layout) {
+  layout.slots = HILO_REQUIRED(_thread_db_pthread_key_data_level2_data)->count;
+  layout.value.size = *HILO_REQUIRED(_thread_db_sizeof_pthread_key_data);
+  layout.value.sequence = HILO_REQUIRED(_thread_db_pthread_key_data_seq)->offset;
+  layout.value.data = HILO_REQUIRED(_thread_db_pthread_key_data_data)->offset;
+  layout.key.size = *HILO_REQUIRED(_thread_db_sizeof_pthread_key_struct);
+  layout.key.sequence = HILO_REQUIRED(_thread_db_pthread_key_struct_seq)->offset;
+  layout.key.destructor = HILO_REQUIRED(_thread_db_pthread_key_struct_destr)->offset;
+  layout.key.table = symbols.required("__pthread_keys", &::__pthread_keys[0]);
+  const auto& keys = *HILO_REQUIRED(_thread_db___pthread_keys);
+  expect(layout.value.size == 2 * sizeof(void*) && layout.key.size == 2 * sizeof(void*) &&
+             layout.value.sequence + layout.value.data == sizeof(void*) &&
+             layout.key.sequence + layout.key.destructor == sizeof(void*) &&
+             *HILO_REQUIRED(_thread_db_sizeof_pthread_key_data_level2) ==
+                 layout.slots * layout.value.size &&
+             keys.bits == 8 * layout.key.size && keys.count == layout.tables * layout.slots,
+         "the tables of pthread keys do not fit each other");
+}
+
+void read_functions(const descriptors& symbols, libc_layout& layout) {
+  layout.allocate_tls = HILO_REQUIRED(_dl_allocate_tls);
+  layout.init_ctype = HILO_REQUIRED(__ctype_init);
+  layout.free_thread_caches = HILO_OPTIONAL(__libc_thread_freeres);
+  // A static program has this one only if something registers such destructors.
+  layout.run_thread_local_destructors = HILO_OPTIONAL(__call_tls_dtors);
+  expect(layout.run_thread_local_destructors != nullptr || layout.free_thread_caches != nullptr,
+         "libc has no __call_tls_dtors");
+  const auto* rseq_offset = HILO_OPTIONAL(__rseq_offset);
+  const auto* rseq_size = HILO_OPTIONAL(__rseq_size);
+  if (rseq_offset != nullptr && rseq_size != nullptr) {
+    layout.rseq_offset = *rseq_offset;
+    // The kernel takes the original 32 bytes, or more in steps of 32 once features need them.
+    layout.rseq_length = (*rseq_size + 31u) / 32 * 32;
+  }
+}
+
+// The thread that is looked at. Its stack is ours, so its bounds are known.
+struct specimen {
+  libc_layout* layout;
+  unsigned char* stack;
+  std::size_t stack_size;
+  std::string reason;
+};
+
+std::uintptr_t word_at(const unsigned char* block, std::size_t offset) {
+  std::uintptr_t word;
+  std::memcpy(&word, block + offset, sizeof word);
+  return word;
+}
+
+void check_this_thread(const libc_layout& layout) {
+  const auto* block = reinterpret_cast<const unsigned char*>(::pthread_self());
+  expect(cpu::header_is_understood(), "the thread pointer does not lead to pthread_self()");
+  expect(cpu::block_of(cpu::thread_pointer()) == block,
+         "pthread_self() is not where the thread pointer says");
+  std::uint32_t tid;
+  std::memcpy(&tid, block + layout.tid, sizeof tid);
+  expect(tid == static_cast<std::uint32_t>(sys::call(SYS_gettid)),
+         "the word at tid's offset is not this thread's number");
+}
+
+void examine(specimen& self) {
+  libc_layout& layout = *self.layout;
+  const auto* block = reinterpret_cast<const unsigned char*>(::pthread_self());
+  check_this_thread(layout);
+
+  robust_list_head* head = nullptr;
+  std::size_t length = 0;
+  expect(sys::call(SYS_get_robust_list, 0, &head, &length) == 0 && head != nullptr &&
+             length == sizeof *head,
+         "the kernel knows no robust list of a pthread");
+  const auto robust_list = reinterpret_cast<const unsigned char*>(head) - block;
+  expect(robust_list > 0 && static_cast<std::size_t>(robust_list) + length <= layout.size,
+         "the robust list lies outside struct pthread");
+  expect(head->list.next == &head->list, "the robust list of a new pthread is not empty");
+  layout.robust_list = static_cast<std::size_t>(robust_list);
+  layout.robust_lock_offset = head->futex_offset;
+
+  const auto first_table =
+      word_at(block, layout.specific) - reinterpret_cast<std::uintptr_t>(block);
+  expect(first_table + layout.slots * layout.value.size <= layout.specific,
+         "the first table of pthread_setspecific values is not in struct pthread");
+  layout.first_table = first_table;
+
+  for (std::size_t at = 0; at + 2 * sizeof(void*) <= layout.size; at += sizeof(void*)) {
+    if (word_at(block, at) != reinterpret_cast<std::uintptr_t>(self.stack) ||
+        word_at(block, at + sizeof(void*)) != self.stack_size) {
+      continue;
+    }
+    expect(layout.stack == 0, "two fields of struct pthread look like the stack");
+    layout.stack = at;
+  }
+}
+
+void* examine_entry(void* argument) {
+  auto& self = *static_cast<specimen*>(argument);
+  try {
+    examine(self);
+  } catch (const not_understood& problem) {
+    self.reason = problem.reason;
+  }
+  return nullptr;
+}
+
+// One pthread on a stack of a size that nothing else has.
+void examine_specimen(libc_layout& layout) {
+  const auto page = static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
+  const auto minimum = static_cast<std::size_t>(::sysconf(_SC_THREAD_STACK_MIN));
+  specimen subject{&layout, nullptr, (std::max<std::size_t>(minimum, 65536) / page + 7) * page, {}};
+  void* mapping = ::mmap(nullptr, subject.stack_size, PROT_READ | PROT_WRITE,
+                         MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
+  if (mapping == MAP_FAILED) {
+    base::fail(errno, "map a stack for the first thread", "memory or RLIMIT_AS is used up");
+  }
+  subject.stack = static_cast<unsigned char*>(mapping);
+  pthread_attr_t attributes;
+  ::pthread_attr_init(&attributes);
+  ::pthread_attr_setstack(&attributes, mapping, subject.stack_size);
+  pthread_t thread{};
+  const int error = ::pthread_create(&thread, &attributes, examine_entry, &subject);
+  ::pthread_attr_destroy(&attributes);
+  if (error == 0) ::pthread_join(thread, nullptr);
+  ::munmap(mapping, subject.stack_size);
+  if (error != 0) {
+    base::fail(error, "start the first thread",
+               "the limit on threads is reached, or memory: see ulimit -u and pids.max");
+  }
+  if (!subject.reason.empty()) throw not_understood{subject.reason};
+}
+
+}  // namespace
+
+layout_discovery discover_libc_layout(symbol_lookup find) {
+  layout_discovery result;
+  try {
+    const descriptors symbols(find);
+    read_block_fields(symbols, result.layout);
+    read_key_fields(symbols, result.layout);
+    read_functions(symbols, result.layout);
+    check_this_thread(result.layout);
+    examine_specimen(result.layout);
+    result.understood = true;
+  } catch (const not_understood& problem) {
+    result.reason = problem.reason;
+  }
+  return result;
+}
+
+}  // namespace hilo::kernel

@@ -1,0 +1,64 @@
+// What hilo knows about glibc's thread block (`struct pthread`), all of it found at run time.
+//
+// glibc publishes the layout for debuggers as descriptors named _thread_db_*, each {bits, count,
+// offset}. What they leave out is found on a specimen: one thread made by pthread_create whose
+// stack and robust list we know, so that the fields that hold them can be recognised. Every field
+// is then checked against the specimen and the calling thread. Anything missing, doubled or
+// different means that this libc is not understood: there is no layout, and a reason.
+//
+// The specimen has a second use. Its creation is what takes glibc out of its single-threaded mode
+// (both copies of __libc_single_threaded, stdio locking, the handler behind setuid), in the way
+// glibc itself does it.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+
+#include "runtime/thread/libc_symbol.hpp"
+
+namespace hilo::kernel {
+
+struct libc_layout {
+  // Offsets in the block.
+  std::size_t size = 0;
+  std::size_t tid = 0;
+  std::size_t list = 0;         // {next, prev}; unlinked by the child of a fork
+  std::size_t specific = 0;     // array of pointers to tables of pthread_setspecific values
+  std::size_t first_table = 0;  // the table that lies in the block itself
+  std::size_t robust_list = 0;  // the head given to the kernel
+  std::size_t stack = 0;        // {lowest address, size}, for pthread_getattr_np; 0: not found
+
+  std::ptrdiff_t robust_lock_offset = 0;  // from a robust list entry to its mutex's futex
+
+  // pthread keys: `tables` tables of `slots` values each; key = table * slots + slot.
+  std::size_t tables = 0;
+  std::size_t slots = 0;
+  struct {
+    std::size_t size, sequence, data;
+  } value{};
+  struct {
+    std::size_t size, sequence, destructor;
+    const unsigned char* table;
+  } key{};
+
+  // rseq area, relative to the thread pointer; length 0: glibc has registered none.
+  std::ptrdiff_t rseq_offset = 0;
+  std::size_t rseq_length = 0;
+
+  void* (*allocate_tls)(void*) = nullptr;  // returns a thread pointer
+  void (*run_thread_local_destructors)() = nullptr;
+  void (*init_ctype)() = nullptr;
+  void (*free_thread_caches)() = nullptr;  // static programs only: __libc_thread_freeres
+};
+
+struct layout_discovery {
+  bool understood = false;
+  libc_layout layout;
+  std::string reason;  // why not; empty when understood
+};
+
+// Runs once per lookup; creates and joins one pthread. Throws std::system_error if it cannot.
+layout_discovery discover_libc_layout(symbol_lookup find = find_libc_symbol);
+
+}  // namespace hilo::kernel

@@ -1,0 +1,48 @@
+// What hilo keeps of one kernel thread: its stack, its libc thread block, its join word.
+//
+// A record is used by one thread after another and never freed, so a block with a warm malloc cache
+// and a stack with warm pages go round together, and a late look at a record's words is always a
+// look at mapped memory. Its owner, in order: the starting thread; the running thread together with
+// its handle; then, once `alive` reads 0, whoever saw that (the joiner, or the reaper of detached
+// threads); then the cache.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+
+#include "runtime/sys/futex.hpp"
+#include "runtime/thread/backend.hpp"
+#include "runtime/thread/stack.hpp"
+#include "runtime/thread/thread_block.hpp"
+
+namespace hilo::kernel {
+
+// Who gives the record back. Decided by the one exchange that comes second.
+enum class release_by : std::uint32_t {
+  handle,    // the thread runs (or has ended) and somebody holds its handle
+  detached,  // the handle is gone first: the thread itself hands the record to the reaper
+  ended,     // the thread has ended first: whoever drops the handle gives the record back
+};
+
+struct record : detail::kernel_thread {
+  // Nonzero from before clone until the kernel is done with the thread; the kernel stores 0 and
+  // wakes one shared futex waiter (CLONE_CHILD_CLEARTID). Hilo's own word, not one in the thread
+  // block: it is read after the thread is gone.
+  sys::futex_word alive{0};
+  // Written by the thread at its end and by detach.
+  std::atomic<release_by> owner{release_by::handle};
+
+  stack memory;
+  thread_block block;
+  const libc_layout* layout = nullptr;
+
+  // Set by the starting thread, read by the new one; clone orders them.
+  void* closure = nullptr;
+  void (*run_and_destroy)(void* closure) noexcept = nullptr;
+  std::uint64_t signal_mask = 0;
+  char name[16] = {};  // empty: the starting thread's name stays
+
+  record* next = nullptr;  // in the cache or in the reaper's list
+};
+
+}  // namespace hilo::kernel

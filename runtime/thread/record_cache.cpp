@@ -1,0 +1,82 @@
+#include "runtime/thread/record_cache.hpp"
+
+#include <memory>
+#include <mutex>
+#include <utility>
+
+namespace hilo::kernel {
+
+record* record_cache::acquire(const thread_options& options, const libc_layout& layout) {
+  // relaxed: a thread that is missed now is seen the next time; reap() reads again with acquire
+  if (leaving_.load(std::memory_order_relaxed) != nullptr) reap();
+  record* found = take(options);
+  if (found == nullptr) {
+    auto made = std::make_unique<record>();
+    made->block = thread_block::allocate(layout);
+    made->layout = &layout;
+    found = made.release();
+  }
+  if (!found->memory.serves(options)) {
+    try {
+      found->memory = stack::map(options);
+    } catch (...) {
+      release(found);
+      throw;
+    }
+    found->block.describe_stack(layout, found->memory);
+  }
+  return found;
+}
+
+record* record_cache::take(const thread_options& options) noexcept {
+  const std::lock_guard guard(lock_);
+  record** fallback = nullptr;  // any free block is better than a new one
+  for (record** at = &free_; *at != nullptr; at = &(*at)->next) {
+    if ((*at)->memory.serves(options)) {
+      fallback = at;
+      break;
+    }
+    // One without a stack loses nothing by getting another.
+    if (fallback == nullptr || ((*fallback)->memory && !(*at)->memory)) fallback = at;
+  }
+  if (fallback == nullptr) return nullptr;
+  record* found = *fallback;
+  *fallback = found->next;
+  if (found->memory) --stacks_;
+  return found;
+}
+
+void record_cache::release(record* free) noexcept {
+  free->owner.store(release_by::handle, std::memory_order_relaxed);  // published by the lock
+  stack surplus;
+  const std::lock_guard guard(lock_);
+  if (free->memory && stacks_ >= stacks_kept) surplus = std::move(free->memory);
+  if (free->memory) ++stacks_;
+  free->next = free_;
+  free_ = free;
+}
+
+void record_cache::release_when_gone(record* leaving) noexcept {
+  record* head = leaving_.load(std::memory_order_relaxed);  // only a guess for the exchange
+  do {
+    leaving->next = head;
+    // (R1) release: publishes `next`; pairs with (R2)
+  } while (!leaving_.compare_exchange_weak(head, leaving, std::memory_order_release,
+                                           std::memory_order_relaxed));
+}
+
+void record_cache::reap() noexcept {
+  // (R2) acquire: the list as (R1) left it
+  record* list = leaving_.exchange(nullptr, std::memory_order_acquire);
+  while (list != nullptr) {
+    record* const each = std::exchange(list, list->next);
+    // acquire: as in a join, what the thread did happens before its stack is used again
+    if (each->alive.load(std::memory_order_acquire) == 0) {
+      release(each);
+    } else {
+      release_when_gone(each);
+    }
+  }
+}
+
+}  // namespace hilo::kernel

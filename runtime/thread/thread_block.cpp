@@ -1,0 +1,110 @@
+#include "runtime/thread/thread_block.hpp"
+
+#include <cerrno>
+#include <clocale>
+#include <cstring>
+
+#include <dlfcn.h>
+#include <linux/futex.h>
+#include <linux/rseq.h>
+#include <locale.h>
+#include <netdb.h>
+
+#include "runtime/base/error.hpp"
+#include "runtime/sys/syscall.hpp"
+#include "runtime/thread/cpu.hpp"
+#include "runtime/thread/thread_keys.hpp"
+#include "runtime/thread/tls_image.hpp"
+
+namespace hilo::kernel {
+namespace {
+
+void register_robust_list(const libc_layout& layout, unsigned char* block) noexcept {
+  auto* head = reinterpret_cast<robust_list_head*>(block + layout.robust_list);
+  head->list.next = &head->list;
+  head->futex_offset = layout.robust_lock_offset;
+  head->list_op_pending = nullptr;
+  // A kernel without robust lists has none to clean up either.
+  sys::call(SYS_set_robust_list, head, sizeof *head);
+}
+
+// The kernel forgets the registration by itself at the thread's end and touches the area no more
+// once the thread has begun to exit, so nothing unregisters it: the block outlives the thread.
+void register_rseq(const libc_layout& layout, void* thread_pointer) noexcept {
+  if (layout.rseq_length == 0) return;
+  auto* area = reinterpret_cast<struct rseq*>(static_cast<unsigned char*>(thread_pointer) +
+                                              layout.rseq_offset);
+  std::memset(area, 0, offsetof(struct rseq, flags) + sizeof area->flags);
+  area->cpu_id = static_cast<std::uint32_t>(RSEQ_CPU_ID_UNINITIALIZED);
+  if (sys::call(SYS_rseq, area, layout.rseq_length, 0, cpu::rseq_signature) < 0) {
+    // sched_getcpu() then asks the kernel instead of believing the area.
+    area->cpu_id = static_cast<std::uint32_t>(RSEQ_CPU_ID_REGISTRATION_FAILED);
+  }
+}
+
+}  // namespace
+
+thread_block thread_block::allocate(const libc_layout& layout) {
+  void* thread_pointer = layout.allocate_tls(nullptr);
+  if (thread_pointer == nullptr) {
+    base::fail(ENOMEM, "allocate the thread-local storage of a thread",
+               "memory is used up; run fewer threads, or raise RLIMIT_AS if it is set");
+  }
+  thread_block made;
+  made.block_ = static_cast<unsigned char*>(cpu::block_of(thread_pointer));
+  cpu::prepare_header(made.block_);
+
+  // An entry that is alone: glibc's fork unlinks the caller's from the list of threads.
+  void* entry = made.block_ + layout.list;
+  void* const alone[2] = {entry, entry};
+  std::memcpy(entry, alone, sizeof alone);
+
+  void* first_table = made.block_ + layout.first_table;
+  std::memcpy(made.block_ + layout.specific, &first_table, sizeof first_table);
+  return made;
+}
+
+void* thread_block::thread_pointer() const noexcept {
+  return cpu::thread_pointer_of(block_);
+}
+
+std::uint32_t* thread_block::tid(const libc_layout& layout) const noexcept {
+  return reinterpret_cast<std::uint32_t*>(block_ + layout.tid);
+}
+
+void thread_block::describe_stack(const libc_layout& layout, const stack& where) const noexcept {
+  if (layout.stack == 0) return;
+  const void* bottom = where.bottom();
+  const std::size_t size = where.size();
+  std::memcpy(block_ + layout.stack, &bottom, sizeof bottom);
+  std::memcpy(block_ + layout.stack + sizeof bottom, &size, sizeof size);
+}
+
+void thread_block::enter(const libc_layout& layout) noexcept {
+  if (used_) {
+    // glibc's own variables stay (the malloc cache is one of them) unless it could free them.
+    reset_tls_images(layout.free_thread_caches != nullptr ? libc_variables::reset
+                                                          : libc_variables::keep);
+    errno = 0;
+    h_errno = 0;
+  }
+  used_ = true;
+  register_robust_list(layout, block_);
+  register_rseq(layout, thread_pointer());
+  layout.init_ctype();
+}
+
+void thread_block::leave(const libc_layout& layout) noexcept {
+  // The order in which glibc ends a thread.
+  if (layout.run_thread_local_destructors != nullptr) layout.run_thread_local_destructors();
+  run_key_destructors(layout, block_);
+  if (layout.free_thread_caches != nullptr) {
+    layout.free_thread_caches();
+    return;
+  }
+  // What glibc keeps for a thread in variables of its own, where a program can see it.
+  ::uselocale(LC_GLOBAL_LOCALE);
+  if (::dlerror() != nullptr) ::dlerror();  // the second call frees the text of the first
+}
+
+}  // namespace hilo::kernel

@@ -1,0 +1,43 @@
+// The libc thread block: what makes a task of the kernel a thread of glibc.
+//
+// A block is allocated once and used by one thread after another. It is never freed: glibc's
+// routine that empties a thread's malloc cache is not exported, so freeing the block would lose
+// that cache, while a block that is kept hands a warm one to its next thread. There are as many
+// blocks as threads ever lived at once.
+#pragma once
+
+#include <cstdint>
+
+#include "runtime/thread/libc_layout.hpp"
+#include "runtime/thread/stack.hpp"
+
+namespace hilo::kernel {
+
+class thread_block {
+ public:
+  thread_block() noexcept = default;
+
+  // Throws std::system_error ENOMEM.
+  static thread_block allocate(const libc_layout& layout);
+
+  [[nodiscard]] explicit operator bool() const noexcept { return block_ != nullptr; }
+  [[nodiscard]] void* thread_pointer() const noexcept;
+  // Where clone has to store the thread's number before the thread runs: recursive mutexes compare
+  // it.
+  [[nodiscard]] std::uint32_t* tid(const libc_layout& layout) const noexcept;
+
+  // In the starting thread: sets what pthread_getattr_np reads.
+  void describe_stack(const libc_layout& layout, const stack& where) const noexcept;
+
+  // In the new thread, first thing and with all signals blocked.
+  void enter(const libc_layout& layout) noexcept;
+  // In the thread, last thing: runs the destructors of thread_local objects and of pthread keys and
+  // leaves the block as the next thread wants to find it. Signals may still be handled meanwhile.
+  void leave(const libc_layout& layout) noexcept;
+
+ private:
+  unsigned char* block_ = nullptr;
+  bool used_ = false;  // a thread has run on it: its TLS holds that thread's values
+};
+
+}  // namespace hilo::kernel
