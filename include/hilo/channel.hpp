@@ -1,0 +1,192 @@
+// Channels: typed queues between fibers, kernel threads, or both; many senders, many receivers,
+// first in, first out. Capacity 0 is a rendezvous: send waits for its receiver.
+//
+//   hilo::channel<int> numbers(16);
+//   auto producer = hilo::spawn([&] {
+//     for (int i = 0; i < 100; ++i) if (numbers.send(i) != hilo::status::ok) break;
+//     numbers.close();
+//   });
+//   for (int n : numbers) use(n);
+//
+// close() ends it: what was sent is still received, then range-for ends and receive() is empty.
+// Destroying a channel on which somebody waits aborts.
+#pragma once
+
+#include <cstddef>
+#include <iterator>
+#include <mutex>
+#include <new>
+#include <optional>
+#include <type_traits>
+#include <utility>
+
+#include "hilo/detail/channel_core.hpp"
+#include "hilo/status.hpp"
+
+namespace hilo {
+
+template <class T>
+class channel {
+  static_assert(std::is_object_v<T> && std::is_move_constructible_v<T>,
+                "a channel's elements are objects that can be moved");
+
+ public:
+  using value_type = T;
+
+  // Makes a channel that holds up to `capacity` elements nobody received yet.
+  // Errors: std::system_error when memory for them cannot be had or its size overflows.
+  explicit channel(std::size_t capacity = 0) : core_(capacity, sizeof(T), alignof(T)) {}
+  ~channel() {
+    core_.check_unused();
+    for (; core_.count != 0; core_.drop_oldest()) element(core_.oldest())->~T();
+  }
+  channel(const channel&) = delete;
+  channel& operator=(const channel&) = delete;
+
+  // Sends a value. Returns ok, or closed: then the value was not moved from.
+  // Parks: while the channel is full; unbuffered, until a receiver took the value.
+  // Callable from: any fiber or thread.
+  // Ordering: what happened before send happens before the receive that gets the value.
+  // Exceptions: what T's move constructor throws; the value is then not sent.
+  status send(T&& value) { return send_from<true>(value); }
+  status send(const T& value) requires std::is_copy_constructible_v<T> {
+    T copy(value);
+    return send_from<true>(copy);
+  }
+
+  // The same without waiting: would_block when it would have to.
+  status try_send(T&& value) { return send_from<false>(value); }
+  status try_send(const T& value) requires std::is_copy_constructible_v<T> {
+    T copy(value);
+    return send_from<false>(copy);
+  }
+
+  // Receives the oldest value; empty once the channel is closed and drained.
+  // Parks: until there is one. Callable from: any fiber or thread. Ordering: as send.
+  std::optional<T> receive() {
+    std::optional<T> result;
+    (void)receive_into<true>(result);
+    return result;
+  }
+
+  // The same without waiting. ok: `result` holds the value; would_block: none is there; closed:
+  // none will come.
+  status try_receive(std::optional<T>& result) { return receive_into<false>(result); }
+
+  // Refuses further sends; receivers drain what is there. Those that wait are woken: senders get
+  // closed. Closing twice is no error. Never parks. Callable from: anywhere.
+  void close() noexcept { core_.close(); }
+
+  // What is true at some moment during the call.
+  std::size_t size() const noexcept { return core_.size(); }
+  bool closed() const noexcept { return core_.is_closed(); }
+  std::size_t capacity() const noexcept { return core_.capacity; }
+
+  // An input iterator that receives; equal to end() once the channel is closed and drained. Several
+  // fibers may iterate at once, each getting a part.
+  class iterator {
+   public:
+    using iterator_category = std::input_iterator_tag;
+    using value_type = T;
+    using difference_type = std::ptrdiff_t;
+    using reference = T&;
+    using pointer = T*;
+
+    explicit iterator(channel& from) : from_(&from), value_(from.receive()) {}
+    T& operator*() noexcept { return *value_; }
+    T* operator->() noexcept { return &*value_; }
+    iterator& operator++() {
+      value_.reset();
+      (void)from_->template receive_into<true>(value_);
+      return *this;
+    }
+    void operator++(int) { ++*this; }
+    friend bool operator==(const iterator& self, std::default_sentinel_t) noexcept {
+      return !self.value_.has_value();
+    }
+
+   private:
+    channel* from_;
+    std::optional<T> value_;
+  };
+  iterator begin() { return iterator(*this); }
+  std::default_sentinel_t end() const noexcept { return {}; }
+
+ private:
+  static T* element(void* at) noexcept { return std::launder(static_cast<T*>(at)); }
+
+  // A value goes straight to a waiting receiver, else into the ring, else the caller waits with the
+  // address of the value in its waiter, and the receiver moves it from there.
+  template <bool wait>
+  status send_from(T& value) {
+    std::unique_lock guard(core_.lock);
+    if (core_.closed) [[unlikely]]
+      return status::closed;
+    if (detail::waiter* receiver = core_.receivers.first()) {
+      static_cast<std::optional<T>*>(receiver->slot)->emplace(std::move(value));
+      core_.receivers.remove(*receiver);
+      return core_.finish(guard, *receiver);
+    }
+    if (core_.count < core_.capacity) {
+      ::new (core_.free_place()) T(std::move(value));
+      core_.add_newest();
+      return core_.finish(guard);
+    }
+    if constexpr (!wait) return status::would_block;
+    guard.release();
+    return core_.wait_to_send(&value);
+  }
+
+  // The oldest is in the ring if there is any, else it is the first waiting sender's. Taking from
+  // the ring makes room, which the first waiting sender's value fills at once: first in, first out.
+  template <bool wait>
+  status receive_into(std::optional<T>& result) {
+    std::unique_lock guard(core_.lock);
+    if (core_.count != 0) {
+      T* const oldest = element(core_.oldest());
+      result.emplace(std::move(*oldest));
+      detail::waiter* const sender = core_.senders.first();
+      if (sender == nullptr) {
+        oldest->~T();
+        core_.drop_oldest();
+        return core_.finish(guard);
+      }
+      // The ring is full, so the place of the oldest is the place of the next newest.
+      return take_from_ring_and_sender(guard, *oldest, *sender);
+    }
+    if (detail::waiter* sender = core_.senders.first()) {
+      result.emplace(std::move(*static_cast<T*>(sender->slot)));
+      core_.senders.remove(*sender);
+      return core_.finish(guard, *sender);
+    }
+    if (core_.closed) [[unlikely]]
+      return status::closed;
+    if constexpr (!wait) return status::would_block;
+    guard.release();
+    return core_.wait_to_receive(&result);
+  }
+
+  status take_from_ring_and_sender(std::unique_lock<detail::spin_lock>& guard, T& oldest,
+                                   detail::waiter& sender) {
+    oldest.~T();
+    core_.drop_oldest();
+    if constexpr (std::is_nothrow_move_constructible_v<T>) {
+      ::new (core_.free_place()) T(std::move(*static_cast<T*>(sender.slot)));
+    } else {
+      try {
+        ::new (core_.free_place()) T(std::move(*static_cast<T*>(sender.slot)));
+      } catch (...) {
+        // The sender's own exception is not the receiver's; it keeps its value and its place, and
+        // the next receiver meets it.
+        return core_.finish(guard);
+      }
+    }
+    core_.add_newest();
+    core_.senders.remove(sender);
+    return core_.finish(guard, sender);
+  }
+
+  detail::channel_core core_;
+};
+
+}  // namespace hilo

@@ -1,0 +1,86 @@
+// A channel without its element type: the ring's indices and the wait lists. channel<T> moves the
+// elements.
+//
+// Invariants, under the lock:
+//   receivers wait only while the ring is empty and no sender waits
+//   senders wait only while the ring is full (always, when the capacity is 0)
+//   nobody waits once it is closed; then count only falls
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <mutex>
+
+#include "hilo/detail/api.hpp"
+#include "hilo/detail/spin_lock.hpp"
+#include "hilo/detail/waiter.hpp"
+#include "hilo/status.hpp"
+
+namespace hilo::detail {
+
+// Called now and then by an operation that found what it wanted at once: a fiber that never has to
+// wait lets the others run all the same.
+HILO_API void spend_budget() noexcept;
+
+struct channel_core {
+  HILO_API channel_core(std::size_t capacity, std::size_t element_size,
+                        std::size_t element_alignment);
+  HILO_API ~channel_core();
+  channel_core(const channel_core&) = delete;
+  channel_core& operator=(const channel_core&) = delete;
+
+  void* oldest() const noexcept { return ring + first * element_size; }
+  void* free_place() const noexcept {
+    const std::size_t at = first + count;
+    return ring + (at < capacity ? at : at - capacity) * element_size;
+  }
+  void add_newest() noexcept { ++count; }
+  void drop_oldest() noexcept {
+    --count;
+    if (++first == capacity) first = 0;
+  }
+
+  // Ends an operation that did not have to wait. `budget` operations in a row on one channel
+  // without a wait, and the caller yields.
+  status finish(std::unique_lock<spin_lock>& guard) noexcept {
+    const bool spent = ++streak % budget == 0;
+    guard.unlock();
+    if (spent) [[unlikely]]
+      spend_budget();
+    return status::ok;
+  }
+  // The same; and wakes the other side, whose value was handed over.
+  status finish(std::unique_lock<spin_lock>& guard, waiter& other) noexcept {
+    const bool spent = ++streak % budget == 0;
+    guard.unlock();
+    wake(other, status::ok);
+    if (spent) [[unlikely]]
+      spend_budget();
+    return status::ok;
+  }
+
+  // Queues the caller, releases the lock and parks.
+  HILO_API status wait_to_send(void* value) noexcept;
+  HILO_API status wait_to_receive(void* result) noexcept;
+
+  HILO_API void close() noexcept;
+  HILO_API void check_unused() noexcept;
+  HILO_API std::size_t size() const noexcept;
+  HILO_API bool is_closed() const noexcept;
+
+  static constexpr std::uint32_t budget = 256;  // guess: about 5 us of sends
+
+  mutable spin_lock lock;
+  std::uint32_t streak = 0;  // all below guarded by lock; capacity, sizes and ring never change
+  bool closed = false;
+  std::size_t first = 0;  // index of the oldest
+  std::size_t count = 0;
+  std::size_t capacity;
+  std::size_t element_size;
+  std::size_t element_alignment;
+  std::byte* ring = nullptr;
+  wait_list senders;    // waiter::slot: the value
+  wait_list receivers;  // waiter::slot: the std::optional to fill
+};
+
+}  // namespace hilo::detail

@@ -1,0 +1,151 @@
+// The user's part of a fiber: the callable, then its result. It lies at the top of the fiber's own
+// stack, below the control block, so that a small fiber is one page and spawn allocates nothing.
+//
+// Typed here, in templates; the runtime knows only `task`.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <exception>
+#include <functional>
+#include <memory>
+#include <new>
+#include <stop_token>
+#include <system_error>
+#include <tuple>
+#include <type_traits>
+#include <utility>
+
+#include "hilo/detail/api.hpp"
+
+namespace hilo {
+
+struct spawn_options;
+class runtime;
+
+namespace sched {
+struct fiber;  // the control block
+class scheduler;
+}  // namespace sched
+
+namespace detail {
+
+struct task {
+  sched::fiber* owner = nullptr;
+  void (*invoke)(task&) noexcept = nullptr;   // runs the callable; leaves a value or `error`
+  void (*destroy)(task&) noexcept = nullptr;  // destroys what invoke left, and the task
+  std::exception_ptr error;
+};
+
+// Where the result of type T is.
+template <class T>
+struct task_of : task {
+  task_of() noexcept {}
+  ~task_of() {}
+
+  T take() { return std::move(value); }
+  void drop() noexcept { value.~T(); }
+
+  union {
+    T value;  // alive between invoke and destroy, unless error is set
+  };
+};
+
+template <>
+struct task_of<void> : task {
+  void take() noexcept {}
+  void drop() noexcept {}
+};
+
+template <class T>
+struct task_of<T&> : task {
+  T& take() noexcept { return *value; }
+  void drop() noexcept {}
+
+  T* value = nullptr;
+};
+
+// F and A... are decayed: what std::thread's constructor would copy.
+template <class F, class... A>
+struct spawn_result : std::invoke_result<F, A...> {};
+template <class F, class... A>
+requires std::is_invocable_v<F, std::stop_token, A...>
+struct spawn_result<F, A...> : std::invoke_result<F, std::stop_token, A...> {
+};
+
+// What spawn accepts: callable(arguments...), with a std::stop_token before them or without.
+template <class F, class... A>
+concept spawnable = std::is_invocable_v<std::decay_t<F>, std::decay_t<A>...> ||
+    std::is_invocable_v<std::decay_t<F>, std::stop_token, std::decay_t<A>...>;
+
+template <class F, class... A>
+using spawn_result_t = typename spawn_result<F, A...>::type;
+
+HILO_API std::stop_token stop_token_of(sched::fiber& owner);
+
+template <class T, class F, class... A>
+struct task_with final : task_of<T> {
+  template <class G, class... B>
+  explicit task_with(G&& callable, B&&... arguments) {
+    ::new (&call) std::tuple<F, A...>(std::forward<G>(callable), std::forward<B>(arguments)...);
+    this->invoke = [](task& base) noexcept { static_cast<task_with&>(base).run(); };
+    this->destroy = [](task& base) noexcept {
+      auto& self = static_cast<task_with&>(base);
+      if (self.error == nullptr) self.drop();
+      self.~task_with();
+    };
+  }
+  ~task_with() {}
+
+  void run() noexcept {
+    try {
+      if constexpr (std::is_void_v<T>) {
+        call_it();
+      } else if constexpr (std::is_reference_v<T>) {
+        this->value = std::addressof(call_it());
+      } else {
+        ::new (static_cast<void*>(std::addressof(this->value))) T(call_it());
+      }
+    } catch (...) {
+      this->error = std::current_exception();
+    }
+    call.~tuple();  // captured state ends with the fiber, not with its handle
+  }
+
+  decltype(auto) call_it() {
+    return std::apply(
+        [this](F& callable, A&... arguments) -> decltype(auto) {
+          if constexpr (std::is_invocable_v<F, std::stop_token, A...>) {
+            return std::invoke(std::move(callable), stop_token_of(*this->owner),
+                               std::move(arguments)...);
+          } else {
+            return std::invoke(std::move(callable), std::move(arguments)...);
+          }
+        },
+        call);
+  }
+
+  union {
+    std::tuple<F, A...> call;
+  };
+};
+
+// The untyped life of a fiber; runtime/sched/spawn.cpp.
+
+// A fiber that is not yet started, with room for a task. `where`: null is the calling fiber's
+// runtime. Throws std::system_error; with `error`, sets it and returns null instead.
+HILO_API void* create_fiber(sched::scheduler* where, const spawn_options* options,
+                            std::size_t bytes, std::size_t alignment, sched::fiber** made,
+                            std::error_code* error);
+// Gives back a fiber that will not be started and has no task; and one that ended and was joined,
+// whose task is destroyed.
+HILO_API void discard_unstarted(sched::fiber& one) noexcept;
+HILO_API void discard_fiber(sched::fiber& one) noexcept;
+HILO_API void start_fiber(sched::fiber& one, task& work) noexcept;
+HILO_API void join_fiber(sched::fiber& one) noexcept;    // returns once it ended and left its stack
+HILO_API void detach_fiber(sched::fiber& one) noexcept;  // it gives itself back
+HILO_API void stop_fiber(sched::fiber& one) noexcept;
+HILO_API std::uint64_t id_of(const sched::fiber& one) noexcept;
+
+}  // namespace detail
+}  // namespace hilo

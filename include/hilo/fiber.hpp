@@ -1,0 +1,215 @@
+// Fibers: threads of control that cost a page and some tens of nanoseconds. A fiber is written as
+// straight-line, blocking code; when it waits, its kernel thread (the carrier) goes on with
+// another. Not for code that blocks in system calls of its own: that holds up a carrier.
+//
+//   auto answer = hilo::spawn([] { return 6 * 7; });
+//   use(answer.join());
+//
+// Fibers share their carrier's thread_local variables, errno among them, and may continue on
+// another carrier after any call that parks: do not keep a pointer to one across such a call.
+#pragma once
+
+#include <chrono>
+#include <compare>
+#include <cstddef>
+#include <cstdint>
+#include <stop_token>
+#include <string_view>
+#include <system_error>
+#include <utility>
+
+#include "hilo/detail/api.hpp"
+#include "hilo/detail/task.hpp"
+
+namespace hilo {
+
+// How a fiber is made; every member has a default.
+struct spawn_options {
+  // For reports and dumps; at most 23 characters are kept.
+  std::string_view name{};
+  // Bytes of stack, rounded up to a power of two, 16 KiB to 1 GiB; 0: the runtime's stack_size.
+  std::size_t stack_size = 0;
+};
+
+// A fiber's number, unique in its runtime; never 0 for a fiber.
+struct fiber_id {
+  std::uint64_t value = 0;
+  friend auto operator<=>(const fiber_id&, const fiber_id&) = default;
+};
+
+// The handle of a spawned fiber that returns T. Its destructor asks the fiber to stop and joins it,
+// as std::jthread's does (C++20 [thread.jthread.cons]). A handle may be moved to, and used from,
+// any fiber or thread, by one at a time; it may not outlive its runtime.
+template <class T>
+class [[nodiscard]] fiber {
+ public:
+  fiber() noexcept = default;
+  explicit fiber(detail::task_of<T>& work) noexcept : work_(&work) {}
+  fiber(fiber&& other) noexcept : work_(std::exchange(other.work_, nullptr)) {}
+  fiber& operator=(fiber&& other) noexcept {
+    if (this != &other) {
+      end();
+      work_ = std::exchange(other.work_, nullptr);
+    }
+    return *this;
+  }
+  ~fiber() { end(); }
+
+  // Tells whether there is a fiber to join or detach.
+  bool joinable() const noexcept { return work_ != nullptr; }
+
+  // Waits until the fiber ended; returns its value or rethrows its exception.
+  // Parks: until then. Callable from: any fiber or thread. Ordering: all the fiber did happens
+  // before join returns. Errors: joining an empty handle aborts.
+  T join() {
+    detail::task_of<T>& work = *claim("join");
+    detail::join_fiber(*work.owner);
+    struct closing {  // the result is moved out before the stack it lies on is given back
+      detail::task_of<T>& work;
+      ~closing() {
+        sched::fiber& owner = *work.owner;
+        work.destroy(work);
+        detail::discard_fiber(owner);
+      }
+    } closing{work};
+    if (work.error != nullptr) std::rethrow_exception(work.error);
+    return work.take();
+  }
+
+  // Lets the fiber run on by itself; its result is dropped when it ends. An exception that leaves a
+  // detached fiber ends the program with its message, as in a thread.
+  // Callable from: anywhere. Errors: detaching an empty handle aborts.
+  void detach() { detail::detach_fiber(*claim("detach")->owner); }
+
+  // Asks the fiber to stop: the stop_token it was given or got from this_fiber is requested.
+  void request_stop() noexcept {
+    if (work_ != nullptr) detail::stop_fiber(*work_->owner);
+  }
+
+  // The fiber's number; 0 for an empty handle.
+  fiber_id id() const noexcept {
+    return work_ == nullptr ? fiber_id{} : fiber_id{detail::id_of(*work_->owner)};
+  }
+
+ private:
+  detail::task_of<T>* claim(const char* what) noexcept {
+    if (work_ == nullptr) [[unlikely]]
+      misuse(what);
+    return std::exchange(work_, nullptr);
+  }
+  [[noreturn]] static void misuse(const char* what) noexcept;
+
+  // The exception of a fiber nobody joined is dropped with it, as std::future's is.
+  void end() noexcept {
+    if (work_ == nullptr) return;
+    request_stop();
+    detail::task_of<T>& work = *claim("end");
+    sched::fiber& owner = *work.owner;
+    detail::join_fiber(owner);
+    work.destroy(work);
+    detail::discard_fiber(owner);
+  }
+
+  detail::task_of<T>* work_ = nullptr;
+};
+
+namespace detail {
+
+[[noreturn]] HILO_API void empty_handle(const char* what) noexcept;
+
+template <class F, class... A>
+auto spawn_on(sched::scheduler* where, const spawn_options* options, std::error_code* error,
+              F&& callable, A&&... arguments) {
+  using result = spawn_result_t<std::decay_t<F>, std::decay_t<A>...>;
+  using work_type = task_with<result, std::decay_t<F>, std::decay_t<A>...>;
+  sched::fiber* made = nullptr;
+  void* place = create_fiber(where, options, sizeof(work_type), alignof(work_type), &made, error);
+  if (place == nullptr) return fiber<result>();
+  work_type* work = nullptr;
+  try {
+    work = ::new (place) work_type(std::forward<F>(callable), std::forward<A>(arguments)...);
+  } catch (...) {
+    discard_unstarted(*made);
+    throw;
+  }
+  work->owner = made;
+  start_fiber(*made, *work);
+  return fiber<result>(*work);
+}
+
+}  // namespace detail
+
+template <class T>
+void fiber<T>::misuse(const char* what) noexcept {
+  detail::empty_handle(what);
+}
+
+// Starts a fiber that calls callable(arguments...), each decayed and moved, as std::thread does; a
+// callable whose first parameter is a std::stop_token gets the fiber's. The new fiber runs soon, on
+// this carrier or on one that is idle.
+// Parks: it may run the new fiber first. Callable from: a fiber; from elsewhere use runtime::spawn.
+// Errors: std::system_error when no stack can be had, and outside a runtime.
+// Ordering: what happened before spawn happens before the callable runs.
+template <class F, class... A>
+requires detail::spawnable<F, A...>
+auto spawn(F&& callable, A&&... arguments) {
+  return detail::spawn_on(nullptr, nullptr, nullptr, std::forward<F>(callable),
+                          std::forward<A>(arguments)...);
+}
+
+template <class F, class... A>
+auto spawn(const spawn_options& options, F&& callable, A&&... arguments) {
+  return detail::spawn_on(nullptr, &options, nullptr, std::forward<F>(callable),
+                          std::forward<A>(arguments)...);
+}
+
+// The same without an exception: sets `error` and returns an empty handle.
+template <class F, class... A>
+auto spawn(std::error_code& error, const spawn_options& options, F&& callable, A&&... arguments) {
+  error.clear();
+  return detail::spawn_on(nullptr, &options, &error, std::forward<F>(callable),
+                          std::forward<A>(arguments)...);
+}
+
+// Lets others run: the caller goes to the end of its carrier's queue.
+// Parks: until its turn. Callable from: anywhere; in a kernel thread it is sched_yield(2).
+HILO_API void yield() noexcept;
+
+namespace detail {
+HILO_API void sleep_until_ns(std::int64_t monotonic_nanoseconds) noexcept;
+HILO_API std::int64_t monotonic_now() noexcept;
+}  // namespace detail
+
+// Waits until std::chrono::steady_clock (CLOCK_MONOTONIC) reaches `when`; at once if it has.
+// Lateness is some tens of microseconds when a carrier is free. Parks: until then. Callable from:
+// anywhere; a kernel thread sleeps in clock_nanosleep(2).
+template <class D>
+void sleep_until(std::chrono::time_point<std::chrono::steady_clock, D> when) noexcept {
+  detail::sleep_until_ns(
+      std::chrono::ceil<std::chrono::nanoseconds>(when.time_since_epoch()).count());
+}
+
+// Waits for a duration; a negative one is none. Parks and callable from: as sleep_until.
+template <class R, class P>
+void sleep_for(std::chrono::duration<R, P> duration) noexcept {
+  using namespace std::chrono;
+  if (duration <= duration.zero()) return;
+  // Beyond some 146 years the sum would overflow; nobody will miss the difference.
+  constexpr nanoseconds longest = nanoseconds::max() / 2;
+  const nanoseconds wait = duration_cast<std::chrono::duration<double>>(duration) >= longest
+                               ? longest
+                               : ceil<nanoseconds>(duration);
+  detail::sleep_until_ns(detail::monotonic_now() + wait.count());
+}
+
+namespace this_fiber {
+
+// The calling fiber's number; 0 in a kernel thread that runs none.
+HILO_API fiber_id id() noexcept;
+
+// The calling fiber's stop token; in a kernel thread one that is never requested.
+HILO_API std::stop_token stop_token();
+
+}  // namespace this_fiber
+
+}  // namespace hilo

@@ -1,0 +1,90 @@
+// The runtime: the carriers (kernel threads) that run fibers. Most programs have one and start it
+// by run(); a library may have its own beside it.
+//
+//   int main() {
+//     return hilo::run([] { return hilo::spawn([] { return 0; }).join(); });
+//   }
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <utility>
+
+#include "hilo/detail/api.hpp"
+#include "hilo/fiber.hpp"
+
+namespace hilo {
+
+// How many carriers can run at once: the CPUs of the caller's affinity mask (sched_getaffinity(2)),
+// less where a cgroup's cpu.max allows fewer, rounded up; at least 1.
+HILO_API unsigned available_cpus() noexcept;
+
+// How a runtime is made; every member has a default.
+struct runtime_options {
+  // Kernel threads that run fibers, 1 to 1024.
+  unsigned carriers = available_cpus();
+  // Bytes of stack of a fiber that asks for no other, rounded up to a power of two, 16 KiB to 1
+  // GiB. An untouched stack costs addresses, not memory.
+  std::size_t stack_size = 256 * 1024;
+  // Bytes of addresses to reserve for the stacks of one size. 0: as much as RLIMIT_AS lets, at most
+  // 1 TiB (4 million fibers of the default size).
+  std::size_t stack_reserve = 0;
+};
+
+class runtime {
+ public:
+  // Starts the carriers. Errors: std::system_error for options out of range, and when threads or
+  // addresses cannot be had; then nothing is left behind.
+  HILO_API explicit runtime(const runtime_options& options = {});
+
+  // Waits until every fiber of this runtime ended, then ends the carriers.
+  // Parks: the calling kernel thread sleeps. Callable from: outside this runtime's fibers.
+  // Errors: aborts when a handle of one of its fibers is neither joined nor detached.
+  HILO_API ~runtime();
+  runtime(const runtime&) = delete;
+  runtime& operator=(const runtime&) = delete;
+
+  // Starts a fiber of this runtime; otherwise as hilo::spawn.
+  // Callable from: any fiber or thread.
+  template <class F, class... A>
+  requires detail::spawnable<F, A...>
+  auto spawn(F&& callable, A&&... arguments) {
+    return detail::spawn_on(scheduler_.get(), nullptr, nullptr, std::forward<F>(callable),
+                            std::forward<A>(arguments)...);
+  }
+  template <class F, class... A>
+  auto spawn(const spawn_options& options, F&& callable, A&&... arguments) {
+    return detail::spawn_on(scheduler_.get(), &options, nullptr, std::forward<F>(callable),
+                            std::forward<A>(arguments)...);
+  }
+
+  // Runs callable() as a fiber of this runtime and waits for it; returns its value or rethrows its
+  // exception. Callable from: any fiber or thread.
+  template <class F>
+  auto run(F&& callable) {
+    return spawn(spawn_options{.name = "main"}, std::forward<F>(callable)).join();
+  }
+
+  HILO_API unsigned carriers() const noexcept;
+
+ private:
+  struct deleter {
+    HILO_API void operator()(sched::scheduler* one) const noexcept;
+  };
+  std::unique_ptr<sched::scheduler, deleter> scheduler_;
+};
+
+// Starts a runtime, runs callable() as its first fiber, waits until that and every fiber it left
+// behind ended, and ends the runtime. Returns the callable's value or rethrows its exception.
+// Callable from: a kernel thread (from a fiber it would hold up a carrier: spawn instead; aborts).
+template <class F>
+auto run(const runtime_options& options, F&& callable) {
+  return runtime(options).run(std::forward<F>(callable));
+}
+template <class F>
+requires detail::spawnable<F>
+auto run(F&& callable) {
+  return run(runtime_options{}, std::forward<F>(callable));
+}
+
+}  // namespace hilo

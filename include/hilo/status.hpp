@@ -1,0 +1,35 @@
+// How a call ended that a correct program may see end in more than one way.
+#pragma once
+
+#include <cstdint>
+
+namespace hilo {
+
+// Returned, and marked [[nodiscard]], where an exception would be wrong: a closed channel is no
+// error of the program.
+enum class [[nodiscard]] status : std::uint32_t{
+    ok,           // done
+    closed,       // the other side is gone: nothing more can be sent, or all was received
+    would_block,  // a try_ call found that it would have to wait
+    timed_out,    // the deadline passed first
+    cancelled,    // the caller was asked to stop first
+};
+
+// The enumerator's name, for messages.
+constexpr const char* to_string(status value) noexcept {
+  switch (value) {
+    case status::ok:
+      return "ok";
+    case status::closed:
+      return "closed";
+    case status::would_block:
+      return "would_block";
+    case status::timed_out:
+      return "timed_out";
+    case status::cancelled:
+      return "cancelled";
+  }
+  return "no status";
+}
+
+}  // namespace hilo

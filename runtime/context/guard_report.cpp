@@ -1,0 +1,111 @@
+#include "runtime/context/guard_report.hpp"
+
+#include <atomic>
+#include <cerrno>
+#include <csignal>
+#include <cstring>
+
+#include <sys/mman.h>
+
+#include "runtime/base/check.hpp"
+#include "runtime/base/error.hpp"
+#include "runtime/context/stack_arena.hpp"
+
+namespace hilo::context {
+namespace {
+
+// Fixed, so that the handler walks it without a lock. More arenas than this go unwatched: their
+// overflow is a bare SIGSEGV. Arenas are one a stack size and runtime.
+constexpr std::size_t most_arenas = 64;
+// A slot is filled by watch (release) and read by the handler (acquire): publishes the arena.
+std::atomic<const stack_arena*> arenas[most_arenas];
+std::atomic<describe_function> describer{nullptr};  // set once, before the first fiber runs
+struct sigaction previous;                          // written before the handler is installed
+
+constexpr std::size_t alternate_size = 32 * 1024;  // the handler formats one line; measured 3 KiB
+
+void on_fault(int signal, siginfo_t* info, void* machine) {
+  for (const auto& slot : arenas) {
+    const stack_arena* arena = slot.load(std::memory_order_acquire);
+    char* top = arena == nullptr ? nullptr : arena->guarded_by(info->si_addr);
+    if (top == nullptr) continue;
+    char who[160] = "a fiber";
+    if (auto describe = describer.load(std::memory_order_acquire)) describe(top, who, sizeof who);
+    base::report(
+        "stack overflow in %s: its stack of %zu KiB is full (raise runtime_options.stack_size or "
+        "spawn_options.stack_size, or look for endless recursion)",
+        who, arena->stack_size() / 1024);
+    // End as an unhandled fault does, so that a core is dumped and the status says SIGSEGV.
+    struct sigaction standard {};
+    standard.sa_handler = SIG_DFL;
+    ::sigaction(signal, &standard, nullptr);
+    return;  // the instruction faults again
+  }
+  if ((previous.sa_flags & SA_SIGINFO) != 0) return previous.sa_sigaction(signal, info, machine);
+  if (previous.sa_handler != SIG_DFL && previous.sa_handler != SIG_IGN) {
+    return previous.sa_handler(signal);
+  }
+  ::sigaction(signal, &previous, nullptr);
+  // A signal sent by kill() does not come again by itself.
+  if (info->si_code <= 0) ::raise(signal);
+}
+
+bool install_handler() {
+  struct sigaction action {};
+  action.sa_sigaction = on_fault;
+  action.sa_flags = SA_SIGINFO | SA_ONSTACK;
+  ::sigemptyset(&action.sa_mask);
+  ::sigaction(SIGSEGV, nullptr, &previous);
+  return ::sigaction(SIGSEGV, &action, nullptr) == 0;
+}
+
+}  // namespace
+
+void describe_stacks_with(describe_function describe) noexcept {
+  describer.store(describe, std::memory_order_release);
+}
+
+void watch_guards(const stack_arena& arena) {
+  [[maybe_unused]] static const bool installed = install_handler();
+  for (auto& slot : arenas) {
+    const stack_arena* none = nullptr;
+    if (slot.compare_exchange_strong(none, &arena, std::memory_order_release,
+                                     std::memory_order_relaxed)) {
+      return;
+    }
+  }
+}
+
+void unwatch_guards(const stack_arena& arena) noexcept {
+  for (auto& slot : arenas) {
+    const stack_arena* mine = &arena;
+    // relaxed: the handler can no longer fault in an arena whose fibers are gone
+    slot.compare_exchange_strong(mine, nullptr, std::memory_order_relaxed);
+  }
+}
+
+alternate_stack::alternate_stack() {
+  stack_t current{};
+  if (::sigaltstack(nullptr, &current) == 0 && (current.ss_flags & SS_DISABLE) == 0) return;
+  void* memory =
+      ::mmap(nullptr, alternate_size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (memory == MAP_FAILED) {
+    base::fail(errno, "map " + base::format_bytes(alternate_size) + " for a carrier's signal stack",
+               "free memory or raise RLIMIT_AS");
+  }
+  stack_t mine{};
+  mine.ss_sp = memory;
+  mine.ss_size = alternate_size;
+  ::sigaltstack(&mine, nullptr);
+  memory_ = memory;
+}
+
+alternate_stack::~alternate_stack() {
+  if (memory_ == nullptr) return;
+  stack_t none{};
+  none.ss_flags = SS_DISABLE;
+  ::sigaltstack(&none, nullptr);
+  ::munmap(memory_, alternate_size);
+}
+
+}  // namespace hilo::context

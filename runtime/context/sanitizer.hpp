@@ -1,0 +1,121 @@
+// What address sanitizer, thread sanitizer and valgrind must be told of stacks and switches. The
+// only place that knows them; without them everything here is empty and costs nothing.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#if defined(__SANITIZE_ADDRESS__)
+#define HILO_ASAN 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define HILO_ASAN 1
+#endif
+#endif
+#if defined(__SANITIZE_THREAD__)
+#define HILO_TSAN 1
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define HILO_TSAN 1
+#endif
+#endif
+#ifndef HILO_ASAN
+#define HILO_ASAN 0
+#endif
+#ifndef HILO_TSAN
+#define HILO_TSAN 0
+#endif
+
+#if HILO_ASAN
+#include <sanitizer/asan_interface.h>
+#include <sanitizer/common_interface_defs.h>
+#endif
+#if HILO_TSAN
+#include <sanitizer/tsan_interface.h>
+#endif
+#if __has_include(<valgrind/valgrind.h>)
+#include <valgrind/valgrind.h>
+#define HILO_VALGRIND 1
+#else
+#define HILO_VALGRIND 0
+#endif
+
+namespace hilo::context {
+
+inline constexpr bool sanitizing = HILO_ASAN || HILO_TSAN;
+
+// The sanitizers' half of a context.
+struct sanitizer_context {
+#if HILO_ASAN
+  void* fake_stack = nullptr;
+  const void* bottom = nullptr;
+  std::size_t size = 0;
+#endif
+#if HILO_TSAN
+  void* fiber = nullptr;
+#endif
+
+  // A stack of ours begins a life; its bounds are [low, low + bytes).
+  void create([[maybe_unused]] const void* low, [[maybe_unused]] std::size_t bytes) noexcept {
+#if HILO_ASAN
+    bottom = low;
+    size = bytes;
+    fake_stack = nullptr;
+    __asan_unpoison_memory_region(low, bytes);
+#endif
+#if HILO_TSAN
+    fiber = __tsan_create_fiber(0);
+#endif
+  }
+
+  // The context is the kernel thread's own stack.
+  void adopt([[maybe_unused]] const void* low, [[maybe_unused]] std::size_t bytes) noexcept {
+#if HILO_ASAN
+    bottom = low;
+    size = bytes;
+#endif
+#if HILO_TSAN
+    fiber = __tsan_get_current_fiber();
+#endif
+  }
+
+  // The life ends; called from another stack.
+  void destroy() noexcept {
+#if HILO_TSAN
+    if (fiber != nullptr) __tsan_destroy_fiber(fiber);
+    fiber = nullptr;
+#endif
+  }
+
+  void leave([[maybe_unused]] sanitizer_context& to, [[maybe_unused]] bool dying) noexcept {
+#if HILO_ASAN
+    __sanitizer_start_switch_fiber(dying ? nullptr : &fake_stack, to.bottom, to.size);
+#endif
+#if HILO_TSAN
+    __tsan_switch_to_fiber(to.fiber, 0);
+#endif
+  }
+
+  void arrive() noexcept {
+#if HILO_ASAN
+    __sanitizer_finish_switch_fiber(fake_stack, nullptr, nullptr);
+#endif
+  }
+};
+
+// Tells valgrind that [low, top) is a stack, so that it does not take a switch for a jump.
+inline unsigned register_stack([[maybe_unused]] const void* low, [[maybe_unused]] const void* top) {
+#if HILO_VALGRIND
+  return VALGRIND_STACK_REGISTER(low, top);
+#else
+  return 0;
+#endif
+}
+
+inline void deregister_stack([[maybe_unused]] unsigned id) {
+#if HILO_VALGRIND
+  VALGRIND_STACK_DEREGISTER(id);
+#endif
+}
+
+}  // namespace hilo::context

@@ -1,0 +1,68 @@
+#include "runtime/sched/fiber.hpp"
+
+#include <algorithm>
+#include <cstdio>
+#include <new>
+
+#include "runtime/sched/spawn.hpp"
+
+namespace hilo::sched {
+namespace {
+
+constexpr std::size_t colours = 16;         // guess: spreads over a quarter of a page
+constexpr std::size_t least_frames = 4096;  // what a task must leave of its stack
+
+char* align_down(char* at, std::size_t alignment) noexcept {
+  return reinterpret_cast<char*>(reinterpret_cast<std::uintptr_t>(at) & ~(alignment - 1));
+}
+
+void enter_fiber(void* argument) {
+  fiber& self = *static_cast<fiber*>(argument);
+  self.context.sanitizer.arrive();
+  self.work->invoke(*self.work);
+  end_fiber(self);
+}
+
+}  // namespace
+
+context::stack* build_fiber(char* top, std::size_t index, context::stack_pool& pool) {
+  char* const at = align_down(top - 64 - (index % colours) * 64 - sizeof(fiber), alignof(fiber));
+  auto* const one = ::new (static_cast<void*>(at)) fiber;
+  reinterpret_cast<fiber**>(top)[-1] = one;  // for the overflow report
+  one->top = top;
+  one->pool = &pool;
+  context::register_stack(top - pool.stack_size(), top);
+  return one;
+}
+
+void* prepare_fiber(fiber& one, std::size_t bytes, std::size_t alignment) noexcept {
+  char* const low = one.top - one.pool->stack_size();
+  char* const block = reinterpret_cast<char*>(&one);
+  if (bytes + alignment + least_frames > static_cast<std::size_t>(block - low)) return nullptr;
+  char* const place = align_down(block - bytes, std::max<std::size_t>(alignment, 16));
+  if constexpr (context::sanitizing) {
+    one.context.sanitizer.destroy();  // of the last life: a fiber cannot do it from within
+    one.context.sanitizer.create(low, static_cast<std::size_t>(one.top - low));
+  }
+  context::prepare_context(one.context, align_down(place, 16), enter_fiber, &one);
+  one.exceptions = {};
+  one.join.store(join_word::running, std::memory_order_relaxed);  // nobody knows the fiber yet
+  one.started = false;
+  one.name[0] = '\0';
+  if (one.stop_made.load(std::memory_order_relaxed) != 0) [[unlikely]] {  // nor its stop state
+    one.stop = std::stop_source(std::nostopstate);
+    one.stop_made.store(0, std::memory_order_relaxed);
+  }
+  return place;
+}
+
+void describe_fiber(const fiber& one, char* text, std::size_t room) noexcept {
+  const auto id = static_cast<unsigned long long>(one.id);
+  if (one.name[0] == '\0') {
+    std::snprintf(text, room, "fiber #%llu", id);
+  } else {
+    std::snprintf(text, room, "fiber #%llu \"%s\"", id, one.name);
+  }
+}
+
+}  // namespace hilo::sched

@@ -1,0 +1,91 @@
+// The control block of a fiber. It lies at the top of the fiber's stack and stays there when the
+// fiber ends, for the next one.
+//
+//   top of the slot  ->  | colour | control block | task | first frame ... -> grows down
+//
+// The colour moves blocks of neighbouring stacks to different cache sets; stacks are whole pages
+// apart, so without it the same lines of every stack would compete for the same eight ways.
+//
+// Where a fiber is, by who may touch it:
+//   new       its spawner                       until start
+//   runnable  one queue: a next slot, a work_ring, the injector
+//   running   its carrier
+//   waiting   the wait list or timer that holds its waiter; then its waker
+//   ended     its handle, or nobody once detached
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <stop_token>
+
+#include "hilo/detail/task.hpp"
+#include "hilo/detail/waiter.hpp"
+
+#include "runtime/context/context.hpp"
+#include "runtime/context/stack_cache.hpp"
+
+namespace hilo::sched {
+
+class worker;
+class scheduler;
+
+// What the C++ ABI keeps per thread of exceptions in flight (Itanium C++ ABI, 2.2.2): a fiber that
+// parks inside a catch block takes it along.
+struct exception_globals {
+  void* caught = nullptr;
+  unsigned uncaught = 0;
+};
+
+// The word a fiber and its handle meet at. Values below `waiters` are states; others are the
+// address of the joining waiter. Changed by exchange or compare-exchange only:
+//   running -> joiner    join (J1)      running | joiner -> ended     end of the fiber (J2)
+//   running -> detached  detach (J3)    detached -> (given back by the fiber itself)
+namespace join_word {
+inline constexpr std::uintptr_t running = 0;
+inline constexpr std::uintptr_t ended = 1;
+inline constexpr std::uintptr_t detached = 2;
+inline constexpr std::uintptr_t waiters = 8;
+}  // namespace join_word
+
+struct alignas(64) fiber : context::stack, detail::waiter {
+  fiber() noexcept : waiter(detail::waiter_kind::fiber) {}
+
+  context::context context;
+  worker* carrier = nullptr;  // who runs it; its own
+  scheduler* home = nullptr;  // set at creation
+  detail::task* work = nullptr;
+  fiber* next_injected = nullptr;  // in the injector, guarded by its lock
+  exception_globals exceptions;
+
+  // Written by the fiber at its end and by its handle; the table above.
+  // (J) acq_rel everywhere: the fiber's end publishes its result; the joiner publishes its waiter.
+  std::atomic<std::uintptr_t> join{join_word::running};
+
+  const char* parked_on = nullptr;  // why it waits, for dumps
+  std::uint64_t id = 0;
+  bool started = false;  // false until it first runs: such fibers are depth-first work
+
+  // (T1)/(T2): 0 none, 1 being made, 2 there. The stop state is made by whoever needs it first,
+  // the fiber or its handle; most fibers never do.
+  std::atomic<std::uint8_t> stop_made{0};
+  std::stop_source stop{std::nostopstate};
+
+  static constexpr std::size_t name_room = 24;
+  char name[name_room] = "";
+
+  static fiber& of(detail::waiter& one) noexcept { return static_cast<fiber&>(one); }
+  static fiber& of(context::stack& one) noexcept { return static_cast<fiber&>(one); }
+};
+
+// Makes the control block of a fresh slot.
+context::stack* build_fiber(char* top, std::size_t index, context::stack_pool& pool);
+
+// Lays out a new life on a free stack: room for a task of `bytes`, and the first frame below it.
+// Returns the task's place, or null when the stack is too small for it.
+void* prepare_fiber(fiber& one, std::size_t bytes, std::size_t alignment) noexcept;
+
+// Writes `fiber #7 "name"` for reports. Async-signal-safe.
+void describe_fiber(const fiber& one, char* text, std::size_t room) noexcept;
+
+}  // namespace hilo::sched

@@ -1,0 +1,165 @@
+#include "runtime/sched/scheduler.hpp"
+
+#include <bit>
+#include <cerrno>
+#include <mutex>
+#include <string>
+#include <system_error>
+
+#include <sched.h>
+#include <sys/prctl.h>
+
+#include "runtime/base/check.hpp"
+#include "runtime/base/error.hpp"
+#include "runtime/context/guard_report.hpp"
+#include "runtime/sched/worker.hpp"
+
+namespace hilo::sched {
+namespace {
+
+void describe_stack(char* top, char* text, std::size_t room) noexcept {
+  // The control block lies within the last page of the stack; build_fiber() left its address there.
+  describe_fiber(*reinterpret_cast<fiber* const*>(top)[-1], text, room);
+}
+
+}  // namespace
+
+scheduler::scheduler(const runtime_options& options)
+    : stack_reserve_(options.stack_reserve), default_class_(size_class_of(options.stack_size)) {
+  if (options.carriers < 1 || options.carriers > most_carriers) {
+    base::fail(EINVAL, "start a runtime",
+               "runtime_options.carriers is " + std::to_string(options.carriers) +
+                   "; it must be from 1 to " + std::to_string(most_carriers));
+  }
+  context::describe_stacks_with(describe_stack);
+  pool(default_class_);  // the usual stacks: an error comes here and not at the first spawn
+  workers_.resize(options.carriers);
+  for (unsigned i = 0; i < options.carriers; ++i) workers_[i] = std::make_unique<worker>(*this, i);
+  idle_.reserve(options.carriers);
+  start_carriers();
+}
+
+void scheduler::start_carriers() {
+  carriers_.reserve(workers_.size());
+  try {
+    for (std::size_t i = 0; i < workers_.size(); ++i) {
+      // Fibers have stacks of their own; this one carries the search and the signal handlers.
+      const thread_options how{.name = "hilo/" + std::to_string(i), .stack_size = 256 * 1024};
+      carriers_.emplace_back(how, [this, i] {
+        // The kernel may round a sleeper's deadline up by 50 us to save interrupts; timers promise
+        // less.
+        ::prctl(PR_SET_TIMERSLACK, 1);
+        workers_[i]->run();
+      });
+    }
+  } catch (const std::system_error& error) {
+    const std::size_t started = carriers_.size();
+    stop();
+    for (auto& one : pools_) delete one.load(std::memory_order_relaxed);  // no carrier is left
+    base::fail(
+        error.code().value(),
+        "start carrier " + std::to_string(started + 1) + " of " + std::to_string(workers_.size()),
+        std::string(error.what()) + "; set fewer runtime_options.carriers");
+  }
+}
+
+scheduler::~scheduler() {
+  HILO_CHECK(current_worker() == nullptr || &current_worker()->home() != this,
+             "a runtime is destroyed by one of its own fibers: it would wait for itself");
+  wait_for_fibers();
+  stop();
+  // (G) A guest that published the last fiber may still be on its way out.
+  while (guests_.load(std::memory_order_acquire) != 0) ::sched_yield();
+  const std::uint64_t unjoined = spawned() - returned();
+  HILO_CHECK(
+      unjoined == 0,
+      "a runtime ends while %llu fiber handles are neither joined nor detached; a handle may "
+      "not outlive its runtime",
+      static_cast<unsigned long long>(unjoined));
+  for (auto& one : pools_) delete one.load(std::memory_order_relaxed);  // no carrier is left
+}
+
+void scheduler::stop() noexcept {
+  // seq_cst: (P1) of the idle protocol, with stopping as the queue
+  stopping_.store(true, std::memory_order_seq_cst);
+  idle_.wake_all();
+  // A worker that entered its sleep before the store and was not yet in the list saw the store.
+  carriers_.clear();
+}
+
+unsigned scheduler::size_class_of(std::size_t bytes) {
+  const std::size_t largest = smallest_stack << (size_classes - 1);
+  if (bytes == 0 || bytes > largest) {
+    base::fail(EINVAL, "make fiber stacks of " + base::format_bytes(bytes),
+               "a stack is from 1 byte to " + base::format_bytes(largest) +
+                   ", rounded up to a power of two and at least " +
+                   base::format_bytes(smallest_stack) + "; set stack_size");
+  }
+  const std::size_t rounded = std::bit_ceil(std::max(bytes, smallest_stack));
+  return static_cast<unsigned>(std::countr_zero(rounded) - std::countr_zero(smallest_stack));
+}
+
+context::stack_pool& scheduler::pool(unsigned size_class) {
+  std::atomic<context::stack_pool*>& place = pools_[size_class];
+  // (C) acquire: pairs with the release below; publishes the pool.
+  if (auto* there = place.load(std::memory_order_acquire)) return *there;
+  const std::scoped_lock guard(pools_lock_);
+  if (auto* there = place.load(std::memory_order_relaxed)) return *there;  // written under the lock
+  auto* made = new context::stack_pool(smallest_stack << size_class, stack_reserve_, size_class,
+                                       build_fiber);
+  place.store(made, std::memory_order_release);  // (C)
+  return *made;
+}
+
+std::uint64_t scheduler::spawned() const noexcept {
+  std::uint64_t sum = guest_spawned_.load(std::memory_order_acquire);
+  for (const auto& one : workers_) sum += one->spawned_count.read();
+  return sum;
+}
+
+std::uint64_t scheduler::returned() const noexcept {
+  std::uint64_t sum = guest_returned_.load(std::memory_order_acquire);
+  for (const auto& one : workers_) sum += one->returned_count.read();
+  return sum;
+}
+
+// Ends are summed before spawns. Both only grow, and a fiber's spawn is counted before its end. So
+// if the sums are equal, every fiber that was spawned when the second sum was complete had ended
+// when the first was: at the moment between them none was alive.
+bool scheduler::all_ended() const noexcept {
+  std::uint64_t ended = guest_ended_.load(std::memory_order_acquire);
+  for (const auto& one : workers_) ended += one->ended_count.read();
+  return ended == spawned();
+}
+
+// The destructor stores draining_ and then sums; a worker counts its last end, enters its sleep (a
+// locked operation) and then reads draining_. Both sequentially consistent, so one of them sees the
+// other, and the last worker to go to sleep sees all ends.
+void scheduler::wait_for_fibers() noexcept {
+  draining_.store(1, std::memory_order_seq_cst);
+  while (!all_ended()) {
+    sys::futex_wait(draining_, 1);
+    draining_.store(1, std::memory_order_seq_cst);
+  }
+}
+
+void scheduler::idle_reached() noexcept {
+  if (draining_.load(std::memory_order_seq_cst) != 1 || !all_ended()) return;
+  draining_.store(2, std::memory_order_seq_cst);
+  sys::futex_wake_one(&draining_);
+}
+
+}  // namespace hilo::sched
+
+namespace hilo {
+
+runtime::runtime(const runtime_options& options) : scheduler_(new sched::scheduler(options)) {}
+runtime::~runtime() = default;
+void runtime::deleter::operator()(sched::scheduler* one) const noexcept {
+  delete one;
+}
+unsigned runtime::carriers() const noexcept {
+  return static_cast<unsigned>(scheduler_->workers());
+}
+
+}  // namespace hilo

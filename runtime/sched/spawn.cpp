@@ -1,0 +1,231 @@
+#include "runtime/sched/spawn.hpp"
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <exception>
+#include <string>
+#include <system_error>
+
+#include <sched.h>
+
+#include "hilo/fiber.hpp"
+
+#include "runtime/base/check.hpp"
+#include "runtime/base/error.hpp"
+#include "runtime/sched/worker.hpp"
+
+namespace hilo::sched {
+namespace {
+
+[[noreturn]] void end_program(fiber& self, const std::exception_ptr& error) noexcept {
+  char who[64];
+  describe_fiber(self, who, sizeof who);
+  try {
+    std::rethrow_exception(error);
+  } catch (const std::exception& escaped) {
+    base::report("an exception left detached %s: %s", who, escaped.what());
+    std::terminate();
+  } catch (...) {
+    base::report("an exception that is no std::exception left detached %s", who);
+    std::terminate();
+  }
+}
+
+// The stack goes back while its fiber may still stand on it: to a cache that only this carrier
+// takes from, after the switch; or beyond it, where whoever takes it waits until it is off its CPU.
+void give_back(fiber& one, worker* here) noexcept {
+  if (here != nullptr && &here->home() == one.home) {
+    here->returned_count.bump();
+    here->cache(one.pool->size_class()).give(&one);
+  } else {
+    scheduler& home = *one.home;
+    one.pool->give(&one);
+    home.count_guest_return();
+  }
+}
+
+void wait_until_off_cpu(const fiber& one) noexcept {
+  for (int spins = 0; !one.context.off_cpu(); ++spins) {
+    if (spins < 200) {
+      base::cpu_relax();
+    } else {
+      yield();  // its carrier lost its CPU between the last store of the fiber and the switch
+    }
+  }
+}
+
+fiber* take_stack(scheduler& where, worker* here, unsigned size_class) {
+  context::stack_pool& pool = where.pool(size_class);
+  int error = 0;
+  context::stack* const one =
+      here != nullptr ? here->cache(size_class).take(pool, error) : pool.take(error);
+  if (one == nullptr) [[unlikely]] {
+    base::fail(error == 0 ? EAGAIN : error, "spawn a fiber", pool.arena().explain(error));
+  }
+  return &fiber::of(*one);
+}
+
+void* create(scheduler* where, const spawn_options* options, std::size_t bytes,
+             std::size_t alignment, fiber** made) {
+  worker* const here = current_worker();
+  if (where == nullptr) {
+    if (here == nullptr) [[unlikely]] {
+      base::fail(EINVAL, "spawn a fiber",
+                 "the caller is in no runtime; call spawn inside hilo::run, or use runtime::spawn");
+    }
+    where = &here->home();
+  }
+  worker* const local = here != nullptr && &here->home() == where ? here : nullptr;
+  const unsigned size_class = options == nullptr || options->stack_size == 0
+                                  ? where->default_class()
+                                  : scheduler::size_class_of(options->stack_size);
+  fiber* const one = take_stack(*where, local, size_class);
+  while (!one->context.off_cpu()) [[unlikely]] base::cpu_relax();  // see give_back()
+  one->home = where;
+  void* const place = prepare_fiber(*one, bytes, alignment);
+  if (local != nullptr) {
+    local->spawned_count.bump();
+    one->id = local->next_id();
+  } else {
+    where->count_guest_spawn();
+    one->id = where->next_guest_id();
+  }
+  if (place == nullptr) [[unlikely]] {
+    detail::discard_unstarted(*one);
+    base::fail(EINVAL, "spawn a fiber",
+               "its callable and arguments are " + base::format_bytes(bytes) +
+                   ", too many for a stack of " + base::format_bytes(one->pool->stack_size()) +
+                   "; set spawn_options.stack_size or pass a pointer");
+  }
+  if (options != nullptr && !options->name.empty()) {
+    const std::size_t length = std::min(options->name.size(), fiber::name_room - 1);
+    std::memcpy(one->name, options->name.data(), length);
+    one->name[length] = '\0';
+  }
+  *made = one;
+  return place;
+}
+
+// The stop state, made at the first need by either side.
+std::stop_source& stop_source_of(fiber& one) {
+  enum : std::uint8_t { none, being_made, there };
+  std::uint8_t seen = one.stop_made.load(std::memory_order_acquire);  // (T2)
+  if (seen == none &&
+      one.stop_made.compare_exchange_strong(seen, being_made, std::memory_order_acquire)) {
+    one.stop = std::stop_source();
+    one.stop_made.store(there, std::memory_order_release);  // (T1) publishes the source
+    return one.stop;
+  }
+  while (one.stop_made.load(std::memory_order_acquire) != there) base::cpu_relax();  // (T2)
+  return one.stop;
+}
+
+}  // namespace
+
+void end_fiber(fiber& self) noexcept {
+  // (J2) acq_rel: publishes the result to the joiner, and acquires a joiner's waiter.
+  const std::uintptr_t before = self.join.exchange(join_word::ended, std::memory_order_acq_rel);
+  if (before == join_word::detached) {
+    if (self.work->error != nullptr) end_program(self, self.work->error);
+    self.work->destroy(*self.work);  // may park: the carrier is asked for only below
+    worker* const here = current_worker();
+    here->ended_count.bump();
+    give_back(self, here);
+  } else {
+    current_worker()->ended_count.bump();
+    if (before >= join_word::waiters) {
+      detail::wake(*reinterpret_cast<detail::waiter*>(before), status::ok);
+    }
+  }
+  worker* const here = current_worker();
+  fiber* const next = here->pick();
+  here->switch_to(next != nullptr ? *next : here->base(), true);
+  __builtin_unreachable();
+}
+
+}  // namespace hilo::sched
+
+namespace hilo::detail {
+
+using sched::fiber;
+using sched::worker;
+
+void* create_fiber(sched::scheduler* where, const spawn_options* options, std::size_t bytes,
+                   std::size_t alignment, fiber** made, std::error_code* error) {
+  if (error == nullptr) return sched::create(where, options, bytes, alignment, made);
+  try {
+    return sched::create(where, options, bytes, alignment, made);
+  } catch (const std::system_error& failed) {
+    *error = failed.code();
+    return nullptr;
+  }
+}
+
+void start_fiber(fiber& one, task& work) noexcept {
+  one.work = &work;
+  worker* const here = sched::current_worker();
+  if (here == nullptr || &here->home() != one.home) return one.home->inject_as_guest(one);
+  if (!here->crowded()) [[likely]]
+    return here->run_next(one);
+  // Child first: the caller waits in the slot, and goes on when the child ends or parks.
+  here->run_next(here->running());
+  here->switch_to(one);
+}
+
+void join_fiber(fiber& one) noexcept {
+  // acquire: as (J1) when the fiber ended before; its result is there.
+  if (one.join.load(std::memory_order_acquire) != sched::join_word::ended) {
+    waiter& self = current_waiter();
+    std::uintptr_t expected = sched::join_word::running;
+    // (J1) publishes the waiter to (J2); or acquires the result of a fiber that just ended.
+    if (one.join.compare_exchange_strong(expected, reinterpret_cast<std::uintptr_t>(&self),
+                                         std::memory_order_acq_rel, std::memory_order_acquire)) {
+      (void)park(self, "join");
+    }
+  }
+  if (!one.context.off_cpu()) [[unlikely]]
+    sched::wait_until_off_cpu(one);
+}
+
+void discard_unstarted(fiber& one) noexcept {
+  if (worker* const here = sched::current_worker(); here != nullptr && &here->home() == one.home) {
+    here->ended_count.bump();
+  } else {
+    one.home->count_guest_end();
+  }
+  discard_fiber(one);
+}
+
+void discard_fiber(fiber& one) noexcept {
+  sched::give_back(one, sched::current_worker());
+}
+
+void detach_fiber(fiber& one) noexcept {
+  // (J3) acq_rel: acquires the result of a fiber that ended before.
+  const std::uintptr_t before =
+      one.join.exchange(sched::join_word::detached, std::memory_order_acq_rel);
+  if (before != sched::join_word::ended) return;
+  if (one.work->error != nullptr) sched::end_program(one, one.work->error);
+  one.work->destroy(*one.work);
+  sched::wait_until_off_cpu(one);
+  discard_fiber(one);
+}
+
+void stop_fiber(fiber& one) noexcept {
+  sched::stop_source_of(one).request_stop();
+}
+
+std::stop_token stop_token_of(fiber& one) {
+  return sched::stop_source_of(one).get_token();
+}
+
+std::uint64_t id_of(const fiber& one) noexcept {
+  return one.id;
+}
+
+void empty_handle(const char* what) noexcept {
+  base::die("%s of an empty fiber handle: it was joined, detached or moved from before", what);
+}
+
+}  // namespace hilo::detail

@@ -1,0 +1,217 @@
+// A worker: what one carrier runs, and in which order.
+//
+// Order. Newly spawned fibers run depth-first: the newest first, on the owner; thieves take the
+// oldest, which in a tree is the largest part. Woken and yielded fibers run first in, first out.
+// One fiber, the last that was spawned or woken, waits in the next slot and runs as soon as the
+// current one parks: it is the one the current fiber most likely waits for, and its data is warm.
+//
+//   next slot   at most `slot_streak` times in a row, then to the end of `ready`
+//   spawned     newest first      } in turn, so that neither starves the other
+//   ready       oldest first      }
+//   injector    every `poll_period` switches, and when the others are empty; then timers too
+//
+// A switch goes from fiber to fiber; the carrier's own stack (`base_`) is used only to search and
+// to sleep.
+//
+// Leaving a stack. A waiting fiber is published (in a wait list) before it has left its stack, so
+// its waker may put it into a queue, and another carrier may take it from there, while it is still
+// on its way out. `context.on_cpu` tells. Whoever takes a fiber that is on a CPU must not wait for
+// it while standing on a fiber's stack himself: two carriers that take each other's fibers would
+// wait forever. So a fiber that finds its successor still on a CPU puts it back, and switches to
+// base_, where waiting is safe: nobody waits for a base. A fiber may also find itself in its own
+// queue, woken before it parked: then there is nothing to switch.
+//   Rejected: unlocking after the switch (as Go's gopark), which needs a call on the new stack at
+//   every switch; and a state word with exchanges by parker and waker (as tokio), 11 ns a park.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+
+#include "runtime/base/cpu.hpp"
+#include "runtime/sched/current.hpp"
+#include "runtime/sched/fiber.hpp"
+#include "runtime/sched/scheduler.hpp"
+#include "runtime/sched/timer_wheel.hpp"
+#include "runtime/sched/work_ring.hpp"
+#include "runtime/sys/futex.hpp"
+
+namespace hilo::sched {
+
+class worker {
+ public:
+  worker(scheduler& owner, unsigned index);
+
+  // The carrier's body: runs fibers until the scheduler stops.
+  void run();
+
+  // --- for the fiber that runs here, on its own stack ---
+
+  fiber& running() noexcept { return *running_; }
+  scheduler& home() noexcept { return scheduler_; }
+
+  // The fiber to run next, or null when there is none here (or it is still on a CPU): then the base
+  // context. May be the running fiber itself.
+  fiber* pick() noexcept;
+
+  // Leaves the running fiber for another, or for the base. Returns what its waker passed.
+  std::uint32_t switch_to(fiber& to, bool dying = false) noexcept {
+    fiber& from = *running_;
+    from.exceptions = *exceptions_;
+    *exceptions_ = to.exceptions;
+    to.carrier = this;
+    to.started = true;
+    running_ = &to;
+    return context::switch_context(from.context, to.context, dying);
+  }
+  fiber& base() noexcept { return base_; }
+
+  // Makes a fiber runnable next.
+  void run_next(fiber& one) noexcept {
+    if (fiber* previous = fill_slot(&one)) return surplus(*previous);
+    if (shared_) scheduler_.idle().slot_published();
+  }
+
+  // Makes a fiber runnable behind the others.
+  void run_later(fiber& one) noexcept {
+    if (!ready_.push(&one)) [[unlikely]]
+      scheduler_.inject(one);
+  }
+
+  // What was displaced from the slot, or woken in bulk: others may take it.
+  void surplus(fiber& one) noexcept {
+    if (!(one.started ? ready_ : spawned_).push(&one)) [[unlikely]]
+      return scheduler_.inject(one);
+    if (shared_) scheduler_.idle().published();
+  }
+
+  // Whether a spawn should run its child first: the ring of new fibers is full, so keeping the
+  // child for later would only grow the number of stacks.
+  bool crowded() const noexcept { return spawned_.full(); }
+
+  context::stack_cache& cache(unsigned size_class) noexcept { return caches_[size_class]; }
+  timer_wheel& timers() noexcept { return timers_; }
+
+  // Lives begun, ended, and stacks given back, as far as they happened here. Plain counters for the
+  // owner; scheduler::all_ended() sums them: (N) release, pairs with its acquire.
+  struct tally {
+    std::atomic<std::uint64_t> value{0};
+    void bump() noexcept {
+      value.store(value.load(std::memory_order_relaxed) + 1, std::memory_order_release);
+    }
+    std::uint64_t read() const noexcept { return value.load(std::memory_order_acquire); }
+  };
+  tally spawned_count, ended_count, returned_count;
+
+  std::uint64_t next_id() noexcept { return ids_++ * (scheduler_.workers() + 1) + index_ + 2; }
+
+  // --- for other workers ---
+
+  // Ends this worker's sleep; the caller took it out of the sleepers.
+  void wake_up() noexcept;
+
+  // Takes a fiber from this worker's rings for `thief`, and moves up to half of them there.
+  fiber* steal_for(worker& thief) noexcept;
+
+  // Takes the slot's fiber if this worker switched to nobody since `tick`.
+  fiber* steal_slot(std::uint32_t tick) noexcept;
+  // acquire: what happened before the tick was counted is seen with it
+  std::uint32_t tick() const noexcept { return tick_.load(std::memory_order_acquire); }
+  bool slot_filled() const noexcept {
+    return slot_.load(std::memory_order_seq_cst) != nullptr;  // (Q3)
+  }
+  // (Q3)
+  bool has_surplus() const noexcept { return spawned_.size() != 0 || ready_.size() != 0; }
+
+ private:
+  static constexpr unsigned size_classes = scheduler::size_classes;
+  static constexpr std::uint32_t poll_period = 61;  // as Go; prime, to fall out of step with loops
+  static constexpr std::uint32_t longest_streak = 16;  // guess: bounds what a pair can keep away
+
+  // Puts a fiber into the slot; returns the one that was there. The exchange is also the full
+  // barrier (P2) of the idle protocol.
+  fiber* fill_slot(fiber* one) noexcept {
+    if (shared_) return slot_.exchange(one, std::memory_order_seq_cst);
+    fiber* const previous = slot_.load(std::memory_order_relaxed);  // nobody else reads it
+    slot_.store(one, std::memory_order_relaxed);
+    return previous;
+  }
+  fiber* empty_slot() noexcept {
+    if (slot_.load(std::memory_order_relaxed) == nullptr) return nullptr;  // only we fill it
+    return fill_slot(nullptr);
+  }
+
+  fiber* take() noexcept;
+  fiber* poll() noexcept;
+  fiber* take_injected() noexcept;
+  fiber* search() noexcept;
+  void sleep() noexcept;
+  struct watched {
+    worker* who = nullptr;
+    std::uint32_t tick = 0;
+  };
+  watched filled_slot() const noexcept;
+  bool work_somewhere() const noexcept;
+  void wait_off_cpu(const fiber& one) noexcept;
+  std::uint32_t random() noexcept;
+
+  // The owner's, every switch.
+  scheduler& scheduler_;
+  fiber* running_;
+  exception_globals* exceptions_ = nullptr;  // the carrier thread's own
+  const bool shared_;                        // there are other workers
+  bool searching_ = false;
+  const unsigned index_;
+  std::uint32_t streak_ = 0;
+  std::uint32_t random_state_;
+  std::uint64_t ids_ = 0;
+  std::array<context::stack_cache, size_classes> caches_;
+
+  // Written by the owner, read by watchers.
+  alignas(base::cache_line) std::atomic<std::uint32_t> tick_{0};  // switches, modulo 2^32
+
+  // Filled by the owner, emptied by the owner or a watcher. seq_cst: the idle protocol's queue.
+  alignas(base::cache_line) std::atomic<fiber*> slot_{nullptr};
+
+  // 1: woken. Written by the waker with release (K1), read by the owner with acquire (K2):
+  // publishes the waker's work; reset by the owner before it lets itself be woken.
+  alignas(base::cache_line) sys::futex_word woken_{0};
+
+  work_ring spawned_;
+  work_ring ready_;
+  timer_wheel timers_;
+  fiber base_;
+};
+
+inline fiber* worker::take() noexcept {
+  const std::uint32_t tick = tick_.load(std::memory_order_relaxed) + 1;  // only we write it
+  tick_.store(tick, std::memory_order_release);
+  if (tick % poll_period == 0) [[unlikely]] {
+    if (fiber* one = poll()) return one;
+  }
+  if (fiber* one = empty_slot()) {
+    if (++streak_ <= longest_streak) return one;
+    run_later(*one);
+  }
+  streak_ = 0;
+  work_ring& first = (tick & 1) != 0 ? spawned_ : ready_;
+  if (&first == &spawned_) {
+    if (fiber* one = spawned_.take_newest(shared_)) return one;
+    if (fiber* one = ready_.take_oldest(shared_)) return one;
+  } else {
+    if (fiber* one = ready_.take_oldest(shared_)) return one;
+    if (fiber* one = spawned_.take_newest(shared_)) return one;
+  }
+  return scheduler_.injected() == 0 ? nullptr : take_injected();
+}
+
+inline fiber* worker::pick() noexcept {
+  fiber* const one = take();
+  if (one == nullptr || one == running_ || one->context.off_cpu()) [[likely]]
+    return one;
+  run_later(*one);
+  return nullptr;
+}
+
+}  // namespace hilo::sched

@@ -1,0 +1,87 @@
+#include <cerrno>
+#include <limits>
+#include <new>
+#include <string>
+
+#include "hilo/detail/channel_core.hpp"
+#include "hilo/fiber.hpp"
+
+#include "runtime/base/check.hpp"
+#include "runtime/base/error.hpp"
+
+namespace hilo::detail {
+
+channel_core::channel_core(std::size_t wanted, std::size_t size, std::size_t alignment)
+    : capacity(wanted), element_size(size), element_alignment(alignment) {
+  if (capacity == 0) return;
+  const std::string what = "make a channel of capacity " + std::to_string(capacity);
+  if (capacity > std::numeric_limits<std::ptrdiff_t>::max() / element_size) {
+    base::fail(EOVERFLOW, what,
+               "elements of " + base::format_bytes(element_size) +
+                   " would need more than the address space; give a smaller capacity");
+  }
+  ring = static_cast<std::byte*>(
+      ::operator new(capacity* element_size, std::align_val_t(element_alignment), std::nothrow));
+  if (ring == nullptr) {
+    base::fail(ENOMEM, what,
+               base::format_bytes(capacity * element_size) +
+                   " cannot be had; give a smaller capacity or free memory");
+  }
+}
+
+channel_core::~channel_core() {
+  ::operator delete(ring, std::align_val_t(element_alignment));
+}
+
+status channel_core::wait_to_send(void* value) noexcept {
+  waiter& self = current_waiter();
+  self.slot = value;
+  senders.push(self);
+  lock.unlock();
+  return park(self, "channel send");
+}
+
+status channel_core::wait_to_receive(void* result) noexcept {
+  waiter& self = current_waiter();
+  self.slot = result;
+  receivers.push(self);
+  lock.unlock();
+  return park(self, "channel receive");
+}
+
+void channel_core::close() noexcept {
+  lock.lock();
+  closed = true;
+  waiter* const waiting_senders = senders.take_all();
+  waiter* const waiting_receivers = receivers.take_all();
+  lock.unlock();
+  for (waiter* list : {waiting_receivers, waiting_senders}) {
+    while (list != nullptr) {
+      waiter* const next = list->next;  // after wake() it may be gone
+      wake(*list, status::closed);
+      list = next;
+    }
+  }
+}
+
+void channel_core::check_unused() noexcept {
+  const std::scoped_lock guard(lock);
+  HILO_CHECK(senders.empty() && receivers.empty(),
+             "a channel is destroyed while somebody waits on it; close() it and let them go first");
+}
+
+std::size_t channel_core::size() const noexcept {
+  const std::scoped_lock guard(lock);
+  return count;
+}
+
+bool channel_core::is_closed() const noexcept {
+  const std::scoped_lock guard(lock);
+  return closed;
+}
+
+void spend_budget() noexcept {
+  yield();
+}
+
+}  // namespace hilo::detail
