@@ -1,0 +1,331 @@
+#!/usr/bin/env python3
+"""Checks rules of the source that no compiler knows.
+
+  includes   include downward only: base < sys < thread < context < sched < {sync, io, tool} < capi;
+             include/ never includes runtime/; users never include hilo/detail/; no cycles
+  atomics    every atomic operation names its order; no operator and no implicit conversion that
+             would be sequentially consistent without saying so
+  assembly   one routine a file, described to the linker and the unwinder
+  shape      no file over 500 lines, #pragma once, no leftovers, no names that say nothing
+
+Prints one line a fault and, last, a total for ./dev test. The rules prove themselves first: each must
+find the fault in its own bad example.
+"""
+
+import os
+import re
+import subprocess
+import sys
+
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+
+LAYERS = {
+    "base": 0,
+    "sys": 1,
+    "thread": 2,
+    "context": 3,
+    "sched": 4,
+    "sync": 5,
+    "io": 5,
+    "tool": 5,
+    "capi": 6,
+}
+
+# Which trees a tree may include from, besides itself.
+REACH = {
+    "include": set(),
+    "runtime": {"include"},
+    "tests": {"include", "runtime"},
+    "bench": {"include"},
+    "docs": {"include"},
+}
+
+CODE = (".cpp", ".hpp", ".h", ".c")
+MAX_LINES = 500
+MAX_ASSEMBLY_LINES = 100
+
+
+def without_comments(text, keep_strings=False):
+    """The text with comments and the insides of strings blanked out; lines keep their numbers."""
+
+    def blank(match):
+        found = match.group(0)
+        if found[0] in "\"'" and keep_strings:
+            return found
+        if found[0] in "\"'":
+            return found[0] + " " * (len(found) - 2) + found[-1]
+        return re.sub(r"[^\n]", " ", found)
+
+    pattern = r'//[^\n]*|/\*.*?\*/|"(?:\\.|[^"\\\n])*"|(?<![0-9A-Fa-f])\'(?:\\.|[^\'\\\n])+\''
+    return re.sub(pattern, blank, text, flags=re.S)
+
+
+def line_of(text, offset):
+    return text.count("\n", 0, offset) + 1
+
+
+def tree_of(path):
+    return path.split("/", 1)[0]
+
+
+def resolve(include):
+    """The repository path that a quoted or hilo include names; None for other people's headers."""
+    if include.startswith("hilo/"):
+        return "include/" + include
+    if tree_of(include) in ("runtime", "tests", "bench"):
+        return include
+    return None
+
+
+def includes_of(text):
+    code = without_comments(text, keep_strings=True)
+    for match in re.finditer(r'^[ \t]*#[ \t]*include[ \t]*(["<])([^">]+)[">]', code, flags=re.M):
+        yield line_of(code, match.start()), match.group(1), match.group(2)
+
+
+def check_includes(sources):
+    edges = {}
+    for path, text in sources.items():
+        if not path.endswith(CODE + (".S",)):
+            continue
+        edges[path] = []
+        for line, quote, include in includes_of(text):
+            target = resolve(include)
+            if target is None:
+                if quote == '"':
+                    yield path, line, f'"{include}" must be a path from include/ or the top'
+                continue
+            if target not in sources:
+                yield path, line, f"{include} does not exist"
+                continue
+            edges[path].append(target)
+            here, there = tree_of(path), tree_of(target)
+            if here != there and there not in REACH[here]:
+                yield path, line, f"{here}/ may not include {there}/ ({include})"
+            if "/detail/" in target and here in ("bench", "docs"):
+                yield path, line, f"{include} is not for users"
+            if here == there == "runtime":
+                mine, other = path.split("/")[1], target.split("/")[1]
+                if mine != other and LAYERS[mine] <= LAYERS[other]:
+                    yield path, line, f"{mine} may not include {other} ({include})"
+    yield from find_cycles(edges)
+
+
+def find_cycles(edges):
+    finished, open_paths = set(), []
+
+    def visit(path):
+        if path in finished:
+            return
+        if path in open_paths:
+            loop = open_paths[open_paths.index(path) :] + [path]
+            yield path, 1, "includes itself: " + " > ".join(loop)
+            return
+        open_paths.append(path)
+        for target in edges.get(path, ()):
+            yield from visit(target)
+        open_paths.pop()
+        finished.add(path)
+
+    for path in sorted(edges):
+        yield from visit(path)
+
+
+def balanced(text, start):
+    """The text from an opening parenthesis to its partner."""
+    depth = 0
+    for at in range(start, len(text)):
+        depth += {"(": 1, ")": -1}.get(text[at], 0)
+        if depth == 0:
+            return text[start : at + 1]
+    return text[start:]
+
+
+OPERATION = re.compile(
+    r"(?:\.|->)\s*(load|store|exchange|compare_exchange_(?:weak|strong)|fetch_(?:add|sub|and|or|xor)"
+    r"|test_and_set)\s*(?=\()|\b(atomic_thread_fence|atomic_signal_fence)\s*(?=\()"
+)
+DECLARATION = re.compile(
+    r"\bstd::atomic(?:_ref|_flag|_bool|_int)?\b\s*(<(?:[^<>;]|<[^<>;]*>)*>)?\s*(\w+)\s*"
+    r"(?=[;={(\[,])"
+)
+
+
+def check_atomics(sources):
+    for path, text in sources.items():
+        if not path.endswith(CODE):
+            continue
+        code = without_comments(text)
+        for match in OPERATION.finditer(code):
+            arguments = balanced(code, match.end())
+            if not re.search(r"\bmemory_order|\border\b", arguments):
+                name = match.group(1) or match.group(2)
+                yield path, line_of(code, match.start()), f"{name} does not name its memory order"
+        names = {match.group(2) for match in DECLARATION.finditer(code)}
+        header = path.rsplit(".", 1)[0] + ".hpp"
+        if header != path and header in sources:
+            declared = without_comments(sources[header])
+            names |= {match.group(2) for match in DECLARATION.finditer(declared)}
+        yield from check_operators(path, code, names)
+
+
+def check_operators(path, code, names):
+    """Uses of an atomic that are operators: ++a, a += 1, a = b, if (a), a == b."""
+    if not names:
+        return
+    name = r"(?P<name>" + "|".join(sorted(map(re.escape, names))) + r")"
+    element = r"(?:\[[^\]\n]*\])?"
+    patterns = (
+        (rf"(?:\+\+|--)\s*(?:[\w.]+(?:\.|->))?\b{name}\b", "increments"),
+        (rf"\b{name}\b{element}\s*(?:\+\+|--)", "increments"),
+        (rf"\b{name}\b{element}\s*(?:[-+|&^]=)", "changes"),
+        (rf"\b{name}\b{element}\s*=(?!=)", "assigns to"),
+        (rf"\b{name}\b{element}\s*(?:[!=<>]=|&&|\|\|)", "reads"),
+        (rf"(?:[!=<>]=|&&|\|\||!|\breturn|\bif\s*\(|\bwhile\s*\()\s*(?:\w+(?:\.|->))*\b{name}\b"
+         rf"(?!\s*(?:\.|->|\[|\(|::|\w))", "reads"),
+    )
+    for pattern, what in patterns:
+        for match in re.finditer(pattern, code):
+            start = code.rfind("\n", 0, match.start()) + 1
+            before = code[start : match.start("name")]
+            # A declaration has its type before it, on the same line or as the end of the last one.
+            if re.search(r"[\w>&*\]]\s+$|[\w>]\s*[&*]\s*$", before) and not re.search(
+                r"\b(return|case|else|co_return)\s+$", before
+            ):
+                continue
+            if what == "assigns to" and re.search(r"[\[,]\s*&?\s*$|^\s*\.$|[{,]\s*\.$", before):
+                continue  # a capture or a designated initializer
+            yield (
+                path,
+                line_of(code, match.start("name")),
+                f"{what} the atomic {match.group('name')} without naming a memory order",
+            )
+
+
+def check_assembly(sources):
+    for path, text in sources.items():
+        if not path.endswith(".S"):
+            continue
+        lines = text.count("\n")
+        if lines > MAX_ASSEMBLY_LINES:
+            yield path, lines, f"has more than {MAX_ASSEMBLY_LINES} lines"
+        for directive in (".note.GNU-stack", ".type", ".size", ".cfi_startproc", ".cfi_endproc"):
+            if directive not in text:
+                yield path, 1, f"lacks {directive}"
+
+
+LEFTOVER = re.compile(r"\b(TODO|FIXME|XXX|HACK|for now|stub|work in progress)\b")
+EMPTY_NAME = re.compile(r"(^|[_/.])(manager|utils?|helpers?|common|misc)([_/.]|$)")
+
+
+def check_shape(sources):
+    for path, text in sources.items():
+        lines = text.count("\n")
+        if lines > MAX_LINES and path.endswith(CODE + (".py",)):
+            yield path, lines, f"has more than {MAX_LINES} lines"
+        if path.endswith((".hpp", ".h")) and not re.search(r"^#pragma once$", text, flags=re.M):
+            yield path, 1, "lacks #pragma once"
+        if EMPTY_NAME.search(path):
+            yield path, 1, "has a name that says nothing of its subject"
+        if path != "tests/check_source.py":
+            for match in LEFTOVER.finditer(text):
+                yield path, line_of(text, match.start()), f"leftover: {match.group(0)}"
+
+
+CHECKS = {
+    "includes": check_includes,
+    "atomics": check_atomics,
+    "assembly": check_assembly,
+    "shape": check_shape,
+}
+
+# Each is one fault; a check that does not find it is broken.
+A = "std::atomic<int> n_;\n"
+BAD = [
+    ("includes", {"runtime/sys/a.cpp": '#include "runtime/sched/b.hpp"\n', "runtime/sched/b.hpp": ""}),
+    ("includes", {"runtime/io/a.cpp": '#include "runtime/sync/b.hpp"\n', "runtime/sync/b.hpp": ""}),
+    ("includes", {"include/hilo/a.hpp": '#include "runtime/sys/b.hpp"\n', "runtime/sys/b.hpp": ""}),
+    ("includes", {"bench/a.cpp": '#include "hilo/detail/b.hpp"\n', "include/hilo/detail/b.hpp": ""}),
+    ("includes", {"bench/a.cpp": "#include <hilo/gone.hpp>\n"}),
+    ("includes", {"runtime/sys/a.cpp": '#include "b.hpp"\n', "runtime/sys/b.hpp": ""}),
+    ("includes", {"bench/a.hpp": '#include "bench/a.hpp"\n'}),
+    ("atomics", {"runtime/sys/a.cpp": A + "int f() { return n_.load(); }\n"}),
+    ("atomics", {"runtime/sys/a.cpp": A + "void f() { n_.store(g(1, 2)); }\n"}),
+    ("atomics", {"runtime/sys/a.cpp": A + "void f() { ++n_; }\n"}),
+    ("atomics", {"runtime/sys/a.cpp": A + "void f() { x->n_++; }\n"}),
+    ("atomics", {"runtime/sys/a.cpp": A + "void f() { n_ = 3; }\n"}),
+    ("atomics", {"runtime/sys/a.cpp": A + "void f() { n_ |= 3; }\n"}),
+    ("atomics", {"runtime/sys/a.cpp": A + "int f() { return n_; }\n"}),
+    ("atomics", {"runtime/sys/a.cpp": "bool f() { return n_ == 2; }\n", "runtime/sys/a.hpp": A}),
+    ("atomics", {"runtime/sys/a.cpp": A + "void f() { if (n_) g(); }\n"}),
+    ("atomics", {"runtime/sys/a.cpp": "void f() { std::atomic_thread_fence(); }\n"}),
+    ("assembly", {"runtime/sys/a.S": ".type a, %function\n.size a, . - a\n"}),
+    ("shape", {"runtime/sys/a.cpp": "\n" * 501}),
+    ("shape", {"runtime/sys/a.hpp": "int f();\n"}),
+    ("shape", {"runtime/sys/a.cpp": "// TODO: all of it\n"}),
+    ("shape", {"runtime/sys/string_utils.cpp": "\n"}),
+]
+
+# None of it is a fault.
+GOOD = {
+    "runtime/sys/b.hpp": "#pragma once\n" + A,
+    "runtime/sys/a.cpp": '#include <atomic>\n#include "runtime/sys/b.hpp"\n'
+    "std::atomic<int> left = 1;\nstd::atomic<bool> flags[2];\n"
+    "int f(int n) { return left.load(std::memory_order_relaxed) + n; }  // not left.load()\n"
+    'auto g = [&left = left] { puts("left = 3"); };\n'
+    "void h() { left.store(f(2), std::memory_order_release); int other = 3; wake(&left); }\n"
+    "void i() { flags[0].store(true, std::memory_order_relaxed); }\n",
+}
+
+
+def prove_checks():
+    broken = [
+        f"the check {name} does not find: {list(example.values())[0].strip()[:60]}"
+        for name, example in BAD
+        if not list(CHECKS[name](example))
+    ]
+    for check in CHECKS.values():
+        broken += [f"wrongly found: {path}:{line}: {what}" for path, line, what in check(GOOD)]
+    return broken
+
+
+def read_sources():
+    """Every file that git tracks or would track, so that a new file is checked before its commit."""
+    listed = subprocess.run(
+        ["git", "-C", ROOT, "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        capture_output=True, check=False,
+    )
+    if listed.returncode == 0:
+        paths = listed.stdout.decode().split("\0")
+    else:  # an unpacked release
+        paths = [
+            os.path.relpath(os.path.join(folder, name), ROOT)
+            for folder, _, names in os.walk(ROOT)
+            for name in names
+        ]
+    sources = {}
+    for path in sorted(set(paths)):
+        full = os.path.join(ROOT, path)
+        if path.endswith(CODE + (".S", ".py")) and tree_of(path) in REACH and os.path.isfile(full):
+            with open(full, encoding="utf-8") as file:
+                sources[path] = file.read()
+    return sources
+
+
+def main():
+    faults = prove_checks()
+    passed = 0
+    sources = read_sources()
+    for name, check in CHECKS.items():
+        found = [f"{path}:{line}: {what}" for path, line, what in check(sources)]
+        faults += found
+        passed += not found
+    for fault in faults:
+        print(fault)
+    failed = len(CHECKS) - passed + (1 if passed == len(CHECKS) and faults else 0)
+    print(f"hilo-tests: {passed} passed, {failed} failed, 0 skipped")
+    return 1 if faults else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

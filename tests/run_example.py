@@ -1,0 +1,26 @@
+#!/usr/bin/env python3
+"""usage: run_example.py PROGRAM EXPECTED
+
+Runs an example and compares what it prints with the file beside its source.
+"""
+
+import difflib
+import subprocess
+import sys
+
+program, expected = sys.argv[1:]
+result = subprocess.run([program], stdin=subprocess.DEVNULL, capture_output=True, check=False)
+with open(expected, encoding="utf-8") as file:
+    wanted = file.read()
+printed = result.stdout.decode(errors="replace")
+sys.stdout.writelines(
+    difflib.unified_diff(
+        wanted.splitlines(True), printed.splitlines(True), expected, "what it printed"
+    )
+)
+if result.returncode != 0:
+    print(f"ended with {result.returncode}; on standard error:")
+    print(result.stderr.decode(errors="replace"))
+failed = int(printed != wanted or result.returncode != 0)
+print(f"hilo-tests: {1 - failed} passed, {failed} failed, 0 skipped")
+sys.exit(failed)
