@@ -1,0 +1,19 @@
+// The workloads over hilo fibers: each runs in a runtime of its own with that many carriers.
+#pragma once
+
+#include <benchmark/benchmark.h>
+
+namespace bench {
+
+void spawn_join(benchmark::State& state, unsigned carriers);
+void spawn_many(benchmark::State& state, unsigned carriers);
+void skynet(benchmark::State& state, unsigned carriers);
+void yield(benchmark::State& state, unsigned carriers);
+void pingpong(benchmark::State& state, unsigned carriers);
+void channel_1x1(benchmark::State& state, unsigned carriers);
+void channel_4x4(benchmark::State& state, unsigned carriers);
+void mutex_8(benchmark::State& state, unsigned carriers);
+void memory(benchmark::State& state, unsigned carriers);
+void wordcount(benchmark::State& state, unsigned carriers);
+
+}  // namespace bench
