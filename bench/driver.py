@@ -132,12 +132,12 @@ def wordcount_arguments(tree, directory):
 def collect(directory, only):
     """Asks each program what it can do: the cells to measure, grouped by workload, and the notes."""
     workloads = {}
-    notes = []
+    notes = []  # (workload, text), in the order of the programs
     programs = {}
     for name in IMPLEMENTATIONS:
         program = os.path.join(directory, "bench_" + name)
         if not os.path.exists(program):
-            notes.append(f"{name}: left out, {program} is not built")
+            notes.append(("", f"{name}: left out, {program} is not built"))
             continue
         programs[name] = program
         for entry in ask([program, "list"]):
@@ -146,13 +146,15 @@ def collect(directory, only):
                 continue
             cells = workloads.setdefault(workload, [])
             if "missing" in entry:
-                notes.append(f"{workload}, {name}: {entry['missing']}")
+                notes.append((workload, f"{workload}, {name}: {entry['missing']}"))
                 continue
             for carriers in entry["carriers"]:
                 cells.append(Cell(workload, name, carriers, entry["unit"]))
             if entry["note"]:
-                notes.append(f"{workload}, {name}: {entry['note']}")
-    return programs, workloads, notes
+                notes.append((workload, f"{workload}, {name}: {entry['note']}"))
+    order = ["", *workloads]
+    notes.sort(key=lambda note: order.index(note[0]))
+    return programs, workloads, [text for _, text in notes]
 
 
 def measure(programs, workloads, options, scratch):
