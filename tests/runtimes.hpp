@@ -1,0 +1,27 @@
+// Runs a test body on runtimes of 1, 2, 4 and 8 carriers, so that every promise is kept with more
+// workers than CPUs and with fewer.
+#pragma once
+
+#include <cstdint>
+#include <cstdlib>
+#include <string>
+#include <utility>
+
+#include "hilo/runtime.hpp"
+
+#include "tests/doctest.hpp"
+
+namespace hilo::test {
+
+template <class F>
+void on_each_runtime(F&& body) {
+  for (const unsigned carriers : {1U, 2U, 4U, 8U}) {
+    CAPTURE(carriers);
+    run(runtime_options{.carriers = carriers}, body);
+  }
+}
+
+// A stress test's seed: HILO_SEED if set, else drawn; INFO prints it when a check fails.
+std::uint64_t stress_seed();
+
+}  // namespace hilo::test

@@ -1,0 +1,88 @@
+// Fibers by the million.
+
+#include <cstddef>
+#include <cstdio>
+#include <fstream>
+#include <string>
+#include <vector>
+
+#include <unistd.h>
+
+#include "hilo/channel.hpp"
+#include "hilo/runtime.hpp"
+
+#include "tests/doctest.hpp"
+#include "tests/skip.hpp"
+
+namespace {
+
+std::size_t field_kib(const char* path, const std::string& name) {
+  std::ifstream file(path);
+  for (std::string word; file >> word;) {
+    std::size_t kib = 0;
+    if (word == name && file >> kib) return kib;
+  }
+  return 0;
+}
+
+std::size_t mappings() {
+  std::ifstream file("/proc/self/maps");
+  std::size_t lines = 0;
+  for (std::string line; std::getline(file, line);) ++lines;
+  return lines;
+}
+
+}  // namespace
+
+TEST_CASE("runtime: 1,000,000 fibers parked at once live within 5 GiB and a few mappings") {
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+  HILO_SKIP("a sanitizer's shadow of a million stacks is no measure of ours");
+#endif
+  const std::size_t free_kib = field_kib("/proc/meminfo", "MemAvailable:");
+  if (free_kib < std::size_t{6} << 20) {
+    HILO_SKIP("needs 6 GiB of free memory, there are " + std::to_string(free_kib >> 20));
+  }
+  constexpr std::size_t many = 1'000'000;
+  std::size_t grown_kib = 0;
+  std::size_t maps = 0;
+  std::size_t sum = 0;
+  hilo::run(hilo::runtime_options{.carriers = 2}, [&] {
+    const std::size_t before_kib = field_kib("/proc/self/status", "VmRSS:");
+    const std::size_t before_maps = mappings();
+    hilo::channel<std::size_t> gate;
+    hilo::channel<std::size_t> out(1024);
+    std::vector<hilo::fiber<void>> all;
+    all.reserve(many);
+    for (std::size_t i = 0; i < many; ++i) {
+      all.push_back(hilo::spawn([&gate, &out, i] {
+        if (!gate.receive()) (void)out.send(i);  // closed: all go on
+      }));
+    }
+    // Every fiber has run and parked once nothing of them is queued any more.
+    auto last = hilo::spawn([] {});
+    last.join();
+    grown_kib = field_kib("/proc/self/status", "VmRSS:") - before_kib;
+    maps = mappings() - before_maps;
+    gate.close();
+    for (std::size_t i = 0; i < many; ++i) sum += *out.receive();
+    for (auto& one : all) one.join();
+  });
+  CHECK(sum == many * (many - 1) / 2);
+  CHECK(grown_kib < std::size_t{5} << 20);
+  MESSAGE("parked fibers: ", grown_kib * 1024 / many, " bytes each, ", maps, " new mappings");
+}
+
+TEST_CASE("runtime: stacks are used again, so memory does not grow with the number of fibers") {
+  hilo::run(hilo::runtime_options{.carriers = 2}, [] {
+    const auto round = [] {
+      std::vector<hilo::fiber<void>> all;
+      for (int i = 0; i < 2'000; ++i) all.push_back(hilo::spawn([] { hilo::yield(); }));
+      for (auto& one : all) one.join();
+    };
+    for (int i = 0; i < 5; ++i) round();
+    const std::size_t before = field_kib("/proc/self/status", "VmRSS:");
+    for (int i = 0; i < 50; ++i) round();
+    const std::size_t after = field_kib("/proc/self/status", "VmRSS:");
+    CHECK(after < before + 4096);
+  });
+}

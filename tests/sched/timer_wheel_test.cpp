@@ -1,0 +1,85 @@
+#include "runtime/sched/timer_wheel.hpp"
+
+#include <algorithm>
+#include <cstdint>
+#include <memory>
+#include <random>
+#include <vector>
+
+#include "tests/doctest.hpp"
+#include "tests/runtimes.hpp"
+
+using hilo::sched::timer;
+using hilo::sched::timer_wheel;
+
+namespace {
+
+constexpr std::int64_t tick = 1 << 16;
+
+struct recorded : timer {
+  explicit recorded(std::vector<recorded*>& log)
+      : timer([](timer& self) noexcept -> hilo::detail::waiter* {
+          auto& mine = static_cast<recorded&>(self);
+          mine.fired->push_back(&mine);
+          return nullptr;
+        }),
+        fired(&log) {}
+  std::vector<recorded*>* fired;
+  std::int64_t when = 0;
+};
+
+}  // namespace
+
+TEST_CASE("timer_wheel: each timer fires once, never early, and in order of expiry") {
+  const std::uint64_t seed = hilo::test::stress_seed();
+  INFO("HILO_SEED=", seed);
+  std::mt19937_64 random(seed);
+  timer_wheel wheel(0);
+  std::vector<recorded*> log;
+  std::vector<std::unique_ptr<recorded>> all;
+  for (int i = 0; i < 5000; ++i) {
+    auto one = std::make_unique<recorded>(log);
+    // From one tick to 36 years, each magnitude as likely as the next.
+    one->when = static_cast<std::int64_t>(random() >> (4 + random() % 58));
+    wheel.arm(*one, one->when);
+    all.push_back(std::move(one));
+  }
+  std::int64_t now = 0;
+  std::size_t seen = 0;
+  while (seen < all.size()) {
+    const std::int64_t next = wheel.next_ns();
+    REQUIRE(next != timer_wheel::never);
+    REQUIRE(next > now);
+    now = next + static_cast<std::int64_t>(random() % 4) * tick;
+    wheel.advance(now);
+    for (; seen < log.size(); ++seen) {
+      CHECK(log[seen]->when <= now);
+      if (seen != 0) CHECK(log[seen - 1]->when / tick <= log[seen]->when / tick + 1);
+    }
+    // What is left lies ahead.
+    for (const auto& one : all) {
+      if (one->phase.load(std::memory_order_relaxed) == timer::armed) {
+        REQUIRE(one->when > now - tick);
+      }
+    }
+  }
+  CHECK(seen == all.size());
+}
+
+TEST_CASE("timer_wheel: a cancelled timer does not fire, a fired one cannot be cancelled") {
+  timer_wheel wheel(0);
+  std::vector<recorded*> log;
+  recorded kept(log);
+  recorded dropped(log);
+  wheel.arm(kept, 10 * tick);
+  wheel.arm(dropped, 10 * tick);
+  CHECK(wheel.cancel(dropped));
+  CHECK_FALSE(wheel.cancel(dropped));
+  wheel.advance(20 * tick);
+  CHECK(log == std::vector{&kept});
+  CHECK_FALSE(wheel.cancel(kept));
+  CHECK(wheel.next_ns() == timer_wheel::never);
+  wheel.arm(kept, 5 * tick);  // in the past: at the next tick
+  wheel.advance(21 * tick);
+  CHECK(log.size() == 2);
+}
