@@ -1,0 +1,157 @@
+#include "runtime/context/stack_arena.hpp"
+
+#include <algorithm>
+#include <cstdint>
+#include <cstdlib>
+#include <fstream>
+#include <string>
+#include <system_error>
+#include <thread>
+#include <vector>
+
+#include <pthread.h>
+
+#include "runtime/context/context.hpp"
+#include "runtime/context/stack_cache.hpp"
+#include "tests/death.hpp"
+#include "tests/doctest.hpp"
+
+using hilo::context::stack;
+using hilo::context::stack_arena;
+using hilo::context::stack_cache;
+using hilo::context::stack_pool;
+
+namespace {
+
+constexpr std::size_t kib = 1024;
+
+stack* build(char* top, std::size_t index, stack_pool& pool) {
+  auto* one = ::new (static_cast<void*>(top - 64)) stack;
+  one->top = top;
+  one->pool = &pool;
+  top[-1] = static_cast<char>(index);  // touches the stack's last byte
+  return one;
+}
+
+std::size_t mappings() {
+  std::ifstream file("/proc/self/maps");
+  std::size_t lines = 0;
+  for (std::string line; std::getline(file, line);) ++lines;
+  return lines;
+}
+
+}  // namespace
+
+TEST_CASE("stack_arena: stacks are apart, writable to the last byte, and guarded below") {
+  const auto end = hilo::test::run_in_child([] {
+    stack_arena arena(16 * kib, 64 * 1024 * kib);
+    const auto opened = arena.open(4);
+    if (opened.count != 4) std::_Exit(2);
+    for (std::size_t i = 0; i < 4; ++i) {
+      char* const top = opened.first_top + i * arena.stride();
+      for (std::size_t b = 1; b <= 16 * kib; ++b) top[-static_cast<std::ptrdiff_t>(b)] = 1;
+      if (arena.guarded_by(top - 16 * kib) != nullptr) std::_Exit(3);
+      if (arena.guarded_by(top - 16 * kib - 1) != top) std::_Exit(4);
+    }
+    volatile char* guard = opened.first_top + arena.stride() - 16 * kib - 1;
+    *guard = 1;
+    std::_Exit(5);
+  });
+  CAPTURE(end.describe());
+  CHECK(end.says("hilo: stack overflow in "));
+  CHECK_FALSE((end.exited && end.code < 6));
+}
+
+TEST_CASE("stack_arena: a thousand guarded stacks are a handful of mappings, and go with it") {
+  const std::size_t before = mappings();
+  {
+    stack_arena arena(64 * kib, 1024 * 1024 * kib);
+    if (arena.guards() == hilo::context::guard_kind::mapping) return;  // a mapping each, by nature
+    for (int i = 0; i < 1000; ++i) {
+      const auto one = arena.open(1);
+      REQUIRE(one.count == 1);
+      one.first_top[-1] = 1;
+    }
+    CHECK(mappings() <= before + 4);
+  }
+  CHECK(mappings() <= before + 1);
+}
+
+TEST_CASE("stack_arena: gives what it has, then says that it is used up") {
+  stack_arena arena(16 * kib, 10 * 20 * kib);
+  CHECK(arena.capacity() == 10);
+  CHECK(arena.open(7).count == 7);
+  CHECK(arena.open(7).count == 3);
+  const auto none = arena.open(1);
+  CHECK(none.count == 0);
+  CHECK(none.error == 0);
+  CHECK(arena.explain(0).find("all 10 stacks of 16 KiB are in use") == 0);
+}
+
+TEST_CASE(
+    "stack_cache: the stack given last is taken first, and caches exchange through the pool") {
+  stack_pool pool(16 * kib, 64 * 1024 * kib, 0, build);
+  stack_cache one;
+  stack_cache other;
+  int error = 0;
+  std::vector<stack*> held;
+  for (int i = 0; i < 2000; ++i) held.push_back(one.take(pool, error));
+  std::vector<stack*> unique = held;
+  std::sort(unique.begin(), unique.end());
+  CHECK(std::adjacent_find(unique.begin(), unique.end()) == unique.end());
+  one.give(held.back());
+  CHECK(one.take(pool, error) == held.back());
+  // All end elsewhere; what one cache cannot keep, the other finds, before new memory is opened.
+  for (stack* each : held) other.give(each);
+  for (int i = 0; i < 1400; ++i) {
+    CHECK(std::binary_search(unique.begin(), unique.end(), one.take(pool, error)));
+  }
+  CHECK(error == 0);
+}
+
+namespace {
+
+struct pair {
+  hilo::context::context here;
+  hilo::context::context there;
+  int steps = 0;
+};
+
+void bounce(void* argument) {
+  auto& both = *static_cast<pair*>(argument);
+  both.there.sanitizer.arrive();
+  while (true) {
+    ++both.steps;
+    both.here.result = static_cast<std::uint32_t>(both.steps) * 10;
+    hilo::context::switch_context(both.there, both.here);
+  }
+}
+
+}  // namespace
+
+TEST_CASE("context: a switch returns the result, and says when the other is off its stack") {
+  stack_arena arena(64 * kib, 64 * 64 * kib);
+  const auto opened = arena.open(1);
+  REQUIRE(opened.count == 1);
+  pair both;
+  both.there.sanitizer.create(opened.first_top - 64 * kib, 64 * kib);
+  // The thread that runs the test lends its own stack as the other context.
+  std::thread([&] {
+    pthread_attr_t attributes;
+    void* low = nullptr;
+    std::size_t bytes = 0;
+    ::pthread_getattr_np(::pthread_self(), &attributes);
+    ::pthread_attr_getstack(&attributes, &low, &bytes);
+    ::pthread_attr_destroy(&attributes);
+    both.here.sanitizer.adopt(low, bytes);
+    hilo::context::prepare_context(both.there, opened.first_top, bounce, &both);
+    for (int i = 1; i <= 1000; ++i) {
+      CHECK(hilo::context::switch_context(both.here, both.there) ==
+            static_cast<std::uint32_t>(i) * 10);
+      CHECK(both.there.off_cpu());
+      CHECK_FALSE(both.here.off_cpu());
+    }
+  }).join();
+  both.there.sanitizer.destroy();
+  CHECK(both.steps == 1000);
+}
