@@ -283,6 +283,8 @@ def parse_arguments():
     if options.rounds < 1:
         parser.error(f"--rounds {options.rounds}: must be at least 1")
     options.seconds = 0.03 if options.quick else 0.15
+    if options.json and not os.path.isdir(os.path.dirname(os.path.abspath(options.json))):
+        parser.error(f"--json {options.json}: there is no such directory")
     if not os.path.isdir(options.tree):
         parser.error(f"--tree {options.tree}: not a directory")
     return options
