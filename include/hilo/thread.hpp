@@ -26,6 +26,7 @@
 
 #include <sys/types.h>
 
+#include "hilo/detail/api.hpp"
 #include "hilo/detail/kernel_thread.hpp"
 
 namespace hilo {
@@ -86,17 +87,17 @@ class thread {
   // go of its stack.
   // Ordering: everything the thread did happens before the return.
   // Errors: std::system_error EINVAL when not joinable, EDEADLK when a thread joins itself.
-  void join();
+  HILO_API void join();
 
   // Waits until the deadline at most; false when it passed, and the thread is still joinable.
-  [[nodiscard]] bool join_until(std::chrono::steady_clock::time_point deadline);
+  [[nodiscard]] HILO_API bool join_until(std::chrono::steady_clock::time_point deadline);
   [[nodiscard]] bool join_for(std::chrono::nanoseconds patience) {
     return join_until(std::chrono::steady_clock::now() + patience);
   }
 
   // Lets the thread run on without a handle; what it holds is given back after its end.
   // Errors: std::system_error EINVAL when not joinable.
-  void detach();
+  HILO_API void detach();
 
   // The kernel's number for the thread (gettid), 0 when not joinable.
   [[nodiscard]] id native_id() const noexcept {
@@ -116,11 +117,11 @@ class thread {
 namespace this_thread {
 
 // The kernel's number for the calling thread (gettid).
-[[nodiscard]] thread::id native_id() noexcept;
+[[nodiscard]] HILO_API thread::id native_id() noexcept;
 
 // Names the calling thread; the kernel keeps the first 15 bytes.
-void set_name(std::string_view name) noexcept;
-[[nodiscard]] std::string name();
+HILO_API void set_name(std::string_view name) noexcept;
+[[nodiscard]] HILO_API std::string name();
 
 }  // namespace this_thread
 
@@ -137,7 +138,7 @@ struct thread_backend_report {
 };
 
 // Decides on first use, which the environment can force: HILO_THREADS=clone|pthread.
-[[nodiscard]] const thread_backend_report& thread_backend();
+[[nodiscard]] HILO_API const thread_backend_report& thread_backend();
 
 namespace detail {
 

@@ -6,21 +6,25 @@
 //   a record: stack, block, from the cache
 //   build the closure at the top of the stack
 //   alive = 1
-//   block all signals
 //   clone ------------------------------------>  assembly entry, on its own stack
-//     kernel: tid into the block                 reset the used block's TLS, rseq, robust list
-//   restore signals                              restore signals
+//     kernel: tid into the block                 robust list, rseq, ctype
 //                                                run the closure
 //                                                destructors of thread_local objects and keys
+//                                                block all signals
+//                                                make the block new for the next thread
 //                                                exit ----> kernel: alive = 0, wake
 //   join: wait while alive != 0
 //   the record goes back to the cache
 //
-// Signals are blocked so that no handler of the program runs on a block that still holds another
-// thread's values. `alive` is set before clone, not by CLONE_CHILD_SETTID, which the child's side
-// of the kernel stores only when it first runs: a join before that would read the word of the last
-// thread and return. The thread's number goes to its block by CLONE_PARENT_SETTID, which is stored
-// before the child can run.
+// No handler of the program may run on a block that is not a thread's. Signals are blocked at the
+// end, and the block is made new there rather than in the next thread, so the next one is complete
+// from its first instruction: it inherits the starting thread's mask and no call has to set or
+// restore it. Only a fresh block, which libc has yet to fill, has signals blocked across clone.
+//
+// `alive` is set before clone, not by CLONE_CHILD_SETTID, which the child's side of the kernel
+// stores only when it first runs: a join before that would read the last thread's 0 and return. The
+// thread's number goes to its block by CLONE_PARENT_SETTID, which is stored before the child can
+// run.
 //
 // Stack and block are reused only after `alive` is 0. The kernel clears it when the task gives up
 // its memory, after the last instruction of user mode, so nothing can still be using them.
@@ -38,6 +42,7 @@
 #include "runtime/sys/syscall.hpp"
 #include "runtime/thread/backend.hpp"
 #include "runtime/thread/cpu.hpp"
+#include "runtime/thread/join_spin.hpp"
 #include "runtime/thread/record.hpp"
 #include "runtime/thread/record_cache.hpp"
 
@@ -62,6 +67,8 @@ record* of(detail::kernel_thread* thread) noexcept {
   return static_cast<record*>(thread);
 }
 
+constexpr std::uint64_t all_signals = ~std::uint64_t{0};
+
 // Replaces the whole mask, including the two signals that glibc's sigprocmask refuses to block.
 std::uint64_t set_signal_mask(std::uint64_t mask) noexcept {
   std::uint64_t before = 0;
@@ -72,12 +79,14 @@ std::uint64_t set_signal_mask(std::uint64_t mask) noexcept {
 [[noreturn]] void run(void* argument) {
   auto& self = *static_cast<record*>(argument);
   self.block.enter(*self.layout);
+  if (self.signals_blocked) set_signal_mask(self.signal_mask);
   if (self.name[0] != '\0') sys::call(SYS_prctl, PR_SET_NAME, self.name);
-  set_signal_mask(self.signal_mask);
 
   self.run_and_destroy(self.closure);
+  self.block.run_destructors(*self.layout);
 
-  self.block.leave(*self.layout);
+  set_signal_mask(all_signals);
+  self.block.renew(*self.layout);
   // (C1) acq_rel: pairs with (C2); whoever comes second gives the record back
   if (self.owner.exchange(release_by::ended, std::memory_order_acq_rel) == release_by::detached) {
     cache().release_when_gone(&self);
@@ -130,12 +139,14 @@ class clone_threads final : public backend {
     thread->name[length] = '\0';
     thread->alive.store(1, std::memory_order_relaxed);  // ordered by clone
 
-    thread->signal_mask = set_signal_mask(~std::uint64_t{0});
-    const std::uint64_t mask = thread->signal_mask;  // a detached thread may be gone after clone
+    const bool fresh = thread->block.fresh();
+    thread->signals_blocked = fresh;
+    const std::uint64_t mask = fresh ? set_signal_mask(all_signals) : 0;
+    thread->signal_mask = mask;
     const long tid = sys::hilo_sys_clone(thread_flags, bottom, thread->block.tid(layout_),
                                          reinterpret_cast<std::uint32_t*>(&thread->alive),
                                          thread->block.thread_pointer());
-    set_signal_mask(mask);
+    if (fresh) set_signal_mask(mask);
     if (tid < 0) {
       thread->alive.store(0, std::memory_order_relaxed);
       body.destroy(thread->closure);
@@ -147,6 +158,7 @@ class clone_threads final : public backend {
 
   bool join(detail::kernel_thread* handle, deadline until) noexcept override {
     record* thread = of(handle);
+    spin_.watch(thread->alive);
     // acquire: pairs with the kernel's store; all that the thread did is visible
     while (const auto tid = thread->alive.load(std::memory_order_acquire)) {
       if (!until.has_value()) {
@@ -196,6 +208,7 @@ class clone_threads final : public backend {
   }
 
   const libc_layout& layout_;
+  join_spin spin_;
 };
 
 }  // namespace

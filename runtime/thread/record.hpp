@@ -39,6 +39,7 @@ struct record : detail::kernel_thread {
   // Set by the starting thread, read by the new one; clone orders them.
   void* closure = nullptr;
   void (*run_and_destroy)(void* closure) noexcept = nullptr;
+  bool signals_blocked = false;  // across clone; signal_mask is to be restored
   std::uint64_t signal_mask = 0;
   char name[16] = {};  // empty: the starting thread's name stays
 

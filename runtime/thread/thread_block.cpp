@@ -81,30 +81,32 @@ void thread_block::describe_stack(const libc_layout& layout, const stack& where)
 }
 
 void thread_block::enter(const libc_layout& layout) noexcept {
-  if (used_) {
-    // glibc's own variables stay (the malloc cache is one of them) unless it could free them.
-    reset_tls_images(layout.free_thread_caches != nullptr ? libc_variables::reset
-                                                          : libc_variables::keep);
-    errno = 0;
-    h_errno = 0;
-  }
-  used_ = true;
+  fresh_ = false;
   register_robust_list(layout, block_);
   register_rseq(layout, thread_pointer());
+  // Every time: setlocale may have been called since.
   layout.init_ctype();
 }
 
-void thread_block::leave(const libc_layout& layout) noexcept {
-  // The order in which glibc ends a thread.
+void thread_block::run_destructors(const libc_layout& layout) noexcept {
+  // In glibc's order.
   if (layout.run_thread_local_destructors != nullptr) layout.run_thread_local_destructors();
   run_key_destructors(layout, block_);
+}
+
+void thread_block::renew(const libc_layout& layout) noexcept {
   if (layout.free_thread_caches != nullptr) {
     layout.free_thread_caches();
+    reset_tls_images(libc_variables::reset);
     return;
   }
-  // What glibc keeps for a thread in variables of its own, where a program can see it.
+  // glibc's own variables stay, the malloc cache being one of them; those that the next thread
+  // could notice are put right one by one.
   ::uselocale(LC_GLOBAL_LOCALE);
   if (::dlerror() != nullptr) ::dlerror();  // the second call frees the text of the first
+  reset_tls_images(libc_variables::keep);
+  errno = 0;
+  h_errno = 0;
 }
 
 }  // namespace hilo::kernel

@@ -29,15 +29,21 @@ class thread_block {
   // In the starting thread: sets what pthread_getattr_np reads.
   void describe_stack(const libc_layout& layout, const stack& where) const noexcept;
 
-  // In the new thread, first thing and with all signals blocked.
+  // Whether no thread has run on it yet: parts of it are set only by enter().
+  [[nodiscard]] bool fresh() const noexcept { return fresh_; }
+
+  // In the new thread, first thing. A signal handler may come earlier unless the block is fresh.
   void enter(const libc_layout& layout) noexcept;
-  // In the thread, last thing: runs the destructors of thread_local objects and of pthread keys and
-  // leaves the block as the next thread wants to find it. Signals may still be handled meanwhile.
-  void leave(const libc_layout& layout) noexcept;
+  // In the thread, when its function has ended: the destructors of thread_local objects and of
+  // pthread keys.
+  void run_destructors(const libc_layout& layout) noexcept;
+  // In the thread, last thing and with all signals blocked: leaves the block as a new thread wants
+  // to find it.
+  void renew(const libc_layout& layout) noexcept;
 
  private:
   unsigned char* block_ = nullptr;
-  bool used_ = false;  // a thread has run on it: its TLS holds that thread's values
+  bool fresh_ = true;
 };
 
 }  // namespace hilo::kernel

@@ -109,9 +109,9 @@ TEST_CASE("thread: assignment over a joinable handle joins it first") {
   int first = 0;
   hilo::thread handle([&](std::stop_token stop) {
     while (!stop.stop_requested()) ::usleep(100);
-    first = ++order;
+    first = order.fetch_add(1, std::memory_order_relaxed) + 1;
   });
-  handle = hilo::thread([&] { ++order; });
+  handle = hilo::thread([&] { order.fetch_add(1, std::memory_order_relaxed); });
   CHECK(first >= 1);
   handle.join();
   CHECK(order.load(std::memory_order_relaxed) == 2);

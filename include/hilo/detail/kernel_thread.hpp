@@ -7,6 +7,8 @@
 
 #include <sys/types.h>
 
+#include "hilo/detail/api.hpp"
+
 namespace hilo {
 
 struct thread_options;
@@ -27,20 +29,20 @@ struct thread_body {
 };
 
 // Throws std::system_error when there can be no thread, and whatever construct throws.
-[[nodiscard]] kernel_thread* start_kernel_thread(const thread_options& options,
-                                                 const thread_body& body);
+[[nodiscard]] HILO_API kernel_thread* start_kernel_thread(const thread_options& options,
+                                                          const thread_body& body);
 
 // Sleeps until the thread is gone from the kernel; its handle is dead afterwards.
-void join_kernel_thread(kernel_thread* thread) noexcept;
+HILO_API void join_kernel_thread(kernel_thread* thread) noexcept;
 
 // The same with a deadline: false when it passed, and the handle stays good.
-[[nodiscard]] bool join_kernel_thread_until(
+[[nodiscard]] HILO_API bool join_kernel_thread_until(
     kernel_thread* thread, std::chrono::steady_clock::time_point deadline) noexcept;
 
 // Lets the thread go on alone; its handle is dead afterwards.
-void detach_kernel_thread(kernel_thread* thread) noexcept;
+HILO_API void detach_kernel_thread(kernel_thread* thread) noexcept;
 
-pid_t kernel_thread_id(const kernel_thread* thread) noexcept;
+HILO_API pid_t kernel_thread_id(const kernel_thread* thread) noexcept;
 
 }  // namespace detail
 }  // namespace hilo

@@ -1,0 +1,91 @@
+// Modules loaded at run time, and their thread-local variables, in hilo threads.
+#include <atomic>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include <dlfcn.h>
+
+#include "hilo/thread.hpp"
+
+#include "tests/doctest.hpp"
+
+namespace {
+
+// Stands beside the test program's folder; see meson.build.
+std::string module_path() {
+  return std::filesystem::read_symlink("/proc/self/exe").parent_path() / "thread/libtls_module.so";
+}
+
+struct tls_module {
+  void* handle = ::dlopen(module_path().c_str(), RTLD_NOW);
+  int (*check)(int) = nullptr;
+  int (*objects)() = nullptr;
+
+  tls_module() {
+    if (handle == nullptr) return;
+    check = reinterpret_cast<int (*)(int)>(::dlsym(handle, "tls_module_check"));
+    objects = reinterpret_cast<int (*)()>(::dlsym(handle, "tls_module_objects"));
+  }
+  ~tls_module() {
+    if (handle != nullptr) ::dlclose(handle);
+  }
+};
+
+}  // namespace
+
+TEST_CASE("dlopen: each thread finds a module's thread_local variables as they were built") {
+  const tls_module module;
+  REQUIRE(module.handle != nullptr);
+  std::atomic<int> fresh = 0;
+  for (int round = 0; round < 5; ++round) {
+    std::vector<hilo::thread> threads;
+    for (int i = 0; i < 4; ++i) {
+      threads.emplace_back([&, i] {
+        fresh.fetch_add(module.check('a' + i), std::memory_order_relaxed);
+        if (module.check('z') != 0) fresh.store(-1000, std::memory_order_relaxed);
+      });
+    }
+  }
+  CHECK(fresh.load(std::memory_order_relaxed) == 20);
+  CHECK(module.objects() == 0);
+}
+
+TEST_CASE("dlopen: a thread loads, uses and unloads a module") {
+  std::atomic<int> fresh = 0;
+  for (int round = 0; round < 3; ++round) {
+    hilo::thread([&] {
+      const tls_module module;
+      if (module.handle != nullptr) fresh.fetch_add(module.check(1), std::memory_order_relaxed);
+    }).join();
+  }
+  CHECK(fresh.load(std::memory_order_relaxed) == 3);
+}
+
+TEST_CASE("dlopen: a running thread reaches a module that another loads meanwhile") {
+  std::atomic<tls_module*> loaded = nullptr;
+  std::atomic<int> fresh = 0;
+  hilo::thread user([&] {
+    loaded.wait(nullptr, std::memory_order_acquire);
+    fresh.store(loaded.load(std::memory_order_acquire)->check(5), std::memory_order_relaxed);
+  });
+  tls_module module;
+  REQUIRE(module.handle != nullptr);
+  loaded.store(&module, std::memory_order_release);
+  loaded.notify_one();
+  user.join();
+  CHECK(fresh.load(std::memory_order_relaxed) == 1);
+}
+
+TEST_CASE("dlopen: an error text does not reach the next thread") {
+  std::atomic<int> right = 0;
+  for (int round = 0; round < 2; ++round) {
+    hilo::thread([&] {
+      if (::dlerror() == nullptr) right.fetch_add(1, std::memory_order_relaxed);
+      if (::dlopen("/does/not/exist.so", RTLD_NOW) == nullptr) {
+        right.fetch_add(1, std::memory_order_relaxed);
+      }
+    }).join();
+  }
+  CHECK(right.load(std::memory_order_relaxed) == 4);
+}

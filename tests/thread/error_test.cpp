@@ -1,0 +1,195 @@
+// What cannot be started says why and what to change, and leaves nothing behind.
+#include <cerrno>
+#include <cstddef>
+#include <cstdio>
+#include <fstream>
+#include <limits>
+#include <stdexcept>
+#include <string>
+#include <system_error>
+
+#include <linux/audit.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "hilo/thread.hpp"
+
+#include "tests/death.hpp"
+#include "tests/doctest.hpp"
+#include "tests/skip.hpp"
+
+namespace {
+
+// The text of the error that starting a thread ends in; empty when it started.
+std::string error_of(const hilo::thread_options& options) {
+  try {
+    hilo::thread(options, [] {}).join();
+    return {};
+  } catch (const std::system_error& error) {
+    return error.what();
+  }
+}
+
+int mappings() {
+  std::ifstream maps("/proc/self/maps");
+  int lines = 0;
+  for (std::string line; std::getline(maps, line);) ++lines;
+  return lines;
+}
+
+bool uses_clone() {
+  return hilo::thread_backend().kind == hilo::thread_backend_kind::clone;
+}
+
+// Prints for the parent of a forked child, whose doctest is not ours to use.
+void say(const std::string& text) {
+  std::printf("%s\n", text.c_str());
+}
+
+// Lets clone and clone3 fail with `error` from here on.
+bool refuse_clone(int error) {
+  const auto answer = SECCOMP_RET_ERRNO | static_cast<unsigned>(error);
+  sock_filter program[] = {
+      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_clone, 2, 0),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_clone3, 1, 0),
+      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+      BPF_STMT(BPF_RET | BPF_K, answer),
+  };
+  const sock_fprog filter{static_cast<unsigned short>(std::size(program)), program};
+  return ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
+         ::prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter) == 0;
+}
+
+}  // namespace
+
+TEST_CASE("error: a stack of no size or of an absurd one is refused in words") {
+  for (const std::size_t size :
+       {std::size_t{0}, std::size_t{1}, std::size_t{1} << 40,
+        std::numeric_limits<std::size_t>::max(), std::numeric_limits<std::size_t>::max() - 4096}) {
+    const std::string text = error_of({.stack_size = size});
+    CAPTURE(text);
+    CHECK(text.find("hilo: cannot start a thread with a stack of ") == 0);
+    CHECK(text.find("EINVAL") != std::string::npos);
+    CHECK(text.find("thread_options.stack_size") != std::string::npos);
+  }
+  CHECK(error_of({.guard_size = std::numeric_limits<std::size_t>::max()})
+            .find("thread_options.guard_size") != std::string::npos);
+  CHECK(error_of({}).empty());
+}
+
+TEST_CASE("error: small, odd and unguarded stacks serve") {
+  CHECK(error_of({.stack_size = 64 * 1024}).empty());
+  CHECK(error_of({.stack_size = 100'001}).empty());
+  CHECK(error_of({.guard_size = 0}).empty());
+  CHECK(error_of({.stack_size = 64 << 20, .guard_size = 1 << 20}).empty());
+}
+
+TEST_CASE("error: a constructor of the callable that throws leaves nothing behind") {
+  struct refuses {
+    refuses() = default;
+    refuses(const refuses&) { throw std::runtime_error("not copied"); }
+    void operator()() const {}
+  };
+  const refuses callable;
+  hilo::thread([] {}).join();
+  const int before = mappings();
+  for (int i = 0; i < 100; ++i) CHECK_THROWS_AS(hilo::thread{callable}, std::runtime_error);
+  CHECK(mappings() <= before + 1);
+  CHECK(error_of({}).empty());
+}
+
+TEST_CASE("error: no address space for a stack names RLIMIT_AS, and smaller stacks still start") {
+#if defined(__SANITIZE_ADDRESS__)
+  HILO_SKIP("the address sanitizer needs more address space than the limit leaves");
+#endif
+  const auto end = hilo::test::run_in_child([] {
+    (void)hilo::thread_backend();
+    rlimit limit{};
+    ::getrlimit(RLIMIT_AS, &limit);
+    limit.rlim_cur = std::size_t{1} << 30;
+    ::setrlimit(RLIMIT_AS, &limit);
+    const int before = mappings();
+    const auto text = error_of({.stack_size = std::size_t{4} << 30});
+    say(text);
+    say(mappings() <= before + 1 ? "nothing leaked" : "mappings leaked");
+    say("then: " + error_of({.stack_size = 1 << 20}) + ".");
+  });
+  CAPTURE(end.describe());
+  CHECK(end.exited);
+  CHECK(end.says("hilo: cannot "));
+  CHECK((end.says("RLIMIT_AS is 1 GiB") || (!uses_clone() && end.says("ulimit -v"))));
+  CHECK(end.says("nothing leaked"));
+  CHECK(end.says("then: ."));
+}
+
+TEST_CASE("error: RLIMIT_NPROC reached says so, and threads start again when it is raised") {
+  if (::getuid() != 0) HILO_SKIP("needs root, to become a user without processes");
+  const auto end = hilo::test::run_in_child([] {
+    (void)hilo::thread_backend();
+    hilo::thread([] {}).join();
+    if (::setgid(54321) != 0 || ::setuid(54321) != 0) return say("setuid failed");
+    rlimit limit{};
+    ::getrlimit(RLIMIT_NPROC, &limit);
+    limit.rlim_cur = 1;
+    ::setrlimit(RLIMIT_NPROC, &limit);
+    const int before = mappings();
+    for (int i = 0; i < 50; ++i) (void)error_of({});
+    say(error_of({}));
+    say(mappings() <= before + 1 ? "nothing leaked" : "mappings leaked");
+    limit.rlim_cur = limit.rlim_max;
+    ::setrlimit(RLIMIT_NPROC, &limit);
+    say("then: " + error_of({}) + ".");
+  });
+  CAPTURE(end.describe());
+  CHECK(end.exited);
+  CHECK(end.says("hilo: cannot start a thread"));
+  CHECK(end.says("EAGAIN"));
+  CHECK((end.says("RLIMIT_NPROC is 1") || (!uses_clone() && end.says("ulimit -u"))));
+  CHECK(end.says("nothing leaked"));
+  CHECK(end.says("then: ."));
+}
+
+TEST_CASE("error: a refused clone says what refuses it") {
+  for (const int error : {EPERM, ENOSYS, ENOMEM}) {
+    const auto end = hilo::test::run_in_child([error] {
+      (void)hilo::thread_backend();
+      hilo::thread([] {}).join();
+      if (!refuse_clone(error)) return say("no seccomp");
+      const int before = mappings();
+      for (int i = 0; i < 50; ++i) (void)error_of({});
+      say(error_of({}));
+      say(mappings() <= before + 1 ? "nothing leaked" : "mappings leaked");
+    });
+    CAPTURE(end.describe());
+    if (end.says("no seccomp")) HILO_SKIP("seccomp filters are not permitted here");
+    CHECK(end.exited);
+    CHECK(end.says("hilo: cannot start a thread"));
+    if (uses_clone()) CHECK(end.says(error == ENOMEM ? "run fewer threads" : "seccomp"));
+    CHECK(end.says("nothing leaked"));
+  }
+}
+
+TEST_CASE("error: the very first thread can fail as well, and the next start tries again") {
+  const auto end = hilo::test::run_in_child([] {
+    if (::getuid() != 0 || ::setgid(54321) != 0 || ::setuid(54321) != 0) return say("not root");
+    rlimit limit{};
+    ::getrlimit(RLIMIT_NPROC, &limit);
+    limit.rlim_cur = 1;
+    ::setrlimit(RLIMIT_NPROC, &limit);
+    // The child of a fork has its parent's choice if that was made; then this is one more start.
+    say(error_of({}));
+    limit.rlim_cur = limit.rlim_max;
+    ::setrlimit(RLIMIT_NPROC, &limit);
+    say("then: " + error_of({}) + ".");
+  });
+  CAPTURE(end.describe());
+  if (end.says("not root")) HILO_SKIP("needs root, to become a user without processes");
+  CHECK(end.says("hilo: cannot start "));
+  CHECK(end.says("EAGAIN"));
+  CHECK(end.says("then: ."));
+}

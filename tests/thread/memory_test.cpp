@@ -1,0 +1,106 @@
+// Threads that come and go do not add up: records are recycled with their malloc caches.
+#include <array>
+#include <atomic>
+#include <cstdlib>
+#include <fstream>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include <unistd.h>
+
+#include "hilo/thread.hpp"
+
+#include "tests/doctest.hpp"
+#include "tests/skip.hpp"
+
+namespace {
+
+long resident_bytes() {
+  std::ifstream statm("/proc/self/statm");
+  long total = 0, resident = 0;
+  statm >> total >> resident;
+  return resident * ::sysconf(_SC_PAGESIZE);
+}
+
+void allocate_and_free() {
+  std::array<void*, 400> blocks;
+  std::size_t size = 16;
+  for (void*& block : blocks) {
+    block = std::malloc(size);
+    static_cast<volatile char*>(block)[0] = 1;
+    size = 16 + (size * 37 + 4) % 997;
+  }
+  for (void* block : blocks) std::free(block);
+}
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define HILO_NO_MEMORY_TESTS 1
+#endif
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define HILO_NO_MEMORY_TESTS 1
+#endif
+#endif
+
+constexpr long allowed_growth = 2 << 20;
+
+}  // namespace
+
+TEST_CASE("memory: 100,000 allocating threads, one after another, grow RSS by less than 2 MiB") {
+#if defined(HILO_NO_MEMORY_TESTS)
+  HILO_SKIP("the sanitizer's allocator keeps freed blocks");
+#endif
+  for (int i = 0; i < 100; ++i) hilo::thread(allocate_and_free).join();
+  const long before = resident_bytes();
+  for (int i = 0; i < 100'000; ++i) hilo::thread(allocate_and_free).join();
+  const long growth = resident_bytes() - before;
+  CAPTURE(growth);
+  CHECK(growth < allowed_growth);
+}
+
+TEST_CASE("memory: allocating threads, eight at a time and detached, do not add up either") {
+#if defined(HILO_NO_MEMORY_TESTS)
+  HILO_SKIP("the sanitizer's allocator keeps freed blocks");
+#endif
+  static std::atomic<int> running;
+  const auto burst = [] {
+    running.store(8, std::memory_order_relaxed);
+    for (int i = 0; i < 8; ++i) {
+      hilo::thread([] {
+        allocate_and_free();
+        running.fetch_sub(1, std::memory_order_release);
+        running.notify_one();
+      }).detach();
+    }
+    for (int left; (left = running.load(std::memory_order_acquire)) != 0;) {
+      running.wait(left, std::memory_order_acquire);
+    }
+  };
+  for (int i = 0; i < 200; ++i) burst();
+  const long before = resident_bytes();
+  for (int i = 0; i < 2'000; ++i) burst();
+  const long growth = resident_bytes() - before;
+  CAPTURE(growth);
+  // A burst can meet up to eight threads of the last one that have not left yet: as many new
+  // blocks, each with a cache of its own, and no more.
+  CHECK(growth < 2 * allowed_growth);
+}
+
+TEST_CASE("memory: stacks of threads beyond the cache go back to the kernel") {
+  const auto crowd = [] {
+    std::vector<hilo::thread> threads;
+    for (int i = 0; i < 200; ++i)
+      threads.emplace_back(hilo::thread_options{.stack_size = 256 * 1024}, [] {});
+  };
+  const auto mapped = [] {
+    std::ifstream statm("/proc/self/statm");
+    long total = 0;
+    statm >> total;
+    return total * ::sysconf(_SC_PAGESIZE);
+  };
+  crowd();
+  const long before = mapped();
+  for (int i = 0; i < 20; ++i) crowd();
+  CHECK(mapped() - before < 64L << 20);
+}
