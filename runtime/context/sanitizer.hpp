@@ -5,26 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 
-#if defined(__SANITIZE_ADDRESS__)
-#define HILO_ASAN 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define HILO_ASAN 1
-#endif
-#endif
-#if defined(__SANITIZE_THREAD__)
-#define HILO_TSAN 1
-#elif defined(__has_feature)
-#if __has_feature(thread_sanitizer)
-#define HILO_TSAN 1
-#endif
-#endif
-#ifndef HILO_ASAN
-#define HILO_ASAN 0
-#endif
-#ifndef HILO_TSAN
-#define HILO_TSAN 0
-#endif
+#include "runtime/base/sanitizers.hpp"
 
 #if HILO_ASAN
 #include <sanitizer/asan_interface.h>

@@ -49,10 +49,6 @@ void* prepare_fiber(fiber& one, std::size_t bytes, std::size_t alignment) noexce
   one.join.store(join_word::running, std::memory_order_relaxed);  // nobody knows the fiber yet
   one.started = false;
   one.name[0] = '\0';
-  if (one.stop_made.load(std::memory_order_relaxed) != 0) [[unlikely]] {  // nor its stop state
-    one.stop = std::stop_source(std::nostopstate);
-    one.stop_made.store(0, std::memory_order_relaxed);
-  }
   return place;
 }
 

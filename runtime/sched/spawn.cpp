@@ -35,6 +35,10 @@ namespace {
 // The stack goes back while its fiber may still stand on it: to a cache that only this carrier
 // takes from, after the switch; or beyond it, where whoever takes it waits until it is off its CPU.
 void give_back(fiber& one, worker* here) noexcept {
+  if (one.stop_made.load(std::memory_order_relaxed) != 0) [[unlikely]] {  // nobody else is left
+    one.stop = std::stop_source(std::nostopstate);
+    one.stop_made.store(0, std::memory_order_relaxed);
+  }
   if (here != nullptr && &here->home() == one.home) {
     here->returned_count.bump();
     here->cache(one.pool->size_class()).give(&one);

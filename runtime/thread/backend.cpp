@@ -4,17 +4,10 @@
 #include <memory>
 #include <string_view>
 
+#include "runtime/base/sanitizers.hpp"
+
 namespace hilo::kernel {
 namespace {
-
-#if defined(__has_feature)
-#if __has_feature(thread_sanitizer)
-#define HILO_THREAD_SANITIZER 1
-#endif
-#endif
-#if defined(__SANITIZE_THREAD__)
-#define HILO_THREAD_SANITIZER 1
-#endif
 
 backend_choice pthreads(std::string reason) {
   return {&pthread_backend(), {thread_backend_kind::pthread, "pthread", std::move(reason)}};
@@ -25,11 +18,16 @@ backend_choice pthreads(std::string reason) {
 backend_choice choose_backend(const char* forced, [[maybe_unused]] symbol_lookup find) {
   const std::string_view wish = forced == nullptr ? "" : forced;
   if (wish == "pthread") return pthreads("HILO_THREADS=pthread");
-#if defined(HILO_THREAD_SANITIZER)
+#if HILO_TSAN
   return pthreads("the thread sanitizer knows only threads made by pthread_create");
 #elif !defined(__GLIBC__)
   return pthreads("this libc is not glibc");
 #else
+  // It records each thread's stack in its own pthread_create, and needs that where exceptions
+  // unwind.
+  if (HILO_ASAN && wish != "clone") {
+    return pthreads("the address sanitizer knows only threads made by pthread_create");
+  }
   layout_discovery found = discover_libc_layout(find);
   if (!found.understood) {
     return pthreads((wish == "clone" ? "HILO_THREADS=clone cannot be followed: " : "") +
