@@ -48,6 +48,7 @@ record* record_cache::take(const thread_options& options) noexcept {
 
 void record_cache::release(record* free) noexcept {
   free->owner.store(release_by::handle, std::memory_order_relaxed);  // published by the lock
+  if (free->memory) free->memory.forget_frames();
   stack surplus;
   const std::lock_guard guard(lock_);
   if (free->memory && stacks_ >= stacks_kept) surplus = std::move(free->memory);

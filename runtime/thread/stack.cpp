@@ -10,7 +10,12 @@
 #include <unistd.h>
 
 #include "runtime/base/error.hpp"
+#include "runtime/base/sanitizers.hpp"
 #include "runtime/sys/syscall.hpp"
+
+#if HILO_ASAN
+#include <sanitizer/asan_interface.h>
+#endif
 
 namespace hilo::kernel {
 namespace {
@@ -86,6 +91,12 @@ bool stack::serves(const thread_options& options) const noexcept {
   return base_ != nullptr && options.stack_size >= smallest_stack() &&
          size() >= options.stack_size && size() / 4 <= to_pages(options.stack_size) &&
          guard_ == to_pages(options.guard_size);
+}
+
+void stack::forget_frames() const noexcept {
+#if HILO_ASAN
+  __asan_unpoison_memory_region(bottom(), size());
+#endif
 }
 
 stack::stack(stack&& other) noexcept

@@ -26,6 +26,10 @@ class stack {
   // Whether a thread that asked for these options may run here: big enough and not wastefully so.
   [[nodiscard]] bool serves(const thread_options& options) const noexcept;
 
+  // After the end of a thread, whose first frames never returned: the address sanitizer must not
+  // find their marks in the next use of this memory.
+  void forget_frames() const noexcept;
+
   [[nodiscard]] explicit operator bool() const noexcept { return base_ != nullptr; }
   [[nodiscard]] unsigned char* bottom() const noexcept { return base_ + guard_; }
   [[nodiscard]] unsigned char* top() const noexcept { return base_ + mapped_; }

@@ -11,6 +11,7 @@
 
 #include "hilo/thread.hpp"
 
+#include "runtime/base/sanitizers.hpp"
 #include "tests/doctest.hpp"
 #include "tests/skip.hpp"
 
@@ -34,21 +35,12 @@ void allocate_and_free() {
   for (void* block : blocks) std::free(block);
 }
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define HILO_NO_MEMORY_TESTS 1
-#endif
-#if defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define HILO_NO_MEMORY_TESTS 1
-#endif
-#endif
-
 constexpr long allowed_growth = 2 << 20;
 
 }  // namespace
 
 TEST_CASE("memory: 100,000 allocating threads, one after another, grow RSS by less than 2 MiB") {
-#if defined(HILO_NO_MEMORY_TESTS)
+#if HILO_ASAN || HILO_TSAN
   HILO_SKIP("the sanitizer's allocator keeps freed blocks");
 #endif
   for (int i = 0; i < 100; ++i) hilo::thread(allocate_and_free).join();
@@ -60,7 +52,7 @@ TEST_CASE("memory: 100,000 allocating threads, one after another, grow RSS by le
 }
 
 TEST_CASE("memory: allocating threads, eight at a time and detached, do not add up either") {
-#if defined(HILO_NO_MEMORY_TESTS)
+#if HILO_ASAN || HILO_TSAN
   HILO_SKIP("the sanitizer's allocator keeps freed blocks");
 #endif
   static std::atomic<int> running;
