@@ -145,9 +145,10 @@ OPERATION = re.compile(
     r"(?:\.|->)\s*(load|store|exchange|compare_exchange_(?:weak|strong)|fetch_(?:add|sub|and|or|xor)"
     r"|test_and_set)\s*(?=\()|\b(atomic_thread_fence|atomic_signal_fence)\s*(?=\()"
 )
+# An atomic, a reference to one, or a container of them; not a pointer.
 DECLARATION = re.compile(
-    r"\bstd::atomic(?:_ref|_flag|_bool|_int)?\b\s*(<(?:[^<>;]|<[^<>;]*>)*>)?\s*(\w+)\s*"
-    r"(?=[;={(\[,])"
+    r"\bstd::atomic(?:_ref|_flag|_bool|_int)?\b\s*(?:<(?:[^<>;]|<[^<>;]*>)*>)?(?:\s*>)*\s*&?\s*"
+    r"(\w+)\s*(?=[;={(\[,)])"
 )
 
 
@@ -161,12 +162,25 @@ def check_atomics(sources):
             if not re.search(r"\bmemory_order|\border\b", arguments):
                 name = match.group(1) or match.group(2)
                 yield path, line_of(code, match.start()), f"{name} does not name its memory order"
-        names = {match.group(2) for match in DECLARATION.finditer(code)}
+        names = {match.group(1) for match in DECLARATION.finditer(code)}
         header = path.rsplit(".", 1)[0] + ".hpp"
         if header != path and header in sources:
             declared = without_comments(sources[header])
-            names |= {match.group(2) for match in DECLARATION.finditer(declared)}
+            names |= {match.group(1) for match in DECLARATION.finditer(declared)}
         yield from check_operators(path, code, names)
+
+
+def declared_atomic(code, name, use):
+    """Whether the declaration that a use most likely means, the last one before it, is an atomic's.
+    A name that this file does not declare is the header's."""
+    before = code[:use]
+    atomic = max((m.start(1) for m in DECLARATION.finditer(before) if m.group(1) == name), default=-1)
+    other = -1
+    for match in re.finditer(rf"[\w>\]](\s+|\s*[&*]\s*)({name})\s*[=;{{(,):]", before):
+        word = re.search(r"\w*$", before[: match.start(1)]).group(0)
+        if word not in ("return", "case", "else", "co_return", "throw", "delete"):
+            other = match.start(2)
+    return other <= atomic
 
 
 def check_operators(path, code, names):
@@ -183,6 +197,7 @@ def check_operators(path, code, names):
         (rf"\b{name}\b{element}\s*(?:[!=<>]=|&&|\|\|)", "reads"),
         (rf"(?:[!=<>]=|&&|\|\||!|\breturn|\bif\s*\(|\bwhile\s*\()\s*(?:\w+(?:\.|->))*\b{name}\b"
          rf"(?!\s*(?:\.|->|\[|\(|::|\w))", "reads"),
+        (rf"\b(?:CHECK|REQUIRE)(?:_FALSE)?\(\s*{name}\s*\)", "reads"),
     )
     for pattern, what in patterns:
         for match in re.finditer(pattern, code):
@@ -195,6 +210,8 @@ def check_operators(path, code, names):
                 continue
             if what == "assigns to" and re.search(r"[\[,]\s*&?\s*$|^\s*\.$|[{,]\s*\.$", before):
                 continue  # a capture or a designated initializer
+            if not declared_atomic(code, match.group("name"), match.start("name")):
+                continue
             yield (
                 path,
                 line_of(code, match.start("name")),
@@ -258,6 +275,10 @@ BAD = [
     ("atomics", {"runtime/sys/a.cpp": A + "int f() { return n_; }\n"}),
     ("atomics", {"runtime/sys/a.cpp": "bool f() { return n_ == 2; }\n", "runtime/sys/a.hpp": A}),
     ("atomics", {"runtime/sys/a.cpp": A + "void f() { if (n_) g(); }\n"}),
+    ("atomics", {"runtime/sys/a.cpp": "void f(std::atomic<int>& n) { n = 3; }\n"}),
+    ("atomics", {"runtime/sys/a.cpp": "std::vector<std::atomic<int>> n_;\nint i = n_[2]++;\n"}),
+    ("atomics", {"tests/sys/a.cpp": A + "void f() { CHECK(n_); }\n"}),
+    ("atomics", {"tests/sys/a.cpp": A + "auto f = [&n_, i] { ++n_; };\n"}),
     ("atomics", {"runtime/sys/a.cpp": "void f() { std::atomic_thread_fence(); }\n"}),
     ("assembly", {"runtime/sys/a.S": ".type a, %function\n.size a, . - a\n"}),
     ("shape", {"runtime/sys/a.cpp": "\n" * 501}),
@@ -274,7 +295,8 @@ GOOD = {
     "int f(int n) { return left.load(std::memory_order_relaxed) + n; }  // not left.load()\n"
     'auto g = [&left = left] { puts("left = 3"); };\n'
     "void h() { left.store(f(2), std::memory_order_release); int other = 3; wake(&left); }\n"
-    "void i() { flags[0].store(true, std::memory_order_relaxed); }\n",
+    "void i() { flags[0].store(true, std::memory_order_relaxed); }\n"
+    "void j() { double left = 1; left += 0.5; }\n",
 }
 
 
