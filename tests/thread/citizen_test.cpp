@@ -24,6 +24,7 @@
 
 #include "hilo/thread.hpp"
 
+#include "runtime/base/sanitizers.hpp"
 #include "tests/doctest.hpp"
 #include "tests/skip.hpp"
 
@@ -161,6 +162,9 @@ std::atomic<int> stubborn_runs = 0, late_runs = 0;
 }  // namespace
 
 TEST_CASE("citizen: pthread keys start null and their destructors run in up to four rounds") {
+#if HILO_TSAN
+  HILO_SKIP("the thread sanitizer lets go of a thread before its last round of destructors");
+#endif
   ::pthread_key_create(&plain_key, nullptr);
   ::pthread_key_create(&stubborn_key, [](void* value) {
     stubborn_runs.fetch_add(1, std::memory_order_relaxed);
@@ -220,7 +224,9 @@ TEST_CASE("citizen: pthread mutexes of every kind tell threads apart") {
       const std::scoped_lock both(plain);
       ++sum;
     }
+#if !HILO_TSAN  // which reports the attempt itself
     if (::pthread_mutex_unlock(&checking) == 0) wrong.fetch_add(1, std::memory_order_relaxed);
+#endif
     ::pthread_mutex_lock(&checking);
     if (::pthread_mutex_lock(&checking) != EDEADLK) wrong.fetch_add(1, std::memory_order_relaxed);
     ::pthread_mutex_unlock(&checking);
