@@ -57,7 +57,7 @@ void prepare_context(context& to, char* top, entry_function entry, void* argumen
 inline std::uint32_t switch_context(context& from, context& to, bool dying = false) noexcept {
   to.on_cpu.store(1, std::memory_order_relaxed);  // nobody else looks: `to` is ours to run
   if constexpr (sanitizing) {
-    from.sanitizer.leave(to.sanitizer, dying);
+    from.sanitizer.leave(to.sanitizer, dying, &from.on_cpu);
     const std::uint32_t result = hilo_switch_context(&from, &to);
     from.sanitizer.arrive();
     return result;

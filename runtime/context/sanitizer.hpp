@@ -68,11 +68,14 @@ struct sanitizer_context {
 #endif
   }
 
-  void leave([[maybe_unused]] sanitizer_context& to, [[maybe_unused]] bool dying) noexcept {
+  // on_cpu: the word that the switch stores to with release, in assembly, which nobody else sees.
+  void leave([[maybe_unused]] sanitizer_context& to, [[maybe_unused]] bool dying,
+             [[maybe_unused]] void* on_cpu) noexcept {
 #if HILO_ASAN
     __sanitizer_start_switch_fiber(dying ? nullptr : &fake_stack, to.bottom, to.size);
 #endif
 #if HILO_TSAN
+    __tsan_release(on_cpu);
     __tsan_switch_to_fiber(to.fiber, 0);
 #endif
   }

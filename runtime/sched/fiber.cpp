@@ -41,7 +41,7 @@ void* prepare_fiber(fiber& one, std::size_t bytes, std::size_t alignment) noexce
   if (bytes + alignment + least_frames > static_cast<std::size_t>(block - low)) return nullptr;
   char* const place = align_down(block - bytes, std::max<std::size_t>(alignment, 16));
   if constexpr (context::sanitizing) {
-    one.context.sanitizer.destroy();  // of the last life: a fiber cannot do it from within
+    one.context.sanitizer.destroy();  // of a last life that gave itself back
     one.context.sanitizer.create(low, static_cast<std::size_t>(one.top - low));
   }
   context::prepare_context(one.context, align_down(place, 16), enter_fiber, &one);

@@ -39,6 +39,7 @@ void give_back(fiber& one, worker* here) noexcept {
     one.stop = std::stop_source(std::nostopstate);
     one.stop_made.store(0, std::memory_order_relaxed);
   }
+  if (here == nullptr || &here->running() != &one) one.context.sanitizer.destroy();
   if (here != nullptr && &here->home() == one.home) {
     here->returned_count.bump();
     here->cache(one.pool->size_class()).give(&one);
