@@ -63,7 +63,7 @@ class [[nodiscard]] fiber {
   // before join returns. Errors: joining an empty handle aborts.
   T join() {
     detail::task_of<T>& work = *claim("join");
-    detail::join_fiber(*work.owner);
+    (void)detail::join_fiber(*work.owner);
     struct closing {  // the result is moved out before the stack it lies on is given back
       detail::task_of<T>& work;
       ~closing() {
@@ -105,7 +105,7 @@ class [[nodiscard]] fiber {
     request_stop();
     detail::task_of<T>& work = *claim("end");
     sched::fiber& owner = *work.owner;
-    detail::join_fiber(owner);
+    (void)detail::join_fiber(owner);
     work.destroy(work);
     detail::discard_fiber(owner);
   }

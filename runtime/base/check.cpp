@@ -15,7 +15,8 @@ void write_line(const char* format, std::va_list arguments) noexcept {
   char line[1024] = "hilo: ";
   constexpr int prefix = 6;
   const int room = static_cast<int>(sizeof line) - prefix - 1;
-  const int wanted = std::vsnprintf(line + prefix, static_cast<std::size_t>(room), format, arguments);
+  const int wanted =
+      std::vsnprintf(line + prefix, static_cast<std::size_t>(room), format, arguments);
   const int length = prefix + std::clamp(wanted, 0, room - 1);
   line[length] = '\n';
   // A short or failed write leaves nothing better to do than to go on.

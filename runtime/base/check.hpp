@@ -5,8 +5,8 @@
 
 namespace hilo::base {
 
-// Writes "hilo: <message>\n" to standard error in one write(2) and aborts. Async-signal-safe but for
-// the formatting of floating point, which no message uses.
+// Writes "hilo: <message>\n" to standard error in one write(2) and aborts. Async-signal-safe but
+// for the formatting of floating point, which no message uses.
 [[noreturn, gnu::cold, gnu::format(printf, 1, 2)]] void die(const char* format, ...) noexcept;
 
 // The same line without the abort, for reports that precede another end (a re-raised signal).

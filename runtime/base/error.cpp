@@ -25,7 +25,8 @@ void fail(int error, const std::string& what, const std::string& hint) {
    private:
     std::runtime_error text_;  // copies without throwing, as an exception must
   };
-  throw described_error(error, "hilo: cannot " + what + ": " + errno_name(error) + " (" + hint + ")");
+  throw described_error(error,
+                        "hilo: cannot " + what + ": " + errno_name(error) + " (" + hint + ")");
 }
 
 std::string format_bytes(std::size_t bytes) {

@@ -36,6 +36,14 @@ struct context {
 
   // (S) acquire: pairs with the release in the switch.
   bool off_cpu() const noexcept { return on_cpu.load(std::memory_order_acquire) == 0; }
+
+  // Returns once it is. Some tens of instructions, unless its carrier lost its CPU on the way out.
+  // Not from a stack that another may wait for in turn (sched/worker.hpp, "Leaving a stack").
+  void wait_off_cpu() const noexcept {
+    if (!off_cpu()) [[unlikely]]
+      wait_off_cpu_slow();
+  }
+  void wait_off_cpu_slow() const noexcept;
 };
 
 inline constexpr std::size_t context_sp = 0;

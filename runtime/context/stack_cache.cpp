@@ -54,7 +54,7 @@ void stack_pool::give_list(stack* first, stack* last, std::size_t count) noexcep
 stack* stack_cache::refill(stack_pool& pool, int& error) noexcept {
   if (fresh_count_ == 0) {
     // What other workers gave back comes before new memory.
-    if ((free_ = pool.take_list(exchange, count_)) != nullptr) return take(pool, error);
+    if ((free_ = pool.take_list(exchange, count_)) != nullptr) return take_free();
     const stack_arena::batch opened = pool.arena_.open(open_batch);
     if (opened.count == 0) {
       error = opened.error;

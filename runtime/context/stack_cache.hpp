@@ -61,14 +61,18 @@ class stack_pool {
 // One worker's stacks of one size. Used by that worker's carrier only.
 class stack_cache {
  public:
-  stack* take(stack_pool& pool, int& error) noexcept {
-    stack* one = free_;
-    if (one == nullptr) [[unlikely]]
-      return refill(pool, error);
+  // The stack given last; null when there is none here.
+  stack* take_free() noexcept {
+    stack* const one = free_;
+    if (one == nullptr) return nullptr;
     free_ = one->next_free;
     --count_;
     return one;
   }
+
+  // Takes one when there is none here: from the pool, else from new memory. Null: error says why
+  // (see stack_arena::open).
+  stack* refill(stack_pool& pool, int& error) noexcept;
 
   void give(stack* one) noexcept {
     one->next_free = free_;
@@ -82,7 +86,6 @@ class stack_cache {
   static constexpr std::size_t exchange = 128;   // stacks moved at a time between cache and pool
   static constexpr std::size_t open_batch = 32;  // slots opened at a time; one mprotect
 
-  stack* refill(stack_pool& pool, int& error) noexcept;
   void spill(stack_pool& pool) noexcept;
 
   stack* free_ = nullptr;

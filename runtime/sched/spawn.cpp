@@ -32,14 +32,17 @@ namespace {
   }
 }
 
-// The stack goes back while its fiber may still stand on it: to a cache that only this carrier
-// takes from, after the switch; or beyond it, where whoever takes it waits until it is off its CPU.
+// The stack goes back while its fiber may still stand on it, on this carrier or on another. Whoever
+// takes it waits until it is off its CPU: create(), below.
 void give_back(fiber& one, worker* here) noexcept {
   if (one.stop_made.load(std::memory_order_relaxed) != 0) [[unlikely]] {  // nobody else is left
     one.stop = std::stop_source(std::nostopstate);
     one.stop_made.store(0, std::memory_order_relaxed);
   }
-  if (here == nullptr || &here->running() != &one) one.context.sanitizer.destroy();
+  if (context::sanitizing && (here == nullptr || &here->running() != &one)) {
+    one.context.wait_off_cpu();
+    one.context.sanitizer.destroy();
+  }
   if (here != nullptr && &here->home() == one.home) {
     here->returned_count.bump();
     here->cache(one.pool->size_class()).give(&one);
@@ -50,21 +53,16 @@ void give_back(fiber& one, worker* here) noexcept {
   }
 }
 
-void wait_until_off_cpu(const fiber& one) noexcept {
-  for (int spins = 0; !one.context.off_cpu(); ++spins) {
-    if (spins < 200) {
-      base::cpu_relax();
-    } else {
-      yield();  // its carrier lost its CPU between the last store of the fiber and the switch
+fiber* take_stack(scheduler& where, worker* here, unsigned size_class) {
+  if (here != nullptr) {
+    if (context::stack* const warm = here->cache(size_class).take_free()) [[likely]] {
+      return &fiber::of(*warm);
     }
   }
-}
-
-fiber* take_stack(scheduler& where, worker* here, unsigned size_class) {
   context::stack_pool& pool = where.pool(size_class);
   int error = 0;
   context::stack* const one =
-      here != nullptr ? here->cache(size_class).take(pool, error) : pool.take(error);
+      here != nullptr ? here->cache(size_class).refill(pool, error) : pool.take(error);
   if (one == nullptr) [[unlikely]] {
     base::fail(error == 0 ? EAGAIN : error, "spawn a fiber", pool.arena().explain(error));
   }
@@ -86,7 +84,7 @@ void* create(scheduler* where, const spawn_options* options, std::size_t bytes,
                                   ? where->default_class()
                                   : scheduler::size_class_of(options->stack_size);
   fiber* const one = take_stack(*where, local, size_class);
-  while (!one->context.off_cpu()) [[unlikely]] base::cpu_relax();  // see give_back()
+  one->context.wait_off_cpu();  // see give_back()
   one->home = where;
   void* const place = prepare_fiber(*one, bytes, alignment);
   if (local != nullptr) {
@@ -178,19 +176,17 @@ void start_fiber(fiber& one, task& work) noexcept {
   here->switch_to(one);
 }
 
-void join_fiber(fiber& one) noexcept {
+status join_fiber(fiber& one) noexcept {
   // acquire: as (J1) when the fiber ended before; its result is there.
-  if (one.join.load(std::memory_order_acquire) != sched::join_word::ended) {
-    waiter& self = current_waiter();
-    std::uintptr_t expected = sched::join_word::running;
-    // (J1) publishes the waiter to (J2); or acquires the result of a fiber that just ended.
-    if (one.join.compare_exchange_strong(expected, reinterpret_cast<std::uintptr_t>(&self),
-                                         std::memory_order_acq_rel, std::memory_order_acquire)) {
-      (void)park(self, "join");
-    }
+  if (one.join.load(std::memory_order_acquire) == sched::join_word::ended) return status::ok;
+  waiter& self = current_waiter();
+  std::uintptr_t expected = sched::join_word::running;
+  // (J1) publishes the waiter to (J2); or acquires the result of a fiber that just ended.
+  if (!one.join.compare_exchange_strong(expected, reinterpret_cast<std::uintptr_t>(&self),
+                                        std::memory_order_acq_rel, std::memory_order_acquire)) {
+    return status::ok;
   }
-  if (!one.context.off_cpu()) [[unlikely]]
-    sched::wait_until_off_cpu(one);
+  return park(self, "join");
 }
 
 void discard_unstarted(fiber& one) noexcept {
@@ -213,7 +209,6 @@ void detach_fiber(fiber& one) noexcept {
   if (before != sched::join_word::ended) return;
   if (one.work->error != nullptr) sched::end_program(one, one.work->error);
   one.work->destroy(*one.work);
-  sched::wait_until_off_cpu(one);
   discard_fiber(one);
 }
 

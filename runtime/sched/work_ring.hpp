@@ -115,6 +115,11 @@ class work_ring {
     return n > 0 ? static_cast<std::uint32_t>(n) : 0;
   }
 
+  // Owner: whether there is nothing to take. A thief can only make it so.
+  bool empty() const noexcept {
+    return bottom_.load(std::memory_order_relaxed) == top_.load(std::memory_order_relaxed);
+  }
+
   // Owner: whether a push would fail now. A thief can only make room.
   bool full() const noexcept {
     return bottom_.load(std::memory_order_relaxed) - top_.load(std::memory_order_relaxed) >=

@@ -6,7 +6,6 @@
 
 #include <cxxabi.h>
 #include <pthread.h>
-#include <sched.h>
 
 #include "hilo/fiber.hpp"
 
@@ -66,7 +65,7 @@ void worker::run() {
         searching_ = false;
         if (scheduler_.idle().end_search()) scheduler_.idle().published();
       }
-      wait_off_cpu(*next);
+      next->context.wait_off_cpu();
       switch_to(*next);
       continue;
     }
@@ -203,17 +202,6 @@ void worker::sleep() noexcept {
 void worker::wake_up() noexcept {
   woken_.store(1, std::memory_order_release);  // (K1)
   sys::futex_wake_one(&woken_);
-}
-
-void worker::wait_off_cpu(const fiber& one) noexcept {
-  // Some tens of instructions, unless its carrier lost its CPU in between.
-  for (int spins = 0; !one.context.off_cpu(); ++spins) {
-    if (spins < 200) {
-      base::cpu_relax();
-    } else {
-      ::sched_yield();
-    }
-  }
 }
 
 std::uint32_t worker::random() noexcept {

@@ -5,10 +5,10 @@
 // One fiber, the last that was spawned or woken, waits in the next slot and runs as soon as the
 // current one parks: it is the one the current fiber most likely waits for, and its data is warm.
 //
-//   next slot   at most `slot_streak` times in a row, then to the end of `ready`
-//   spawned     newest first      } in turn, so that neither starves the other
-//   ready       oldest first      }
-//   injector    every `poll_period` switches, and when the others are empty; then timers too
+//   next slot   at most `longest_streak` times in a row while others wait, then to the end of
+//   `ready` spawned     newest first      } in turn, so that neither starves the other ready oldest
+//   first      } injector    every `poll_period` switches, and when the others are empty; then
+//   timers too
 //
 // A switch goes from fiber to fiber; the carrier's own stack (`base_`) is used only to search and
 // to sleep.
@@ -153,7 +153,6 @@ class worker {
   };
   watched filled_slot() const noexcept;
   bool work_somewhere() const noexcept;
-  void wait_off_cpu(const fiber& one) noexcept;
   std::uint32_t random() noexcept;
 
   // The owner's, every switch.
@@ -191,7 +190,7 @@ inline fiber* worker::take() noexcept {
     if (fiber* one = poll()) return one;
   }
   if (fiber* one = empty_slot()) {
-    if (++streak_ <= longest_streak) return one;
+    if (++streak_ <= longest_streak || (ready_.empty() && spawned_.empty())) return one;
     run_later(*one);
   }
   streak_ = 0;

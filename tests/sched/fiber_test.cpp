@@ -73,10 +73,10 @@ TEST_CASE("fiber: a dropped handle asks its fiber to stop and joins it") {
     {
       auto dropped = hilo::spawn([&](std::stop_token stop) {
         while (!stop.stop_requested()) hilo::yield();
-        stopped = true;
+        stopped.store(true, std::memory_order_relaxed);
       });
     }
-    CHECK(stopped);
+    CHECK(stopped.load(std::memory_order_relaxed));
     // A fiber that never asked for its token meets the request when it does.
     auto late = hilo::spawn([] {
       hilo::sleep_for(1ms);
@@ -94,11 +94,11 @@ TEST_CASE("fiber: a detached fiber ends by itself, before run returns") {
       for (int i = 0; i < 100; ++i) {
         hilo::spawn([&ended, i] {
           if (i % 2 == 0) hilo::sleep_for(2ms);
-          ++ended;
+          ended.fetch_add(1, std::memory_order_relaxed);
         }).detach();
       }
     });
-    CHECK(ended == 100);
+    CHECK(ended.load(std::memory_order_relaxed) == 100);
   }
 }
 
@@ -121,10 +121,10 @@ TEST_CASE("fiber: sleep_for returns not before its time, and others run meanwhil
   on_each_runtime([] {
     const auto start = std::chrono::steady_clock::now();
     std::atomic<int> ran{0};
-    auto other = hilo::spawn([&] { ran = 1; });
+    auto other = hilo::spawn([&] { ran.store(1, std::memory_order_relaxed); });
     hilo::sleep_for(3ms);
     CHECK(std::chrono::steady_clock::now() - start >= 3ms);
-    CHECK(ran == 1);
+    CHECK(ran.load(std::memory_order_relaxed) == 1);
     other.join();
     hilo::sleep_for(-1s);
     hilo::sleep_until(std::chrono::steady_clock::now() - 1h);
@@ -202,11 +202,13 @@ TEST_CASE("fiber: joined from a kernel thread, and spawned from one") {
   std::atomic<int> sum{0};
   for (int t = 0; t < 4; ++t) {
     threads.emplace_back([&, t] {
-      for (int i = 0; i < 200; ++i) sum += runtime.spawn([t, i] { return t * 1000 + i; }).join();
+      for (int i = 0; i < 200; ++i)
+        sum.fetch_add(runtime.spawn([t, i] { return t * 1000 + i; }).join(),
+                      std::memory_order_relaxed);
     });
   }
   for (auto& one : threads) one.join();
-  CHECK(sum == 200 * (0 + 1000 + 2000 + 3000) + 4 * 199 * 200 / 2);
+  CHECK(sum.load(std::memory_order_relaxed) == 200 * (0 + 1000 + 2000 + 3000) + 4 * 199 * 200 / 2);
 }
 
 TEST_CASE("fiber: a tree of spawns adds up") {
@@ -232,7 +234,8 @@ TEST_CASE("fiber: more spawns than a ring holds run child first, each once") {
     constexpr std::size_t many = HILO_TSAN ? 4'000 : 20'000;
     std::vector<std::atomic<std::uint8_t>> ran(many);
     std::vector<hilo::fiber<void>> all;
-    for (std::size_t i = 0; i < many; ++i) all.push_back(hilo::spawn([&, i] { ++ran[i]; }));
+    for (std::size_t i = 0; i < many; ++i)
+      all.push_back(hilo::spawn([&, i] { ran[i].fetch_add(1, std::memory_order_relaxed); }));
     for (auto& one : all) one.join();
     CHECK(std::all_of(ran.begin(), ran.end(), [](auto& n) { return n == 1; }));
   });
@@ -241,7 +244,7 @@ TEST_CASE("fiber: more spawns than a ring holds run child first, each once") {
 TEST_CASE("fiber: a spawned fiber starts although its parent goes on computing") {
   hilo::run(hilo::runtime_options{.carriers = 2}, [] {
     std::atomic<bool> started{false};
-    auto child = hilo::spawn([&] { started = true; });
+    auto child = hilo::spawn([&] { started.store(true, std::memory_order_relaxed); });
     // No park: only another carrier can start it. A hang here is caught by the test's own limit.
     while (!started.load(std::memory_order_relaxed)) std::this_thread::yield();
     child.join();

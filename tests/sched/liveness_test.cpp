@@ -31,7 +31,7 @@ void check_liveness(F start_busy) {
     hilo::sleep_for(10ms);
     CHECK(hilo::spawn([] { return 1; }).join() == 1);
     CHECK(receiver.join() == 1);
-    stop = true;
+    stop.store(true, std::memory_order_relaxed);
     for (auto& one : busy) one.join();
     outside.join();
   });
@@ -44,7 +44,7 @@ TEST_CASE("scheduler: 100 fibers that yield forever starve nobody") {
     std::vector<hilo::fiber<void>> all;
     for (int i = 0; i < 100; ++i) {
       all.push_back(hilo::spawn([&stop] {
-        while (!stop) hilo::yield();
+        while (!stop.load(std::memory_order_relaxed)) hilo::yield();
       }));
     }
     return all;
@@ -61,7 +61,7 @@ TEST_CASE("scheduler: two fibers that ping-pong forever starve nobody") {
   check_liveness([](std::atomic<bool>& stop) {
     std::vector<hilo::fiber<void>> all;
     all.push_back(hilo::spawn([&stop] {
-      while (!stop) {
+      while (!stop.load(std::memory_order_relaxed)) {
         if (there->send(1) != hilo::status::ok) break;
         (void)back->receive();
       }
@@ -80,7 +80,7 @@ TEST_CASE("scheduler: a fiber that spawns and joins forever starves nobody") {
   check_liveness([](std::atomic<bool>& stop) {
     std::vector<hilo::fiber<void>> all;
     all.push_back(hilo::spawn([&stop] {
-      while (!stop) hilo::spawn([] {}).join();
+      while (!stop.load(std::memory_order_relaxed)) hilo::spawn([] {}).join();
     }));
     return all;
   });
@@ -91,7 +91,7 @@ TEST_CASE("scheduler: a channel that is always ready starves nobody") {
   check_liveness([](std::atomic<bool>& stop) {
     std::vector<hilo::fiber<void>> all;
     all.push_back(hilo::spawn([&stop] {
-      while (!stop) {
+      while (!stop.load(std::memory_order_relaxed)) {
         if (ready.send(1) != hilo::status::ok) break;
         (void)ready.receive();
       }

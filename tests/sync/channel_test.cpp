@@ -29,14 +29,14 @@ TEST_CASE("channel: unbuffered, send returns after its value was taken") {
     std::atomic<bool> sent{false};
     auto sender = hilo::spawn([&] {
       CHECK(numbers.send(1) == status::ok);
-      sent = true;
+      sent.store(true, std::memory_order_relaxed);
     });
     for (int i = 0; i < 20; ++i) hilo::yield();
     hilo::sleep_for(1ms);
-    CHECK_FALSE(sent);
+    CHECK_FALSE(sent.load(std::memory_order_relaxed));
     CHECK(numbers.receive() == 1);
     sender.join();
-    CHECK(sent);
+    CHECK(sent.load(std::memory_order_relaxed));
   });
 }
 
@@ -185,7 +185,9 @@ class ledger {
   ledger(std::size_t senders, std::size_t each) : seen_(senders) {
     for (auto& one : seen_) one = std::vector<std::atomic<std::uint8_t>>(each);
   }
-  void take(const item& one) { ++seen_[one.sender][one.number]; }
+  void take(const item& one) {
+    seen_[one.sender][one.number].fetch_add(1, std::memory_order_relaxed);
+  }
   bool each_once() const {
     for (const auto& sender : seen_) {
       for (const auto& number : sender) {
@@ -213,7 +215,8 @@ TEST_CASE(
       std::atomic<bool> in_order{true};
       const auto send = [&](std::uint32_t who) {
         for (std::uint32_t i = 0; i < each; ++i) {
-          if (items.send(item{who, i}) != status::ok) in_order = false;
+          if (items.send(item{who, i}) != status::ok)
+            in_order.store(false, std::memory_order_relaxed);
         }
       };
       const auto receive = [&] {
@@ -221,7 +224,7 @@ TEST_CASE(
         for (const item& one : items) {
           arrived.take(one);
           // One receiver sees each sender's items in the order they were sent.
-          if (one.number + 1 <= last[one.sender]) in_order = false;
+          if (one.number + 1 <= last[one.sender]) in_order.store(false, std::memory_order_relaxed);
           last[one.sender] = one.number + 1;
         }
       };
@@ -239,7 +242,7 @@ TEST_CASE(
       for (auto& one : receiving) one.join();
       foreign_receiver.join();
       CHECK(arrived.each_once());
-      CHECK(in_order);
+      CHECK(in_order.load(std::memory_order_relaxed));
     }
   });
 }
@@ -253,16 +256,18 @@ TEST_CASE("channel: close in the middle of traffic loses nothing that was sent")
       std::vector<hilo::fiber<void>> all;
       for (std::uint32_t s = 0; s < 4; ++s) {
         all.push_back(hilo::spawn([&, s] {
-          for (std::uint32_t i = 1; items.send(item{s, i}) == status::ok; ++i) sent += i * (s + 1);
+          for (std::uint32_t i = 1; items.send(item{s, i}) == status::ok; ++i)
+            sent.fetch_add(i * (s + 1), std::memory_order_relaxed);
         }));
         all.push_back(hilo::spawn([&] {
-          for (const item& one : items) received += one.number * (one.sender + 1);
+          for (const item& one : items)
+            received.fetch_add(one.number * (one.sender + 1), std::memory_order_relaxed);
         }));
       }
       hilo::sleep_for(200us);
       items.close();
       for (auto& one : all) one.join();
-      CHECK(sent == received);
+      CHECK(sent.load(std::memory_order_relaxed) == received.load(std::memory_order_relaxed));
     }
   });
 }

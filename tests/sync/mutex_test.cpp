@@ -75,13 +75,13 @@ TEST_CASE("mutex: a waiter gets it although another takes it again and again") {
     guard.lock();
     auto waiter = hilo::spawn([&] {
       const std::scoped_lock lock(guard);
-      got = true;
+      got.store(true, std::memory_order_relaxed);
     });
     hilo::yield();
     // The greedy one only yields while it holds the mutex, so every attempt of the waiter fails
     // until the mutex is handed over.
     guard.unlock();
-    while (!got) {
+    while (!got.load(std::memory_order_relaxed)) {
       const std::scoped_lock lock(guard);
       hilo::yield();
     }

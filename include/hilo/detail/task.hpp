@@ -17,6 +17,7 @@
 #include <utility>
 
 #include "hilo/detail/api.hpp"
+#include "hilo/status.hpp"
 
 namespace hilo {
 
@@ -114,7 +115,7 @@ struct task_with final : task_of<T> {
 
   decltype(auto) call_it() {
     return std::apply(
-        [this](F& callable, A&... arguments) -> decltype(auto) {
+        [&](F& callable, A&... arguments) -> decltype(auto) {
           if constexpr (std::is_invocable_v<F, std::stop_token, A...>) {
             return std::invoke(std::move(callable), stop_token_of(*this->owner),
                                std::move(arguments)...);
@@ -142,7 +143,7 @@ HILO_API void* create_fiber(sched::scheduler* where, const spawn_options* option
 HILO_API void discard_unstarted(sched::fiber& one) noexcept;
 HILO_API void discard_fiber(sched::fiber& one) noexcept;
 HILO_API void start_fiber(sched::fiber& one, task& work) noexcept;
-HILO_API void join_fiber(sched::fiber& one) noexcept;    // returns once it ended and left its stack
+HILO_API status join_fiber(sched::fiber& one) noexcept;  // ok, once it ended
 HILO_API void detach_fiber(sched::fiber& one) noexcept;  // it gives itself back
 HILO_API void stop_fiber(sched::fiber& one) noexcept;
 HILO_API std::uint64_t id_of(const sched::fiber& one) noexcept;
