@@ -18,6 +18,12 @@ inline constexpr std::uint64_t message_sum = messages * (messages - 1) / 2;
 // Increments under one lock in one pass, shared by eight.
 inline constexpr unsigned mutex_holders = 8;
 inline constexpr std::uint64_t increments = 1 << 20;
+// One in so many uses of a shared mutex is exclusive.
+inline constexpr std::uint64_t exclusive_share = 8;
+
+// Threads made and joined in one pass by creators that work at the same time.
+inline constexpr unsigned creators = 8;
+inline constexpr std::uint64_t created_threads = 2048;
 
 // Yields in one pass, shared by two.
 inline constexpr std::uint64_t yields = 1 << 16;

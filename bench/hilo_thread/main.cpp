@@ -1,9 +1,11 @@
 // The workloads over hilo's kernel floor: hilo::thread for std::thread, and hilo's own mutex and
 // channel called from kernel threads.
 #include "hilo/hilo.hpp"
+#include "hilo/kernel.hpp"
 
 #include "bench/harness.hpp"
 #include "bench/threads/create.hpp"
+#include "bench/threads/lock.hpp"
 #include "bench/threads/share.hpp"
 #include "bench/workloads.hpp"
 
@@ -40,6 +42,8 @@ int main(int argc, char** argv) {
            bench::thread_create_join<hilo::thread>},
           {"thread_create_join_alloc", unit::ns, repeat::fill, 2,
            bench::thread_create_join_alloc<hilo::thread>},
+          {"thread_create_join_8", unit::ns, repeat::fill, 2,
+           bench::thread_create_join_8<hilo::thread>},
           {"spawn_join", unit::ns, repeat::fill, 2, bench::thread_create_join<hilo::thread>,
            "the same as thread_create_join"},
           {"spawn_many", unit::ns, repeat::fill, 2, bench::spawn_many<hilo::thread>,
@@ -54,6 +58,12 @@ int main(int argc, char** argv) {
           {"skynet", unit::ms, repeat::fill, 2, bench::skynet<hilo::thread>,
            "a thread for each of 1,111 nodes, time scaled to 1,111,111"},
           {"mutex_8", unit::ns, repeat::fill, 2, bench::mutex_8<hilo::thread, hilo::mutex>},
+          {"kernel_mutex", unit::ns, repeat::fill, 1,
+           bench::uncontended<hilo::thread, hilo::kernel::mutex>},
+          {"kernel_mutex_8", unit::ns, repeat::fill, 2,
+           bench::mutex_8<hilo::thread, hilo::kernel::mutex>},
+          {"kernel_shared_mutex_8", unit::ns, repeat::fill, 2,
+           bench::shared_mutex_8<hilo::thread, hilo::kernel::shared_mutex>},
           {"memory", unit::bytes, repeat::once, 1, bench::memory<hilo::thread>,
            "2,000 parked threads; without the kernel's own stack of each"},
           {"wordcount", unit::ms, repeat::once, 2, bench::wordcount<hilo::thread, hilo::channel>},

@@ -8,6 +8,7 @@
 #include "bench/harness.hpp"
 #include "bench/pthread/channel.hpp"
 #include "bench/threads/create.hpp"
+#include "bench/threads/lock.hpp"
 #include "bench/threads/share.hpp"
 #include "bench/workloads.hpp"
 
@@ -77,6 +78,8 @@ int main(int argc, char** argv) {
           {"thread_create_join", unit::ns, repeat::fill, 2, bench::thread_create_join<std::thread>},
           {"thread_create_join_alloc", unit::ns, repeat::fill, 2,
            bench::thread_create_join_alloc<std::thread>},
+          {"thread_create_join_8", unit::ns, repeat::fill, 2,
+           bench::thread_create_join_8<std::thread>},
           {"spawn_join", unit::ns, repeat::fill, 2, bench::thread_create_join<std::thread>,
            "the same as thread_create_join"},
           {"spawn_many", unit::ns, repeat::fill, 2, bench::spawn_many<std::thread>,
@@ -91,6 +94,10 @@ int main(int argc, char** argv) {
           {"skynet", unit::ms, repeat::fill, 2, bench::skynet<std::thread>,
            "a thread for each of 1,111 nodes, time scaled to 1,111,111"},
           {"mutex_8", unit::ns, repeat::fill, 2, bench::mutex_8<std::thread, std::mutex>},
+          {"kernel_mutex", unit::ns, repeat::fill, 1, bench::uncontended<std::thread, std::mutex>},
+          {"kernel_mutex_8", unit::ns, repeat::fill, 2, bench::mutex_8<std::thread, std::mutex>},
+          {"kernel_shared_mutex_8", unit::ns, repeat::fill, 2,
+           bench::shared_mutex_8<std::thread, std::shared_mutex>},
           {"memory", unit::bytes, repeat::once, 1, bench::memory<std::thread>,
            "2,000 parked threads; without the kernel's own stack of each"},
           {"wordcount", unit::ms, repeat::once, 2,

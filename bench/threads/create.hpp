@@ -19,6 +19,27 @@ void thread_create_join(benchmark::State& state, unsigned) {
   set_operations(state, static_cast<double>(state.iterations()));
 }
 
+// Eight creators at once, each making and joining its share one after the other.
+template <class Thread>
+void thread_create_join_8(benchmark::State& state, unsigned) {
+  std::array<std::uint64_t, creators> ran{};
+  for (auto _ : state) {
+    std::array<Thread, creators> makers;
+    for (unsigned i = 0; i < creators; ++i) {
+      makers[i] = Thread([&, i] {
+        for (std::uint64_t made = 0; made < created_threads / creators; ++made)
+          Thread([&] { ++ran[i]; }).join();
+      });
+    }
+    for (Thread& maker : makers) maker.join();
+  }
+  const double made = static_cast<double>(state.iterations()) * double(created_threads);
+  std::uint64_t sum = 0;
+  for (const std::uint64_t part : ran) sum += part;
+  expect("the number of threads that ran", sum, static_cast<std::uint64_t>(made));
+  set_operations(state, made);
+}
+
 template <class Thread>
 void thread_create_join_alloc(benchmark::State& state, unsigned) {
   for (auto _ : state) Thread(allocate_and_free).join();

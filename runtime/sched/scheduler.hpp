@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "hilo/detail/spin_lock.hpp"
+#include "hilo/kernel/mutex.hpp"
 #include "hilo/runtime.hpp"
 #include "hilo/thread.hpp"
 
@@ -16,7 +17,6 @@
 #include "runtime/sched/idle.hpp"
 #include "runtime/sched/injector.hpp"
 #include "runtime/sys/futex.hpp"
-#include "runtime/sys/futex_lock.hpp"
 
 namespace hilo::sched {
 
@@ -92,7 +92,7 @@ class scheduler {
   unsigned default_class_;
 
   // Pools by class. Made under pools_lock_, published by release, read by acquire (label C).
-  sys::futex_lock pools_lock_;
+  kernel::mutex pools_lock_;
   std::array<std::atomic<context::stack_pool*>, size_classes> pools_{};
 
   std::vector<std::unique_ptr<worker>> workers_;  // constant once the carriers run

@@ -3,7 +3,8 @@
 
 #include <atomic>
 
-#include "runtime/sys/futex_lock.hpp"
+#include "hilo/kernel/mutex.hpp"
+
 #include "runtime/thread/record.hpp"
 
 namespace hilo::kernel {
@@ -31,7 +32,7 @@ class record_cache {
   record* take(const thread_options& options) noexcept;
   void reap() noexcept;
 
-  sys::futex_lock lock_;
+  mutex lock_;
   record* free_ = nullptr;  // under lock_; the most recently used first
   int stacks_ = 0;          // under lock_; how many free records have one
   // Pushed by threads that leave, emptied as a whole by reap(), so no node is ever popped alone (no

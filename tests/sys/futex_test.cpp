@@ -1,14 +1,12 @@
-// The futex wrapper and the lock on it.
+// The futex wrapper.
 #include "runtime/sys/futex.hpp"
 
 #include <atomic>
 #include <cerrno>
 #include <chrono>
-#include <mutex>
 #include <thread>
 #include <vector>
 
-#include "runtime/sys/futex_lock.hpp"
 #include "tests/doctest.hpp"
 
 namespace sys = hilo::sys;
@@ -69,23 +67,4 @@ TEST_CASE("futex: wake says how many it woke") {
     for (auto& each : sleepers) each.join();
     CHECK(returned.load(std::memory_order_relaxed) == 3);
   }
-}
-
-TEST_CASE("futex_lock: one holder at a time, and none is left asleep") {
-  sys::futex_lock lock;
-  long count = 0;
-  std::vector<std::thread> threads;
-  for (int i = 0; i < 8; ++i) {
-    threads.emplace_back([&] {
-      for (int round = 0; round < 20'000; ++round) {
-        const std::lock_guard guard(lock);
-        ++count;
-      }
-    });
-  }
-  for (auto& each : threads) each.join();
-  CHECK(count == 160'000);
-  CHECK(lock.try_lock());
-  CHECK_FALSE(lock.try_lock());
-  lock.unlock();
 }

@@ -1,0 +1,116 @@
+// Waiting for a condition under a lock, in 4 bytes; the lock may be of any type with lock and
+// unlock.
+//
+//   hilo::kernel::mutex guard;
+//   hilo::kernel::condition_variable arrived;
+//   std::unique_lock lock(guard);
+//   arrived.wait(lock, [&] { return !mail.empty(); });
+//
+// The members of std::condition_variable_any (C++20 [thread.condition.condvarany]) without the stop
+// tokens. A wait may end for no reason, so wait for a condition that the lock guards. Notifying
+// when nobody waits costs one load. It may be destroyed once all waits have been notified.
+#pragma once
+
+#include <chrono>
+#include <condition_variable>
+#include <cstdint>
+#include <type_traits>
+#include <utility>
+
+#include "hilo/detail/api.hpp"
+#include "hilo/detail/kernel_wait.hpp"
+
+namespace hilo::kernel {
+
+class condition_variable {
+ public:
+  constexpr condition_variable() noexcept = default;
+  condition_variable(const condition_variable&) = delete;
+  condition_variable& operator=(const condition_variable&) = delete;
+
+  // Wakes one wait, or all, that began before: that gave up their lock before the caller took it,
+  // or before the caller's last unlock of it.
+  void notify_one() noexcept {
+    // relaxed: see condition_variable.cpp, the lock orders
+    if ((word_.load(std::memory_order_relaxed) & sleepers) != 0) notify_one_slow();
+  }
+  void notify_all() noexcept {
+    if ((word_.load(std::memory_order_relaxed) & sleepers) != 0) notify_all_slow();
+  }
+
+  // Gives the lock up, sleeps until notified, takes the lock again.
+  template <class Lock>
+  void wait(Lock& lock) {
+    const std::uint32_t ticket = enroll();
+    const reversed<Lock> open(lock);
+    detail::kernel_sleep(word_, ticket);
+  }
+  template <class Lock, class Condition>
+  void wait(Lock& lock, Condition condition) {
+    while (!condition()) wait(lock);
+  }
+
+  // The same, at most until a point in time; the form with a condition returns what it is then.
+  template <class Lock, class Clock, class Duration>
+  std::cv_status wait_until(Lock& lock, const std::chrono::time_point<Clock, Duration>& until) {
+    const auto deadline = [&] {
+      if constexpr (std::is_same_v<std::chrono::time_point<Clock, Duration>,
+                                   detail::kernel_deadline>) {
+        return until;
+      } else {
+        return detail::deadline_after(until - Clock::now());
+      }
+    }();
+    const std::uint32_t ticket = enroll();
+    const reversed<Lock> open(lock);
+    if (detail::kernel_sleep(word_, ticket, &deadline)) return std::cv_status::no_timeout;
+    // The other clock may have been set back: then this was a wait that ended for no reason.
+    return Clock::now() < until ? std::cv_status::no_timeout : std::cv_status::timeout;
+  }
+  template <class Lock, class Clock, class Duration, class Condition>
+  bool wait_until(Lock& lock, const std::chrono::time_point<Clock, Duration>& until,
+                  Condition condition) {
+    while (!condition()) {
+      if (wait_until(lock, until) == std::cv_status::timeout) return condition();
+    }
+    return true;
+  }
+  template <class Lock, class Rep, class Period>
+  std::cv_status wait_for(Lock& lock, const std::chrono::duration<Rep, Period>& patience) {
+    return wait_until(lock, detail::deadline_after(patience));
+  }
+  template <class Lock, class Rep, class Period, class Condition>
+  bool wait_for(Lock& lock, const std::chrono::duration<Rep, Period>& patience,
+                Condition condition) {
+    return wait_until(lock, detail::deadline_after(patience), std::move(condition));
+  }
+
+ private:
+  // Bit 0: somebody may sleep. The rest counts notifications.
+  static constexpr std::uint32_t sleepers = 1, one_notification = 2;
+
+  // Unlocks for the time of a sleep.
+  template <class Lock>
+  class reversed {
+   public:
+    explicit reversed(Lock& lock) : lock_(lock) { lock_.unlock(); }
+    ~reversed() { lock_.lock(); }
+    reversed(const reversed&) = delete;
+    reversed& operator=(const reversed&) = delete;
+
+   private:
+    Lock& lock_;
+  };
+
+  std::uint32_t enroll() noexcept {
+    // relaxed: the caller's unlock publishes it to whoever notifies after taking the lock
+    return word_.fetch_or(sleepers, std::memory_order_relaxed) | sleepers;
+  }
+  HILO_API void notify_one_slow() noexcept;
+  HILO_API void notify_all_slow() noexcept;
+
+  detail::kernel_word word_{0};
+};
+static_assert(sizeof(condition_variable) == 4);
+
+}  // namespace hilo::kernel

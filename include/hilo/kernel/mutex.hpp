@@ -1,0 +1,79 @@
+// Mutual exclusion between kernel threads, in 4 bytes.
+//
+// hilo::kernel::mutex is for programs of kernel threads, and the lock under hilo's own parts: it
+// puts the whole thread to sleep. In a fiber use hilo::mutex, which parks the fiber and leaves its
+// carrier to others.
+//
+//   hilo::kernel::mutex guard;
+//   int shared = 0;
+//   hilo::thread other([&] { const std::scoped_lock lock(guard); ++shared; });
+//
+// TimedLockable (C++20 [thread.req.lockable]): std::scoped_lock and std::unique_lock work with it.
+// Not recursive, not robust; not fair, but a thread that was woken is first when nobody came
+// meanwhile. Not for signal handlers. It can be constinit and needs no destruction.
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+
+#include "hilo/detail/api.hpp"
+#include "hilo/detail/kernel_wait.hpp"
+
+namespace hilo::kernel {
+
+class mutex {
+ public:
+  constexpr mutex() noexcept = default;
+  mutex(const mutex&) = delete;
+  mutex& operator=(const mutex&) = delete;
+
+  // Takes the mutex. Sleeps: while another thread holds it. A thread that holds it already would
+  // wait for itself.
+  // Ordering: all that the last holder did happens before lock returns.
+  void lock() noexcept {
+    if (!try_lock()) [[unlikely]]
+      lock_slow(nullptr);
+  }
+
+  // Takes the mutex if it is free; true if so. Ordering: as lock, when true.
+  [[nodiscard]] bool try_lock() noexcept {
+    std::uint32_t seen = open;
+    // (M1) acquire: pairs with (M3)
+    return word_.compare_exchange_strong(seen, held, std::memory_order_acquire,
+                                         std::memory_order_relaxed);
+  }
+
+  // Takes the mutex unless the time passes first; true if it did.
+  template <class Rep, class Period>
+  [[nodiscard]] bool try_lock_for(const std::chrono::duration<Rep, Period>& patience) {
+    return try_lock() || try_lock_until(detail::deadline_after(patience));
+  }
+  template <class Clock, class Duration>
+  [[nodiscard]] bool try_lock_until(const std::chrono::time_point<Clock, Duration>& until) {
+    return try_lock() || detail::attempt_until(until, [this](detail::kernel_deadline deadline) {
+             return lock_slow(&deadline);
+           });
+  }
+
+  // Gives the mutex up. Callable from: the thread that holds it; giving up a free mutex aborts.
+  // The mutex may be destroyed by whoever takes it next: nothing of it is touched afterwards.
+  void unlock() noexcept {
+    // (M3) release: publishes the critical section to (M1) and (M2)
+    const std::uint32_t was = word_.exchange(open, std::memory_order_release);
+    if (was != held) [[unlikely]]
+      unlock_slow(was);
+  }
+
+ private:
+  // contended: held, and somebody may sleep, so unlock must wake.
+  static constexpr std::uint32_t open = 0, held = 1, contended = 2;
+
+  HILO_API bool lock_slow(const detail::kernel_deadline* deadline) noexcept;
+  HILO_API void unlock_slow(std::uint32_t was) noexcept;
+
+  detail::kernel_word word_{open};
+};
+static_assert(sizeof(mutex) == 4);
+
+}  // namespace hilo::kernel
