@@ -28,10 +28,10 @@ constexpr unsigned seconds_per_test_case = 240;
 #if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
 constexpr unsigned seconds_per_test_case = 240;
 #else
-constexpr unsigned seconds_per_test_case = 60;
+constexpr unsigned seconds_per_test_case = 150;
 #endif
 #else
-constexpr unsigned seconds_per_test_case = 60;
+constexpr unsigned seconds_per_test_case = 150;
 #endif
 
 struct totals {

@@ -12,7 +12,9 @@
 // Destroying a channel on which somebody waits aborts.
 #pragma once
 
+#include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <iterator>
 #include <mutex>
 #include <new>
@@ -21,6 +23,7 @@
 #include <utility>
 
 #include "hilo/detail/channel_core.hpp"
+#include "hilo/detail/deadline.hpp"
 #include "hilo/status.hpp"
 
 namespace hilo {
@@ -48,30 +51,50 @@ class channel {
   // Callable from: any fiber or thread.
   // Ordering: what happened before send happens before the receive that gets the value.
   // Exceptions: what T's move constructor throws; the value is then not sent.
-  status send(T&& value) { return send_from<true>(value); }
+  status send(T&& value) { return send_from(value, detail::no_deadline); }
   status send(const T& value) requires std::is_copy_constructible_v<T> {
     T copy(value);
-    return send_from<true>(copy);
+    return send_from(copy, detail::no_deadline);
   }
 
   // The same without waiting: would_block when it would have to.
-  status try_send(T&& value) { return send_from<false>(value); }
+  status try_send(T&& value) { return send_from(value, no_wait); }
   status try_send(const T& value) requires std::is_copy_constructible_v<T> {
     T copy(value);
-    return send_from<false>(copy);
+    return send_from(copy, no_wait);
+  }
+
+  // The same, waiting until a time at most: then timed_out, and the value was not moved from.
+  template <class R, class P>
+  status send_for(T&& value, std::chrono::duration<R, P> patience) {
+    return send_from(value, detail::deadline_after(patience));
+  }
+  template <class C, class D>
+  status send_until(T&& value, std::chrono::time_point<C, D> when) {
+    return send_from(value, detail::deadline_at(when));
   }
 
   // Receives the oldest value; empty once the channel is closed and drained.
   // Parks: until there is one. Callable from: any fiber or thread. Ordering: as send.
   std::optional<T> receive() {
     std::optional<T> result;
-    (void)receive_into<true>(result);
+    (void)receive_into(result, detail::no_deadline);
     return result;
   }
 
   // The same without waiting. ok: `result` holds the value; would_block: none is there; closed:
   // none will come.
-  status try_receive(std::optional<T>& result) { return receive_into<false>(result); }
+  status try_receive(std::optional<T>& result) { return receive_into(result, no_wait); }
+
+  // The same, waiting until a time at most: then timed_out.
+  template <class R, class P>
+  status receive_for(std::optional<T>& result, std::chrono::duration<R, P> patience) {
+    return receive_into(result, detail::deadline_after(patience));
+  }
+  template <class C, class D>
+  status receive_until(std::optional<T>& result, std::chrono::time_point<C, D> when) {
+    return receive_into(result, detail::deadline_at(when));
+  }
 
   // Refuses further sends; receivers drain what is there. Those that wait are woken: senders get
   // closed. Closing twice is no error. Never parks. Callable from: anywhere.
@@ -97,7 +120,7 @@ class channel {
     T* operator->() noexcept { return &*value_; }
     iterator& operator++() {
       value_.reset();
-      (void)from_->template receive_into<true>(value_);
+      (void)from_->receive_into(value_, detail::no_deadline);
       return *this;
     }
     void operator++(int) { ++*this; }
@@ -113,12 +136,14 @@ class channel {
   std::default_sentinel_t end() const noexcept { return {}; }
 
  private:
+  // The deadline of the try_ calls. No other is negative.
+  static constexpr std::int64_t no_wait = -1;
+
   static T* element(void* at) noexcept { return std::launder(static_cast<T*>(at)); }
 
   // A value goes straight to a waiting receiver, else into the ring, else the caller waits with the
   // address of the value in its waiter, and the receiver moves it from there.
-  template <bool wait>
-  status send_from(T& value) {
+  status send_from(T& value, std::int64_t deadline) {
     std::unique_lock guard(core_.lock);
     if (core_.closed) [[unlikely]]
       return status::closed;
@@ -132,15 +157,14 @@ class channel {
       core_.add_newest();
       return core_.finish(guard);
     }
-    if constexpr (!wait) return status::would_block;
+    if (deadline == no_wait) return status::would_block;
     guard.release();
-    return core_.wait_to_send(&value);
+    return core_.wait_to_send(&value, deadline);
   }
 
   // The oldest is in the ring if there is any, else it is the first waiting sender's. Taking from
   // the ring makes room, which the first waiting sender's value fills at once: first in, first out.
-  template <bool wait>
-  status receive_into(std::optional<T>& result) {
+  status receive_into(std::optional<T>& result, std::int64_t deadline) {
     std::unique_lock guard(core_.lock);
     if (core_.count != 0) {
       T* const oldest = element(core_.oldest());
@@ -161,9 +185,9 @@ class channel {
     }
     if (core_.closed) [[unlikely]]
       return status::closed;
-    if constexpr (!wait) return status::would_block;
+    if (deadline == no_wait) return status::would_block;
     guard.release();
-    return core_.wait_to_receive(&result);
+    return core_.wait_to_receive(&result, deadline);
   }
 
   status take_from_ring_and_sender(std::unique_lock<detail::spin_lock>& guard, T& oldest,

@@ -19,6 +19,7 @@
 #include <utility>
 
 #include "hilo/detail/api.hpp"
+#include "hilo/detail/deadline.hpp"
 #include "hilo/detail/task.hpp"
 
 namespace hilo {
@@ -176,30 +177,21 @@ auto spawn(std::error_code& error, const spawn_options& options, F&& callable, A
 HILO_API void yield() noexcept;
 
 namespace detail {
-HILO_API void sleep_until_ns(std::int64_t monotonic_nanoseconds) noexcept;
-HILO_API std::int64_t monotonic_now() noexcept;
+HILO_API void sleep_until_ns(std::int64_t deadline) noexcept;
 }  // namespace detail
 
-// Waits until std::chrono::steady_clock (CLOCK_MONOTONIC) reaches `when`; at once if it has.
-// Lateness is some tens of microseconds when a carrier is free. Parks: until then. Callable from:
-// anywhere; a kernel thread sleeps in clock_nanosleep(2).
-template <class D>
-void sleep_until(std::chrono::time_point<std::chrono::steady_clock, D> when) noexcept {
-  detail::sleep_until_ns(
-      std::chrono::ceil<std::chrono::nanoseconds>(when.time_since_epoch()).count());
+// Waits until a clock reaches `when`; at once if it has. Lateness is some tens of microseconds when
+// a carrier is free.
+// Parks: until then. Callable from: anywhere; a kernel thread sleeps in clock_nanosleep(2).
+template <class C, class D>
+void sleep_until(std::chrono::time_point<C, D> when) noexcept {
+  detail::sleep_until_ns(detail::deadline_at(when));
 }
 
 // Waits for a duration; a negative one is none. Parks and callable from: as sleep_until.
 template <class R, class P>
 void sleep_for(std::chrono::duration<R, P> duration) noexcept {
-  using namespace std::chrono;
-  if (duration <= duration.zero()) return;
-  // Beyond some 146 years the sum would overflow; nobody will miss the difference.
-  constexpr nanoseconds longest = nanoseconds::max() / 2;
-  const nanoseconds wait = duration_cast<std::chrono::duration<double>>(duration) >= longest
-                               ? longest
-                               : ceil<nanoseconds>(duration);
-  detail::sleep_until_ns(detail::monotonic_now() + wait.count());
+  if (duration > duration.zero()) detail::sleep_until_ns(detail::deadline_after(duration));
 }
 
 namespace this_fiber {

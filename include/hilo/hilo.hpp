@@ -1,10 +1,15 @@
-// All of hilo. Read in this order: runtime and fiber (start here), channel, mutex; then thread, the
-// kernel floor below them.
+// All of hilo. Read in this order: runtime and fiber (start here), channel, mutex, then what else
+// waits (latch, semaphore, condition_variable, shared_mutex, once); last thread, the kernel floor.
 #pragma once
 
 #include "hilo/channel.hpp"
+#include "hilo/condition_variable.hpp"
 #include "hilo/fiber.hpp"
+#include "hilo/latch.hpp"
 #include "hilo/mutex.hpp"
+#include "hilo/once.hpp"
 #include "hilo/runtime.hpp"
+#include "hilo/semaphore.hpp"
+#include "hilo/shared_mutex.hpp"
 #include "hilo/status.hpp"
 #include "hilo/thread.hpp"

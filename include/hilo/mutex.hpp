@@ -1,15 +1,17 @@
-// Mutual exclusion between fibers, kernel threads, or both. Lockable, so std::scoped_lock and
-// std::unique_lock work with it (C++20 [thread.req.lockable]). Not recursive. Not for signal
-// handlers.
+// Mutual exclusion between fibers, kernel threads, or both. Both types are TimedLockable (C++20
+// [thread.req.lockable.timed]), so std::scoped_lock and std::unique_lock work with them. Not for
+// signal handlers.
 //
 //   hilo::mutex guard;
 //   { std::scoped_lock lock(guard); ++shared; }
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <cstdint>
 
 #include "hilo/detail/api.hpp"
+#include "hilo/detail/deadline.hpp"
 #include "hilo/detail/spin_lock.hpp"
 #include "hilo/detail/waiter.hpp"
 
@@ -18,20 +20,18 @@ namespace hilo {
 class mutex {
  public:
   constexpr mutex() noexcept = default;
+  // May follow the last unlock at once, also while another thread is still inside it.
   // Errors: destroying a mutex that is held or waited for aborts.
-  ~mutex() {
-    if (state_.load(std::memory_order_relaxed) != open) [[unlikely]]
-      destroyed_in_use();
-  }
+  HILO_API ~mutex();
   mutex(const mutex&) = delete;
   mutex& operator=(const mutex&) = delete;
 
-  // Takes the mutex. A fiber keeps its place: after it waited twice in vain, the next unlock hands
+  // Takes the mutex. A fiber keeps its place: after it waited once in vain, the next unlock hands
   // the mutex over to it. Parks: while another holds it. Callable from: any fiber or thread.
   // Ordering: all that the last holder did happens before lock returns.
   void lock() noexcept {
     if (!try_lock()) [[unlikely]]
-      lock_slow();
+      (void)lock_slow(detail::no_deadline);
   }
 
   // Takes the mutex if it is free; true if so. Never parks. Ordering: as lock, when true.
@@ -40,6 +40,16 @@ class mutex {
     // (X1) acquire: pairs with (X2).
     return state_.compare_exchange_strong(expected, held, std::memory_order_acquire,
                                           std::memory_order_relaxed);
+  }
+
+  // Takes the mutex, waiting for a time at most; true if it did. Otherwise as lock.
+  template <class R, class P>
+  [[nodiscard]] bool try_lock_for(std::chrono::duration<R, P> patience) noexcept {
+    return try_lock() || lock_slow(detail::deadline_after(patience));
+  }
+  template <class C, class D>
+  [[nodiscard]] bool try_lock_until(std::chrono::time_point<C, D> when) noexcept {
+    return try_lock() || lock_slow(detail::deadline_at(when));
   }
 
   // Gives the mutex up and wakes one that waits. Never parks. Callable from: the fiber or thread
@@ -57,13 +67,44 @@ class mutex {
   // contended: held, and somebody may wait in waiters_.
   static constexpr std::uint32_t open = 0, held = 1, contended = 2;
 
-  HILO_API void lock_slow() noexcept;
+  HILO_API bool lock_slow(std::int64_t deadline) noexcept;
   HILO_API void unlock_slow() noexcept;
-  [[noreturn]] HILO_API void destroyed_in_use() noexcept;
 
   std::atomic<std::uint32_t> state_{open};
   detail::spin_lock queue_lock_;
   detail::wait_list waiters_;  // guarded by queue_lock_
+};
+
+// A mutex that its holder may take again, and must give up as often. The holder is a fiber or a
+// kernel thread: a fiber that moves to another carrier still holds it.
+class recursive_mutex {
+ public:
+  constexpr recursive_mutex() noexcept = default;
+
+  // As mutex::lock; at once if the caller holds it. Errors: 2^32 - 1 times is the most, then it
+  // aborts.
+  HILO_API void lock() noexcept;
+  [[nodiscard]] HILO_API bool try_lock() noexcept;
+  template <class R, class P>
+  [[nodiscard]] bool try_lock_for(std::chrono::duration<R, P> patience) noexcept {
+    return lock_until(detail::deadline_after(patience));
+  }
+  template <class C, class D>
+  [[nodiscard]] bool try_lock_until(std::chrono::time_point<C, D> when) noexcept {
+    return lock_until(detail::deadline_at(when));
+  }
+  // As mutex::unlock. Errors: aborts when the caller does not hold it.
+  HILO_API void unlock() noexcept;
+
+ private:
+  HILO_API bool lock_until(std::int64_t deadline) noexcept;
+  bool enter_again() noexcept;
+
+  mutex mutex_;
+  // Written by the holder only. relaxed: others compare it with themselves, and it equals them only
+  // if they wrote it.
+  std::atomic<const detail::waiter*> holder_{nullptr};
+  std::uint32_t times_ = 0;  // the holder's
 };
 
 }  // namespace hilo

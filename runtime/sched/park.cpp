@@ -7,6 +7,7 @@
 #include <cerrno>
 #include <chrono>
 #include <ctime>
+#include <mutex>
 
 #include <sched.h>
 
@@ -35,6 +36,18 @@ status park_thread(waiter& self) noexcept {
   while (self.woken.load(std::memory_order_acquire) == 0) sys::futex_wait(self.woken, 0);
   self.woken.store(0, std::memory_order_relaxed);  // ours alone until it is linked again
   return self.result;
+}
+
+status park_thread_until(waiter& self, spin_lock& lock, std::int64_t deadline) noexcept {
+  const sys::futex_clock::time_point when{std::chrono::nanoseconds(deadline)};
+  while (self.woken.load(std::memory_order_acquire) == 0) {  // (W2)
+    if (sys::futex_wait_until(self.woken, 0, when) != -ETIMEDOUT) continue;
+    const std::scoped_lock guard(lock);
+    if (self.list == nullptr) break;  // a waker took us: its wake comes
+    self.list->remove(self);
+    return status::timed_out;
+  }
+  return park_thread(self);
 }
 
 }  // namespace
@@ -67,6 +80,51 @@ void wake(waiter& who, status result) noexcept {
   worker* const here = sched::current_worker();
   if (here != nullptr && &here->home() == one.home) return here->run_next(one);
   one.home->inject_as_guest(one);
+}
+
+status wait_in(wait_list& list, spin_lock& held, void* slot, const char* reason) noexcept {
+  waiter& self = current_waiter();
+  self.slot = slot;
+  list.push(self);
+  held.unlock();
+  return park(self, reason);
+}
+
+status wait_in_until(wait_list& list, spin_lock& held, void* slot, std::int64_t deadline,
+                     const char* reason) noexcept {
+  waiter& self = current_waiter();
+  self.slot = slot;
+  list.push(self);
+  held.unlock();
+  return park_until(self, held, deadline, reason);
+}
+
+status park_until(waiter& self, spin_lock& lock, std::int64_t deadline,
+                  const char* reason) noexcept {
+  if (deadline == no_deadline) return park(self, reason);
+  worker* const here = sched::current_worker();
+  if (here == nullptr) return park_thread_until(self, lock, deadline);
+  struct limit : sched::timer {
+    limit(waiter& waiting, spin_lock& its_lock) noexcept
+        : timer([](timer& one) noexcept { return static_cast<limit&>(one).claim_wait(); }),
+          who(&waiting),
+          list_lock(&its_lock) {}
+    // The waiter if this came first; then it is unlinked and nobody else will wake it.
+    waiter* claim_wait() const noexcept {
+      const std::scoped_lock guard(*list_lock);
+      if (who->list == nullptr) return nullptr;
+      who->list->remove(*who);
+      return who;
+    }
+    waiter* who;
+    spin_lock* list_lock;
+  };
+  limit at_deadline(self, lock);
+  here->timers().arm(at_deadline, deadline);
+  const status result = park(self, reason);
+  // Another waker was first, or will be taken for it: either way the timer must leave our frame.
+  if (result != status::timed_out) at_deadline.wheel->cancel(at_deadline);
+  return result;
 }
 
 std::int64_t monotonic_now() noexcept {

@@ -33,20 +33,12 @@ channel_core::~channel_core() {
   ::operator delete(ring, std::align_val_t(element_alignment));
 }
 
-status channel_core::wait_to_send(void* value) noexcept {
-  waiter& self = current_waiter();
-  self.slot = value;
-  senders.push(self);
-  lock.unlock();
-  return park(self, "channel send");
+status channel_core::wait_to_send(void* value, std::int64_t deadline) noexcept {
+  return wait_in_until(senders, lock, value, deadline, "channel send");
 }
 
-status channel_core::wait_to_receive(void* result) noexcept {
-  waiter& self = current_waiter();
-  self.slot = result;
-  receivers.push(self);
-  lock.unlock();
-  return park(self, "channel receive");
+status channel_core::wait_to_receive(void* result, std::int64_t deadline) noexcept {
+  return wait_in_until(receivers, lock, result, deadline, "channel receive");
 }
 
 void channel_core::close() noexcept {
@@ -55,13 +47,8 @@ void channel_core::close() noexcept {
   waiter* const waiting_senders = senders.take_all();
   waiter* const waiting_receivers = receivers.take_all();
   lock.unlock();
-  for (waiter* list : {waiting_receivers, waiting_senders}) {
-    while (list != nullptr) {
-      waiter* const next = list->next;  // after wake() it may be gone
-      wake(*list, status::closed);
-      list = next;
-    }
-  }
+  wake_all(waiting_receivers, status::closed);
+  wake_all(waiting_senders, status::closed);
 }
 
 void channel_core::check_unused() noexcept {

@@ -2,15 +2,15 @@
 //
 // A locker that finds it held sets it to contended and queues, both under queue_lock_. unlock
 // leaves the fast path when it finds contended, and under queue_lock_ opens the mutex and wakes the
-// first. So no locker can queue between the two and be missed.
+// first. So no locker can queue between the two and be missed. One whose deadline passes leaves the
+// list under queue_lock_ too; the state may then be contended with nobody waiting, which costs the
+// next unlock its fast path and nothing else.
 //
 // The woken one competes with whoever comes along: a running locker that takes an open mutex saves
 // a switch. To keep that from starving anybody, a waiter that lost once asks for a hand-over:
 // unlock then leaves the mutex closed and gives it to that waiter.
 
 #include "hilo/mutex.hpp"
-
-#include <mutex>
 
 #include "runtime/base/check.hpp"
 #include "runtime/base/cpu.hpp"
@@ -25,24 +25,23 @@ char hand_over;
 
 }  // namespace
 
-void mutex::lock_slow() noexcept {
+bool mutex::lock_slow(std::int64_t deadline) noexcept {
   for (int i = 0; i < spins; ++i) {
     base::cpu_relax();
-    if (state_.load(std::memory_order_relaxed) == open && try_lock()) return;
+    if (state_.load(std::memory_order_relaxed) == open && try_lock()) return true;
   }
   for (bool lost_before = false;; lost_before = true) {
     queue_lock_.lock();
     // (X1) acquire: as try_lock. It stays contended: others may wait, and we cannot know.
     if (state_.exchange(contended, std::memory_order_acquire) == open) {
       queue_lock_.unlock();
-      return;
+      return true;
     }
-    detail::waiter& self = detail::current_waiter();
-    self.slot = lost_before ? &hand_over : nullptr;
-    waiters_.push(self);
-    queue_lock_.unlock();
+    const status end = detail::wait_in_until(waiters_, queue_lock_,
+                                             lost_before ? &hand_over : nullptr, deadline, "mutex");
+    if (end == status::timed_out) return false;
     // A hand-over is ordered by the wake; (X2) of the last holder came before it.
-    if (detail::park(self, "mutex") == status::ok && lost_before) return;
+    if (lost_before) return true;
   }
 }
 
@@ -66,9 +65,52 @@ void mutex::unlock_slow() noexcept {
   if (next != nullptr) detail::wake(*next, status::ok);
 }
 
-void mutex::destroyed_in_use() noexcept {
-  base::die("a mutex is destroyed while it is %s",
-            waiters_.empty() ? "locked" : "locked and others wait for it");
+mutex::~mutex() {
+  // An unlock that opened the mutex may not have released queue_lock_ yet; that is its last access.
+  queue_lock_.lock();
+  HILO_CHECK(waiters_.empty(), "a mutex is destroyed while it is locked and others wait for it");
+  HILO_CHECK(state_.load(std::memory_order_relaxed) == open,
+             "a mutex is destroyed while it is locked");
+}
+
+bool recursive_mutex::enter_again() noexcept {
+  // relaxed: equal to us only if we wrote it
+  if (holder_.load(std::memory_order_relaxed) != &detail::current_waiter()) return false;
+  HILO_CHECK(++times_ != 0, "a recursive_mutex is locked 2^32 times by its holder");
+  return true;
+}
+
+bool recursive_mutex::try_lock() noexcept {
+  if (enter_again()) return true;
+  if (!mutex_.try_lock()) return false;
+  holder_.store(&detail::current_waiter(), std::memory_order_relaxed);  // for ourselves only
+  times_ = 1;
+  return true;
+}
+
+bool recursive_mutex::lock_until(std::int64_t deadline) noexcept {
+  if (try_lock()) return true;
+  if (deadline == detail::no_deadline) {
+    mutex_.lock();
+  } else if (!mutex_.try_lock_until(
+                 std::chrono::steady_clock::time_point(std::chrono::nanoseconds(deadline)))) {
+    return false;
+  }
+  holder_.store(&detail::current_waiter(), std::memory_order_relaxed);  // for ourselves only
+  times_ = 1;
+  return true;
+}
+
+void recursive_mutex::lock() noexcept {
+  (void)lock_until(detail::no_deadline);
+}
+
+void recursive_mutex::unlock() noexcept {
+  HILO_CHECK(holder_.load(std::memory_order_relaxed) == &detail::current_waiter(),
+             "unlock of a recursive_mutex that the caller does not hold");
+  if (--times_ != 0) return;
+  holder_.store(nullptr, std::memory_order_relaxed);  // others only compare it with themselves
+  mutex_.unlock();
 }
 
 }  // namespace hilo

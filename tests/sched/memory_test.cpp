@@ -11,6 +11,7 @@
 #include "hilo/channel.hpp"
 #include "hilo/runtime.hpp"
 
+#include "runtime/base/sanitizers.hpp"
 #include "tests/doctest.hpp"
 #include "tests/skip.hpp"
 
@@ -35,7 +36,7 @@ std::size_t mappings() {
 }  // namespace
 
 TEST_CASE("runtime: 1,000,000 fibers parked at once live within 5 GiB and a few mappings") {
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#if HILO_ASAN || HILO_TSAN
   HILO_SKIP("a sanitizer's shadow of a million stacks is no measure of ours");
 #endif
   const std::size_t free_kib = field_kib("/proc/meminfo", "MemAvailable:");

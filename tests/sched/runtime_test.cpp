@@ -15,6 +15,7 @@
 #include "hilo/channel.hpp"
 #include "hilo/mutex.hpp"
 
+#include "runtime/base/sanitizers.hpp"
 #include "tests/death.hpp"
 #include "tests/doctest.hpp"
 #include "tests/runtimes.hpp"
@@ -146,7 +147,7 @@ TEST_CASE("runtime: an address-space limit shrinks the reservation, or is named"
     std::_Exit(hilo::run([] { return hilo::spawn([] { return 0; }).join(); }));
   });
   CAPTURE(end.describe());
-#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+#if !HILO_ASAN && !HILO_TSAN
   CHECK((end.exited && end.code == 0));
   CHECK(
       end.says("hilo: cannot reserve 64 GiB for fiber stacks: ENOMEM (RLIMIT_AS is 8 GiB; raise it "

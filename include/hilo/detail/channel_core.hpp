@@ -59,9 +59,9 @@ struct channel_core {
     return status::ok;
   }
 
-  // Queues the caller, releases the lock and parks.
-  HILO_API status wait_to_send(void* value) noexcept;
-  HILO_API status wait_to_receive(void* result) noexcept;
+  // Queues the caller, releases the lock and parks; until `deadline` at most.
+  HILO_API status wait_to_send(void* value, std::int64_t deadline) noexcept;
+  HILO_API status wait_to_receive(void* result, std::int64_t deadline) noexcept;
 
   HILO_API void close() noexcept;
   HILO_API void check_unused() noexcept;

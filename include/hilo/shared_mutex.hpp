@@ -1,0 +1,117 @@
+// Many readers or one writer, between fibers, kernel threads, or both. SharedTimedMutex (C++20
+// [thread.sharedtimedmutex.requirements]), so std::shared_lock and std::unique_lock work with it.
+// For data read far more often than written, in sections worth more than a few hundred nanoseconds;
+// else a mutex is faster.
+//
+//   hilo::shared_mutex guard;
+//   { std::shared_lock lock(guard); read(); }
+//   { std::scoped_lock lock(guard); write(); }
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+
+#include "hilo/detail/api.hpp"
+#include "hilo/detail/deadline.hpp"
+#include "hilo/detail/spin_lock.hpp"
+#include "hilo/detail/waiter.hpp"
+
+namespace hilo {
+
+// Fair: who waits gets it in the order of arrival, neighbouring readers together. So a waiting
+// writer stops new readers, and a reader that takes it twice can deadlock with a writer between.
+class shared_mutex {
+ public:
+  constexpr shared_mutex() noexcept = default;
+  // Errors: destroying one that is held or waited for aborts.
+  HILO_API ~shared_mutex();
+  shared_mutex(const shared_mutex&) = delete;
+  shared_mutex& operator=(const shared_mutex&) = delete;
+
+  // Takes it for writing. Parks: while anybody holds it. Callable from: any fiber or thread.
+  // Ordering: all that earlier holders did happens before it returns.
+  void lock() noexcept {
+    if (!try_lock()) [[unlikely]]
+      (void)lock_slow(detail::no_deadline);
+  }
+  [[nodiscard]] bool try_lock() noexcept {
+    std::uint32_t expected = 0;
+    // (V1) acquire: pairs with (V2) and (V4).
+    return state_.compare_exchange_strong(expected, writer, std::memory_order_acquire,
+                                          std::memory_order_relaxed);
+  }
+  template <class R, class P>
+  [[nodiscard]] bool try_lock_for(std::chrono::duration<R, P> patience) noexcept {
+    return try_lock() || lock_slow(detail::deadline_after(patience));
+  }
+  template <class C, class D>
+  [[nodiscard]] bool try_lock_until(std::chrono::time_point<C, D> when) noexcept {
+    return try_lock() || lock_slow(detail::deadline_at(when));
+  }
+  // Gives it up after writing. Never parks. Errors: aborts when it is not held so.
+  void unlock() noexcept {
+    std::uint32_t expected = writer;
+    // (V2) release: publishes the critical section.
+    if (!state_.compare_exchange_strong(expected, 0, std::memory_order_release,
+                                        std::memory_order_relaxed)) [[unlikely]] {
+      unlock_slow();
+    }
+  }
+
+  // Takes it for reading. Parks: while a writer holds it or waits. Otherwise as lock.
+  void lock_shared() noexcept {
+    if (!try_lock_shared()) [[unlikely]]
+      (void)lock_shared_slow(detail::no_deadline);
+  }
+  [[nodiscard]] bool try_lock_shared() noexcept {
+    std::uint32_t seen = state_.load(std::memory_order_relaxed);
+    while ((seen & (writer | waiting)) == 0) {
+      // (V3) acquire: pairs with (V2).
+      if (state_.compare_exchange_weak(seen, seen + reader, std::memory_order_acquire,
+                                       std::memory_order_relaxed)) {
+        return true;
+      }
+    }
+    return false;
+  }
+  template <class R, class P>
+  [[nodiscard]] bool try_lock_shared_for(std::chrono::duration<R, P> patience) noexcept {
+    return try_lock_shared() || lock_shared_slow(detail::deadline_after(patience));
+  }
+  template <class C, class D>
+  [[nodiscard]] bool try_lock_shared_until(std::chrono::time_point<C, D> when) noexcept {
+    return try_lock_shared() || lock_shared_slow(detail::deadline_at(when));
+  }
+  // Gives it up after reading. Never parks. Errors: aborts when nobody reads.
+  void unlock_shared() noexcept {
+    std::uint32_t seen = state_.load(std::memory_order_relaxed);
+    while ((seen & waiting) == 0 && seen >= reader) {
+      // (V4) release: a writer comes after what its readers read.
+      if (state_.compare_exchange_weak(seen, seen - reader, std::memory_order_release,
+                                       std::memory_order_relaxed)) {
+        return;
+      }
+    }
+    unlock_shared_slow();
+  }
+
+ private:
+  // state_:  bit 0 a writer holds it | bit 1 somebody waits | bits 2-31 readers that hold it
+  // `waiting` is changed under queue_lock_ only, and is set exactly while waiters_ is not empty but
+  // for one in the middle of queueing. While it is set, holders come only from grant().
+  static constexpr std::uint32_t writer = 1, waiting = 2, reader = 4;
+
+  HILO_API bool lock_slow(std::int64_t deadline) noexcept;
+  HILO_API bool lock_shared_slow(std::int64_t deadline) noexcept;
+  HILO_API void unlock_slow() noexcept;
+  HILO_API void unlock_shared_slow() noexcept;
+  bool wait_turn(const char* how, std::int64_t deadline) noexcept;
+  detail::waiter* grant() noexcept;
+
+  std::atomic<std::uint32_t> state_{0};
+  detail::spin_lock queue_lock_;
+  detail::wait_list waiters_;  // guarded by queue_lock_; slot: the word that says how it waits
+};
+
+}  // namespace hilo
