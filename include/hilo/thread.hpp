@@ -17,12 +17,16 @@
 #include <chrono>
 #include <cstddef>
 #include <functional>
+#include <optional>
+#include <span>
 #include <stop_token>
 #include <string>
 #include <string_view>
+#include <system_error>
 #include <tuple>
 #include <type_traits>
 #include <utility>
+#include <vector>
 
 #include <sys/types.h>
 
@@ -31,6 +35,16 @@
 
 namespace hilo {
 
+// How the kernel shares out its CPUs (sched(7)).
+enum class scheduling_class {
+  inherit,      // the starting thread's
+  normal,       // the fair share that nice weighs
+  batch,        // the same, with longer and rarer turns
+  idle,         // only what nobody else wants
+  fifo,         // real time: runs before all others until it waits; needs a priority and a right
+  round_robin,  // real time, in turns with those of its priority
+};
+
 struct thread_options {
   // Shown by ps, top and gdb; the kernel keeps 15 bytes. Empty: the starting thread's name.
   std::string name{};
@@ -38,6 +52,13 @@ struct thread_options {
   std::size_t stack_size = 8 * 1024 * 1024;
   // Bytes below the stack that fault when touched, rounded up to pages; 0 for none.
   std::size_t guard_size = 4096;
+  // The CPUs it may run on, by number. Empty: those of the starting thread.
+  std::vector<unsigned> cpus{};
+  // -20 (most of the CPU) to 19 (least). None: the starting thread's.
+  std::optional<int> nice{};
+  scheduling_class scheduling = scheduling_class::inherit;
+  // 1 to 99 for fifo and round_robin, else 0.
+  int priority = 0;
 };
 
 class thread {
@@ -52,15 +73,30 @@ class thread {
   // Ordering: the start happens after everything sequenced before the constructor.
   template <class Callable, class... Arguments>
   requires(!std::is_same_v<std::remove_cvref_t<Callable>, thread> &&
+           !std::is_same_v<std::remove_cvref_t<Callable>, std::error_code> &&
            !std::is_convertible_v<Callable,
                                   const thread_options&>) explicit thread(Callable&& callable,
                                                                           Arguments&&... arguments)
       : thread(thread_options{}, std::forward<Callable>(callable),
                std::forward<Arguments>(arguments)...) {}
 
-  // The same with a name, a stack size, a guard size.
+  // The same with a name, a stack size, CPUs, a share of them. The callable runs only once all of
+  // it is in force; what the kernel refuses is an error and starts nothing.
   template <class Callable, class... Arguments>
-  thread(const thread_options& options, Callable&& callable, Arguments&&... arguments);
+  thread(const thread_options& options, Callable&& callable, Arguments&&... arguments) {
+    start(options, nullptr, std::forward<Callable>(callable),
+          std::forward<Arguments>(arguments)...);
+  }
+
+  // The same without an exception: sets `error`, or clears it. After an error it is not joinable.
+  // Errors: what copying the callable or an argument throws.
+  template <class Callable, class... Arguments>
+  thread(std::error_code& error, const thread_options& options, Callable&& callable,
+         Arguments&&... arguments) {
+    error.clear();
+    start(options, &error, std::forward<Callable>(callable), std::forward<Arguments>(arguments)...);
+    if (running_ == nullptr) stop_ = std::stop_source(std::nostopstate);
+  }
 
   thread(thread&& other) noexcept
       : stop_(std::move(other.stop_)), running_(std::exchange(other.running_, nullptr)) {}
@@ -110,6 +146,10 @@ class thread {
   bool request_stop() noexcept { return stop_.request_stop(); }
 
  private:
+  template <class Callable, class... Arguments>
+  void start(const thread_options& options, std::error_code* error, Callable&& callable,
+             Arguments&&... arguments);
+
   std::stop_source stop_{std::nostopstate};
   detail::kernel_thread* running_ = nullptr;
 };
@@ -122,6 +162,16 @@ namespace this_thread {
 // Names the calling thread; the kernel keeps the first 15 bytes.
 HILO_API void set_name(std::string_view name) noexcept;
 [[nodiscard]] HILO_API std::string name();
+
+// Changes what thread_options sets at the start; threads that the caller starts inherit it.
+// Errors: std::system_error with the rule that forbids it.
+HILO_API void set_cpus(std::span<const unsigned> cpus);
+HILO_API void set_nice(int nice);
+HILO_API void set_scheduling(scheduling_class scheduling, int priority = 0);
+
+// The CPUs the calling thread may run on, and its nice value.
+[[nodiscard]] HILO_API std::vector<unsigned> cpus();
+[[nodiscard]] HILO_API int nice() noexcept;
 
 }  // namespace this_thread
 
@@ -164,7 +214,8 @@ struct thread_closure {
 }  // namespace detail
 
 template <class Callable, class... Arguments>
-thread::thread(const thread_options& options, Callable&& callable, Arguments&&... arguments) {
+void thread::start(const thread_options& options, std::error_code* error, Callable&& callable,
+                   Arguments&&... arguments) {
   using decayed = std::decay_t<Callable>;
   constexpr bool takes_token =
       std::is_invocable_v<decayed, std::stop_token, std::decay_t<Arguments>...>;
@@ -192,7 +243,8 @@ thread::thread(const thread_options& options, Callable&& callable, Arguments&&..
              auto& body = *static_cast<closure*>(it);
              body();
              body.~closure();
-           }});
+           }},
+      error);
 }
 
 }  // namespace hilo

@@ -3,16 +3,53 @@
 #include <cerrno>
 
 #include <sys/prctl.h>
+#include <sys/resource.h>
 
 #include "runtime/base/error.hpp"
 #include "runtime/sys/syscall.hpp"
 #include "runtime/thread/backend.hpp"
+#include "runtime/thread/placement.hpp"
 
 namespace hilo {
 namespace detail {
+namespace {
 
-kernel_thread* start_kernel_thread(const thread_options& options, const thread_body& body) {
-  return kernel::chosen_backend().threads->start(options, body);
+// A body that remembers whether the user's part of a failed start has thrown: that is the user's to
+// catch, the rest is ours to report.
+struct watched_body {
+  const thread_body* body;
+  bool threw = false;
+
+  static void construct(void* place, void* context) {
+    auto& self = *static_cast<watched_body*>(context);
+    self.threw = true;
+    self.body->construct(place, self.body->context);
+    self.threw = false;
+  }
+};
+
+}  // namespace
+
+kernel_thread* start_kernel_thread(const thread_options& options, const thread_body& body,
+                                   std::error_code* error) {
+  watched_body watched{&body};
+  thread_body wrapped = body;
+  wrapped.context = &watched;
+  wrapped.construct = watched_body::construct;
+  try {
+    return kernel::start_placed(*kernel::chosen_backend().threads, options, wrapped);
+  } catch (const std::bad_alloc&) {
+    if (watched.threw) throw;
+    if (error == nullptr) {
+      base::fail(ENOMEM, "start a thread",
+                 "memory is used up; run fewer threads, or raise RLIMIT_AS if it is set");
+    }
+    *error = std::make_error_code(std::errc::not_enough_memory);
+  } catch (const std::system_error& problem) {
+    if (watched.threw || error == nullptr) throw;
+    *error = problem.code();
+  }
+  return nullptr;
 }
 
 void join_kernel_thread(kernel_thread* thread) noexcept {
@@ -107,6 +144,28 @@ std::string name() {
   char kept[16] = {};
   sys::call(SYS_prctl, PR_GET_NAME, kept);
   return kept;
+}
+
+void set_cpus(std::span<const unsigned> cpus) {
+  const kernel::cpu_mask mask(cpus);
+  kernel::throw_failure(kernel::set_cpus(mask));
+}
+
+void set_nice(int nice) {
+  kernel::throw_failure(kernel::set_nice(nice));
+}
+
+void set_scheduling(scheduling_class scheduling, int priority) {
+  kernel::throw_failure(kernel::set_scheduling(scheduling, priority));
+}
+
+std::vector<unsigned> cpus() {
+  return kernel::cpu_mask::of_caller().numbers();
+}
+
+int nice() noexcept {
+  // The raw call answers 20 - nice, so that no answer is negative.
+  return 20 - static_cast<int>(sys::call(SYS_getpriority, PRIO_PROCESS, 0));
 }
 
 }  // namespace this_thread

@@ -62,7 +62,7 @@ TEST_CASE("backend: a libc without a descriptor is not guessed at") {
 }
 
 TEST_CASE("backend: pthreads, forced, pass the tests of threads and citizens") {
-  for (const char* tests : {"thread:*", "citizen:*", "dlopen:*"}) {
+  for (const char* tests : {"thread:*", "placement:*", "citizen:*", "dlopen:*"}) {
     const auto end = run_forced("pthread", tests);
     CAPTURE(end.describe());
     CHECK(end.exited);

@@ -4,6 +4,7 @@
 
 #include <chrono>
 #include <cstddef>
+#include <system_error>
 
 #include <sys/types.h>
 
@@ -28,9 +29,11 @@ struct thread_body {
   void (*run_and_destroy)(void* closure) noexcept;  // in the new thread
 };
 
-// Throws std::system_error when there can be no thread, and whatever construct throws.
+// Throws std::system_error when there can be no thread, and whatever construct throws. With
+// `error`, sets that and returns null instead of the former.
 [[nodiscard]] HILO_API kernel_thread* start_kernel_thread(const thread_options& options,
-                                                          const thread_body& body);
+                                                          const thread_body& body,
+                                                          std::error_code* error = nullptr);
 
 // Sleeps until the thread is gone from the kernel; its handle is dead afterwards.
 HILO_API void join_kernel_thread(kernel_thread* thread) noexcept;

@@ -28,7 +28,7 @@ HILO_API long kernel_wake_all(const kernel_word* word) noexcept;
 
 // Now and a duration of any kind, which may be too long for the clock.
 template <class Rep, class Period>
-kernel_deadline deadline_after(const std::chrono::duration<Rep, Period>& patience) {
+kernel_deadline kernel_time_after(const std::chrono::duration<Rep, Period>& patience) {
   using clock = std::chrono::steady_clock;
   const auto now = clock::now();
   using wide = std::chrono::duration<long double>;
@@ -45,7 +45,7 @@ bool attempt_until(const std::chrono::time_point<Clock, Duration>& until, Attemp
     return attempt(until);
   } else {
     do {
-      if (attempt(deadline_after(until - Clock::now()))) return true;
+      if (attempt(kernel_time_after(until - Clock::now()))) return true;
     } while (Clock::now() < until);
     return false;
   }

@@ -58,7 +58,7 @@ class condition_variable {
                                    detail::kernel_deadline>) {
         return until;
       } else {
-        return detail::deadline_after(until - Clock::now());
+        return detail::kernel_time_after(until - Clock::now());
       }
     }();
     const std::uint32_t ticket = enroll();
@@ -77,12 +77,12 @@ class condition_variable {
   }
   template <class Lock, class Rep, class Period>
   std::cv_status wait_for(Lock& lock, const std::chrono::duration<Rep, Period>& patience) {
-    return wait_until(lock, detail::deadline_after(patience));
+    return wait_until(lock, detail::kernel_time_after(patience));
   }
   template <class Lock, class Rep, class Period, class Condition>
   bool wait_for(Lock& lock, const std::chrono::duration<Rep, Period>& patience,
                 Condition condition) {
-    return wait_until(lock, detail::deadline_after(patience), std::move(condition));
+    return wait_until(lock, detail::kernel_time_after(patience), std::move(condition));
   }
 
  private:

@@ -46,7 +46,7 @@ class event {
   // False when the time passes first.
   template <class Rep, class Period>
   [[nodiscard]] bool wait_for(const std::chrono::duration<Rep, Period>& patience) const {
-    return wait_until(detail::deadline_after(patience));
+    return wait_until(detail::kernel_time_after(patience));
   }
   template <class Clock, class Duration>
   [[nodiscard]] bool wait_until(const std::chrono::time_point<Clock, Duration>& until) const {

@@ -58,7 +58,7 @@ class latch {
   // False when the time passes first.
   template <class Rep, class Period>
   [[nodiscard]] bool wait_for(const std::chrono::duration<Rep, Period>& patience) const {
-    return wait_until(detail::deadline_after(patience));
+    return wait_until(detail::kernel_time_after(patience));
   }
   template <class Clock, class Duration>
   [[nodiscard]] bool wait_until(const std::chrono::time_point<Clock, Duration>& until) const {

@@ -47,7 +47,7 @@ class mutex {
   // Takes the mutex unless the time passes first; true if it did.
   template <class Rep, class Period>
   [[nodiscard]] bool try_lock_for(const std::chrono::duration<Rep, Period>& patience) {
-    return try_lock() || try_lock_until(detail::deadline_after(patience));
+    return try_lock() || try_lock_until(detail::kernel_time_after(patience));
   }
   template <class Clock, class Duration>
   [[nodiscard]] bool try_lock_until(const std::chrono::time_point<Clock, Duration>& until) {

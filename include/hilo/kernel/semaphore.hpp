@@ -80,7 +80,7 @@ class counting_semaphore {
   [[nodiscard]] bool try_acquire() noexcept { return core_.try_acquire(); }
   template <class Rep, class Period>
   [[nodiscard]] bool try_acquire_for(const std::chrono::duration<Rep, Period>& patience) {
-    return core_.try_acquire() || try_acquire_until(detail::deadline_after(patience));
+    return core_.try_acquire() || try_acquire_until(detail::kernel_time_after(patience));
   }
   template <class Clock, class Duration>
   [[nodiscard]] bool try_acquire_until(const std::chrono::time_point<Clock, Duration>& until) {

@@ -37,7 +37,7 @@ class shared_mutex {
   }
   template <class Rep, class Period>
   [[nodiscard]] bool try_lock_for(const std::chrono::duration<Rep, Period>& patience) {
-    return try_lock() || try_lock_until(detail::deadline_after(patience));
+    return try_lock() || try_lock_until(detail::kernel_time_after(patience));
   }
   template <class Clock, class Duration>
   [[nodiscard]] bool try_lock_until(const std::chrono::time_point<Clock, Duration>& until) {
@@ -73,7 +73,7 @@ class shared_mutex {
   }
   template <class Rep, class Period>
   [[nodiscard]] bool try_lock_shared_for(const std::chrono::duration<Rep, Period>& patience) {
-    return try_lock_shared() || try_lock_shared_until(detail::deadline_after(patience));
+    return try_lock_shared() || try_lock_shared_until(detail::kernel_time_after(patience));
   }
   template <class Clock, class Duration>
   [[nodiscard]] bool try_lock_shared_until(const std::chrono::time_point<Clock, Duration>& until) {
