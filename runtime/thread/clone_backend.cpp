@@ -41,10 +41,10 @@
 #include "runtime/sys/clone.hpp"
 #include "runtime/sys/syscall.hpp"
 #include "runtime/thread/backend.hpp"
+#include "runtime/thread/clone_records.hpp"
 #include "runtime/thread/cpu.hpp"
 #include "runtime/thread/join_spin.hpp"
 #include "runtime/thread/record.hpp"
-#include "runtime/thread/record_cache.hpp"
 
 namespace hilo::kernel {
 namespace {
@@ -52,16 +52,6 @@ namespace {
 constexpr unsigned long thread_flags = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND |
                                        CLONE_THREAD | CLONE_SYSVSEM | CLONE_SETTLS |
                                        CLONE_PARENT_SETTID | CLONE_CHILD_CLEARTID;
-
-record_cache& cache() {
-  static record_cache& records = []() -> record_cache& {
-    // Never destroyed: detached threads use it until the process is gone.
-    static auto* made = new record_cache;
-    ::pthread_atfork([] { made->lock(); }, [] { made->unlock(); }, [] { made->unlock(); });
-    return *made;
-  }();
-  return records;
-}
 
 record* of(detail::kernel_thread* thread) noexcept {
   return static_cast<record*>(thread);
@@ -89,7 +79,7 @@ std::uint64_t set_signal_mask(std::uint64_t mask) noexcept {
   self.block.renew(*self.layout);
   // (C1) acq_rel: pairs with (C2); whoever comes second gives the record back
   if (self.owner.exchange(release_by::ended, std::memory_order_acq_rel) == release_by::detached) {
-    cache().release_when_gone(&self);
+    clone_records().release_when_gone(&self);
   }
   for (;;) sys::call(SYS_exit, 0);
 }
@@ -126,12 +116,12 @@ class clone_threads final : public backend {
 
   detail::kernel_thread* start(const thread_options& options,
                                const detail::thread_body& body) override {
-    record* thread = cache().acquire(options, layout_);
+    record* thread = clone_records().acquire(options, layout_);
     sys::clone_start* bottom = nullptr;
     try {
       bottom = place_closure(*thread, body);
     } catch (...) {
-      cache().release(thread);
+      clone_records().release(thread);
       throw;
     }
     const std::size_t length = std::min(options.name.size(), sizeof thread->name - 1);
@@ -150,7 +140,7 @@ class clone_threads final : public backend {
     if (tid < 0) {
       thread->alive.store(0, std::memory_order_relaxed);
       body.destroy(thread->closure);
-      cache().release(thread);
+      clone_records().release(thread);
       fail_to_clone(static_cast<int>(-tid));
     }
     return thread;
@@ -169,7 +159,7 @@ class clone_threads final : public backend {
         if (thread->alive.load(std::memory_order_acquire) != 0) return false;
       }
     }
-    cache().release(thread);
+    clone_records().release(thread);
     return true;
   }
 
@@ -178,7 +168,7 @@ class clone_threads final : public backend {
     // (C2) acq_rel: pairs with (C1)
     if (thread->owner.exchange(release_by::detached, std::memory_order_acq_rel) ==
         release_by::ended) {
-      cache().release_when_gone(thread);
+      clone_records().release_when_gone(thread);
     }
   }
 
@@ -213,9 +203,19 @@ class clone_threads final : public backend {
 
 }  // namespace
 
+record_cache& clone_records() {
+  static record_cache& records = []() -> record_cache& {
+    // Never destroyed: detached threads use it until the process is gone.
+    static auto* made = new record_cache;
+    ::pthread_atfork([] { made->lock(); }, [] { made->unlock(); }, [] { made->unlock(); });
+    return *made;
+  }();
+  return records;
+}
+
 backend& clone_backend(const libc_layout& layout) {
   static auto* threads = new clone_threads(layout);
-  cache();
+  clone_records();
   return *threads;
 }
 

@@ -1,0 +1,113 @@
+// A child made by hilo::clone (clone.hpp): waiting for its end, and what that end was.
+//
+//   hilo::child worker = hilo::clone().start([] { return 3; });
+//   const hilo::exit_status end = worker.wait();
+//   if (end.exited()) std::printf("it exited with %d\n", end.code());
+//   else std::printf("it was %s\n", end.describe().c_str());
+//
+// For threads use hilo::thread, for programs to run posix_spawn(3) does as well.
+#pragma once
+
+#include <chrono>
+#include <optional>
+#include <string>
+#include <utility>
+
+#include <sys/types.h>
+
+#include "hilo/detail/api.hpp"
+
+namespace hilo {
+
+namespace detail {
+struct child_record;
+}
+
+// How a child ended (waitid(2)).
+class exit_status {
+ public:
+  enum class kind {
+    exited,       // it ended by itself, with a code
+    killed,       // by a signal
+    core_dumped,  // by a signal, and the kernel wrote its memory to a file
+    // It ended, and the status is not ours to see: a thread leaves none, a child of our parent
+    // leaves it there (share::parent), and somebody else may have waited first.
+    unseen,
+  };
+
+  constexpr exit_status(kind how, int value) noexcept : how_(how), value_(value) {}
+
+  constexpr kind how() const noexcept { return how_; }
+  constexpr bool exited() const noexcept { return how_ == kind::exited; }
+  // The low 8 bits of what the child returned or exited with; -1 unless exited().
+  constexpr int code() const noexcept { return exited() ? value_ : -1; }
+  // The signal that killed it; 0 when none did.
+  constexpr int signal() const noexcept {
+    return how_ == kind::killed || how_ == kind::core_dumped ? value_ : 0;
+  }
+  constexpr bool operator==(const exit_status&) const noexcept = default;
+
+  // "exited with 3", "killed by SIGTERM", "killed by SIGSEGV, core dumped", "ended, status unseen".
+  HILO_API std::string describe() const;
+
+ private:
+  kind how_;
+  int value_;
+};
+
+// The one owner of a child. It is not synchronised: one caller at a time.
+class HILO_API child {
+ public:
+  child() noexcept = default;
+  explicit child(detail::child_record* made) noexcept : record_(made) {}
+  child(child&& other) noexcept : record_(std::exchange(other.record_, nullptr)) {}
+  child& operator=(child&& other) noexcept {
+    child(std::move(other)).swap(*this);
+    return *this;
+  }
+  // Waits for the child, if there is one: what it shares must outlive it.
+  ~child();
+
+  void swap(child& other) noexcept { std::swap(record_, other.record_); }
+
+  // Whether this holds a child that was neither waited for nor released.
+  [[nodiscard]] explicit operator bool() const noexcept { return record_ != nullptr; }
+
+  // The child's number as its maker sees it (its thread number, with share::thread_group); 0 when
+  // there is none.
+  [[nodiscard]] pid_t id() const noexcept;
+
+  // Waits for the child's end and collects it (waitid(2) with __WALL, so whatever its exit signal).
+  // Parks: a fiber; its carrier goes on. Callable from: anywhere but a signal handler.
+  // Ordering: with share::memory, everything that the child did happens before the return.
+  // Errors: std::system_error EINVAL when there is no child; from a fiber also when no descriptor
+  // or no thread can be had to watch the child with.
+  exit_status wait();
+
+  // Waits until the deadline at most; empty when it passed, and the child can still be waited for.
+  // Errors: as wait, and needs a descriptor from a thread as well.
+  [[nodiscard]] std::optional<exit_status> wait_until(
+      std::chrono::steady_clock::time_point deadline);
+  [[nodiscard]] std::optional<exit_status> wait_for(std::chrono::nanoseconds patience) {
+    return wait_until(std::chrono::steady_clock::now() + patience);
+  }
+
+  // A descriptor of the child (pidfd_open(2)), which polls readable once it ended. It belongs to
+  // the handle. Made by clone itself with with::pidfd, else on the first call.
+  // Errors: std::system_error: no child, or no descriptor to be had.
+  int pidfd();
+
+  // Sends a signal (kill(2)). Without a race: the number cannot mean another process before wait.
+  // Errors: std::system_error: no child, EPERM, EINVAL for a signal that does not exist.
+  void kill(int signal);
+
+  // Lets the child go and returns its number; from now on waiting for it is the caller's business,
+  // with waitpid(2). A stack and thread block of hilo's go back when the child's function returns
+  // and are lost if it ends in any other way.
+  pid_t release() noexcept;
+
+ private:
+  detail::child_record* record_ = nullptr;
+};
+
+}  // namespace hilo

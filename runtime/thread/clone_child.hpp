@@ -1,0 +1,62 @@
+// What hilo keeps of a child made by hilo::clone, from before the call until its end was seen.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+
+#include <sys/types.h>
+
+#include "hilo/detail/clone_core.hpp"
+
+#include "runtime/sys/futex.hpp"
+#include "runtime/thread/record.hpp"
+#include "runtime/thread/stack.hpp"
+
+namespace hilo::detail {
+
+struct child_record {
+  enum class relation : std::uint8_t {
+    child,    // waitid sees its end
+    sibling,  // share::parent: our parent's child; only its descriptor tells its end
+    thread,   // share::thread_group: only the word that the kernel clears tells its end
+  };
+
+  relation kind = relation::child;
+  pid_t id = 0;
+  int pidfd = -1;
+
+  // Shared memory only. The word of CLONE_CHILD_CLEARTID: the caller's, or `alive` of `home`, or
+  // our own.
+  sys::futex_word* gone = nullptr;
+  sys::futex_word own_gone{0};
+
+  kernel::record* home =
+      nullptr;           // a thread block, and as a rule the stack, from the threads' cache
+  kernel::stack memory;  // a stack without a thread block
+
+  child_record* next_lost = nullptr;  // see clone_child.cpp
+};
+
+}  // namespace hilo::detail
+
+namespace hilo::kernel {
+
+using detail::child_record;
+using until = std::optional<std::chrono::steady_clock::time_point>;
+
+// Closes and gives back everything of a child that ended, or never was; deletes the record.
+void discard(child_record* ended) noexcept;
+
+// Waits until the descriptor of a process polls readable: it ended. False when the deadline passed
+// first. Parks a fiber and lets its carrier go on; puts a thread to sleep. Throws std::system_error
+// when a fiber's wait cannot be set up.
+//
+// This is all that waiting for a process knows of fibers. A driver that polls descriptors for
+// fibers takes its place behind this function.
+[[nodiscard]] bool wait_readable(int descriptor, until deadline);
+
+// Waits until the kernel has cleared the word of a thread; otherwise the same.
+[[nodiscard]] bool wait_cleared(const sys::futex_word& word, until deadline);
+
+}  // namespace hilo::kernel

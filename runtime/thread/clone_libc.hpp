@@ -1,0 +1,19 @@
+// Whether this libc can give a clone child a thread block of its own.
+#pragma once
+
+#include <string>
+
+#include "runtime/thread/libc_layout.hpp"
+
+namespace hilo::kernel {
+
+struct clone_layout {
+  const libc_layout* layout = nullptr;  // null: it cannot
+  std::string reason;                   // why not
+};
+
+// Decided on the first call. Not the same question as the choice of the threads' backend, which
+// may be pthread where blocks are understood.
+const clone_layout& understood_layout();
+
+}  // namespace hilo::kernel
