@@ -1,24 +1,38 @@
 #include "runtime/thread/record_cache.hpp"
 
+#include <cerrno>
 #include <memory>
 #include <mutex>
+#include <system_error>
 #include <utility>
 
 namespace hilo::kernel {
+
+template <class Make>
+auto record_cache::with_spare_memory(Make make) {
+  try {
+    return make();
+  } catch (const std::system_error& error) {
+    if (error.code().value() != ENOMEM || !drop_stacks()) throw;
+  }
+  return make();
+}
 
 record* record_cache::acquire(const thread_options& options, const libc_layout& layout) {
   // relaxed: a thread that is missed now is seen the next time; reap() reads again with acquire
   if (leaving_.load(std::memory_order_relaxed) != nullptr) reap();
   record* found = take(options);
   if (found == nullptr) {
-    auto made = std::make_unique<record>();
-    made->block = thread_block::allocate(layout);
-    made->layout = &layout;
-    found = made.release();
+    found = with_spare_memory([&] {
+      auto made = std::make_unique<record>();
+      made->block = thread_block::allocate(layout);
+      made->layout = &layout;
+      return made.release();
+    });
   }
   if (!found->memory.serves(options)) {
     try {
-      found->memory = stack::map(options);
+      found->memory = with_spare_memory([&] { return stack::map(options); });
     } catch (...) {
       release(found);
       throw;
@@ -26,6 +40,15 @@ record* record_cache::acquire(const thread_options& options, const libc_layout& 
     found->block.describe_stack(layout, found->memory);
   }
   return found;
+}
+
+bool record_cache::drop_stacks() noexcept {
+  reap();
+  const std::lock_guard guard(lock_);
+  const bool any = stacks_ > 0;
+  for (record* each = free_; each != nullptr; each = each->next) each->memory = stack();
+  stacks_ = 0;
+  return any;
 }
 
 record* record_cache::take(const thread_options& options) noexcept {

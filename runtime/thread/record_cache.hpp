@@ -31,6 +31,11 @@ class record_cache {
 
   record* take(const thread_options& options) noexcept;
   void reap() noexcept;
+  // What make() returns; where memory does not suffice for it, the cache gives its own back first.
+  template <class Make>
+  auto with_spare_memory(Make make);
+  // Unmaps the stacks of all free records; false when there are none.
+  bool drop_stacks() noexcept;
 
   mutex lock_;
   record* free_ = nullptr;  // under lock_; the most recently used first

@@ -7,6 +7,7 @@
 #include <stdexcept>
 #include <string>
 #include <system_error>
+#include <vector>
 
 #include <linux/audit.h>
 #include <linux/filter.h>
@@ -130,6 +131,27 @@ TEST_CASE("error: no address space for a stack names RLIMIT_AS, and smaller stac
   CHECK(end.says("hilo: cannot "));
   CHECK((end.says("RLIMIT_AS is 1 GiB") || (!uses_clone() && end.says("ulimit -v"))));
   CHECK(end.says("nothing leaked"));
+  CHECK(end.says("then: ."));
+}
+
+TEST_CASE("error: stacks kept for later are given back before a start fails for want of memory") {
+  if (HILO_ASAN || HILO_TSAN) HILO_SKIP("the sanitizers need more address space than the limit");
+  const auto end = hilo::test::run_in_child([] {
+    {
+      std::vector<hilo::thread> crowd;
+      for (int i = 0; i < 40; ++i)
+        crowd.emplace_back(hilo::thread_options{.stack_size = 16 << 20}, [] {});
+    }
+    std::ifstream statm("/proc/self/statm");
+    rlim_t pages = 0;
+    statm >> pages;
+    const rlim_t now = pages * static_cast<rlim_t>(::sysconf(_SC_PAGESIZE));
+    const rlimit limit{now + (8 << 20), RLIM_INFINITY};
+    ::setrlimit(RLIMIT_AS, &limit);
+    say("then: " + error_of({.stack_size = 256 << 20}) + ".");
+  });
+  CAPTURE(end.describe());
+  if (!uses_clone()) HILO_SKIP("the libc keeps the stacks of its pthreads itself");
   CHECK(end.says("then: ."));
 }
 
