@@ -19,7 +19,8 @@
 // No handler of the program may run on a block that is not a thread's. Signals are blocked at the
 // end, and the block is made new there rather than in the next thread, so the next one is complete
 // from its first instruction: it inherits the starting thread's mask and no call has to set or
-// restore it. Only a fresh block, which libc has yet to fill, has signals blocked across clone.
+// restore it. Only a block that is not complete has signals blocked across clone: a fresh one, which
+// libc has yet to fill, and one that was made new before a module was loaded.
 //
 // `alive` is set before clone, not by CLONE_CHILD_SETTID, which the child's side of the kernel
 // stores only when it first runs: a join before that would read the last thread's 0 and return. The
@@ -129,14 +130,14 @@ class clone_threads final : public backend {
     thread->name[length] = '\0';
     thread->alive.store(1, std::memory_order_relaxed);  // ordered by clone
 
-    const bool fresh = thread->block.fresh();
-    thread->signals_blocked = fresh;
-    const std::uint64_t mask = fresh ? set_signal_mask(all_signals) : 0;
+    const bool blocked = thread->block.incomplete();
+    thread->signals_blocked = blocked;
+    const std::uint64_t mask = blocked ? set_signal_mask(all_signals) : 0;
     thread->signal_mask = mask;
     const long tid = sys::hilo_sys_clone(thread_flags, bottom, thread->block.tid(layout_),
                                          reinterpret_cast<std::uint32_t*>(&thread->alive),
                                          thread->block.thread_pointer());
-    if (fresh) set_signal_mask(mask);
+    if (blocked) set_signal_mask(mask);
     if (tid < 0) {
       thread->alive.store(0, std::memory_order_relaxed);
       body.destroy(thread->closure);

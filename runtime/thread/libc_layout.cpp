@@ -129,6 +129,7 @@ void read_key_fields(const descriptors& symbols, libc_layout& layout) {
 void read_functions(const descriptors& symbols, libc_layout& layout) {
   layout.allocate_tls = HILO_REQUIRED(_dl_allocate_tls);
   layout.init_ctype = HILO_REQUIRED(__ctype_init);
+  layout.find_variable = symbols.optional<void*(void*)>("__tls_get_addr", nullptr);
   layout.free_thread_caches = HILO_OPTIONAL(__libc_thread_freeres);
   // A static program has this one only if something registers such destructors.
   layout.run_thread_local_destructors = HILO_OPTIONAL(__call_tls_dtors);

@@ -49,7 +49,8 @@ struct libc_layout {
   void* (*allocate_tls)(void*) = nullptr;  // returns a thread pointer
   void (*run_thread_local_destructors)() = nullptr;
   void (*init_ctype)() = nullptr;
-  void (*free_thread_caches)() = nullptr;  // static programs only: __libc_thread_freeres
+  void* (*find_variable)(void*) = nullptr;  // __tls_get_addr; not in static programs
+  void (*free_thread_caches)() = nullptr;   // static programs only: __libc_thread_freeres
 };
 
 struct layout_discovery {

@@ -45,6 +45,7 @@ void register_rseq(const libc_layout& layout, void* thread_pointer) noexcept {
 }  // namespace
 
 thread_block thread_block::allocate(const libc_layout& layout) {
+  const std::uint64_t generation = module_generation();
   void* thread_pointer = layout.allocate_tls(nullptr);
   if (thread_pointer == nullptr) {
     base::fail(ENOMEM, "allocate the thread-local storage of a thread",
@@ -52,6 +53,7 @@ thread_block thread_block::allocate(const libc_layout& layout) {
   }
   thread_block made;
   made.block_ = static_cast<unsigned char*>(cpu::block_of(thread_pointer));
+  made.generation_ = generation;
   cpu::prepare_header(made.block_);
 
   // An entry that is alone: glibc's fork unlinks the caller's from the list of threads.
@@ -80,8 +82,13 @@ void thread_block::describe_stack(const libc_layout& layout, const stack& where)
   std::memcpy(block_ + layout.stack + sizeof bottom, &size, sizeof size);
 }
 
+bool thread_block::incomplete() const noexcept {
+  return fresh_ || generation_ != module_generation();
+}
+
 void thread_block::enter(const libc_layout& layout) noexcept {
   fresh_ = false;
+  if (generation_ != module_generation()) reset_tls_images(layout);
   register_robust_list(layout, block_);
   register_rseq(layout, thread_pointer());
   // Every time: setlocale may have been called since.
@@ -95,16 +102,18 @@ void thread_block::run_destructors(const libc_layout& layout) noexcept {
 }
 
 void thread_block::renew(const libc_layout& layout) noexcept {
+  // Read first: a module that is loaded meanwhile makes the block incomplete, not wrong.
+  generation_ = module_generation();
   if (layout.free_thread_caches != nullptr) {
     layout.free_thread_caches();
-    reset_tls_images(libc_variables::reset);
+    reset_tls_images(layout);
     return;
   }
   // glibc's own variables stay, the malloc cache being one of them; those that the next thread
   // could notice are put right one by one.
   ::uselocale(LC_GLOBAL_LOCALE);
   if (::dlerror() != nullptr) ::dlerror();  // the second call frees the text of the first
-  reset_tls_images(libc_variables::keep);
+  reset_tls_images(layout);
   errno = 0;
   h_errno = 0;
 }

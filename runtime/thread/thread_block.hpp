@@ -29,10 +29,11 @@ class thread_block {
   // In the starting thread: sets what pthread_getattr_np reads.
   void describe_stack(const libc_layout& layout, const stack& where) const noexcept;
 
-  // Whether no thread has run on it yet: parts of it are set only by enter().
-  [[nodiscard]] bool fresh() const noexcept { return fresh_; }
+  // Whether parts of it are set only by enter(): no thread has run on it yet, or modules were
+  // loaded after the last one made it new.
+  [[nodiscard]] bool incomplete() const noexcept;
 
-  // In the new thread, first thing. A signal handler may come earlier unless the block is fresh.
+  // In the new thread, first thing. A signal handler may come earlier if the block is complete.
   void enter(const libc_layout& layout) noexcept;
   // In the thread, when its function has ended: the destructors of thread_local objects and of
   // pthread keys.
@@ -44,6 +45,7 @@ class thread_block {
  private:
   unsigned char* block_ = nullptr;
   bool fresh_ = true;
+  std::uint64_t generation_ = 0;  // of the modules whose images it has
 };
 
 }  // namespace hilo::kernel

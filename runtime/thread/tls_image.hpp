@@ -1,14 +1,22 @@
 // Making a used thread block new: every module's thread-local variables get their initial values.
 #pragma once
 
-namespace hilo::kernel {
+#include <cstdint>
 
-enum class libc_variables { keep, reset };
+#include "runtime/thread/libc_layout.hpp"
+
+namespace hilo::kernel {
 
 // In the thread that ends, when nothing reads its thread-local variables any more: copies each
 // module's initial image over the thread's copy. 60 ns for eight modules (measured). A copy whose
 // module was unloaded meanwhile, and perhaps replaced, is told apart by the dynamic linker, which
 // names only copies that belong to the module.
-void reset_tls_images(libc_variables libc) noexcept;
+// libc's own variables stay unless free_thread_caches has emptied them.
+void reset_tls_images(const libc_layout& layout) noexcept;
+
+// How many modules the dynamic linker has loaded so far. A block that was made new at another
+// number lacks the initial image of those modules whose variables have a fixed place in every block
+// (initial-exec), since the dynamic linker puts it only into the threads it knows.
+std::uint64_t module_generation() noexcept;
 
 }  // namespace hilo::kernel

@@ -89,3 +89,28 @@ TEST_CASE("dlopen: an error text does not reach the next thread") {
   }
   CHECK(right.load(std::memory_order_relaxed) == 4);
 }
+
+TEST_CASE("dlopen: threads started after it find a module's variables of fixed place as built") {
+  // Blocks that are made new before the module comes.
+  {
+    std::vector<hilo::thread> crowd(8);
+    for (auto& each : crowd) each = hilo::thread([] {});
+  }
+  const std::string path = std::filesystem::read_symlink("/proc/self/exe").parent_path() /
+                           "thread/libfixed_tls_module.so";
+  void* handle = ::dlopen(path.c_str(), RTLD_NOW);
+  REQUIRE(handle != nullptr);
+  auto* check = reinterpret_cast<int (*)(int)>(::dlsym(handle, "fixed_tls_module_check"));
+  std::atomic<int> fresh = 0;
+  for (int round = 0; round < 3; ++round) {
+    std::vector<hilo::thread> threads(8);
+    for (auto& each : threads) {
+      each = hilo::thread([&] {
+        fresh.fetch_add(check(99), std::memory_order_relaxed);
+        if (check(98) != 0) fresh.store(-1000, std::memory_order_relaxed);
+      });
+    }
+  }
+  CHECK(fresh.load(std::memory_order_relaxed) == 24);
+  ::dlclose(handle);
+}
