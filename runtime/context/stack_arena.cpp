@@ -1,8 +1,10 @@
 #include "runtime/context/stack_arena.hpp"
 
 #include <algorithm>
+#include <bit>
 #include <cerrno>
 #include <cstdio>
+#include <mutex>
 
 #include <sys/mman.h>
 #include <sys/resource.h>
@@ -10,6 +12,7 @@
 
 #include "runtime/base/error.hpp"
 #include "runtime/context/guard_report.hpp"
+#include "runtime/context/sanitizer.hpp"
 
 #ifndef MADV_GUARD_INSTALL
 #define MADV_GUARD_INSTALL 102
@@ -74,12 +77,27 @@ stack_arena::stack_arena(std::size_t stack_size, std::size_t reserve)
     const std::size_t limit = map_limit();
     capacity_ = std::min(capacity_, (limit - std::min(limit, limit / 8 + 1024)) / 2);
   }
+  // Untouched until a slot is closed.
+  void* bits = ::mmap(nullptr, closed_bytes(), PROT_READ | PROT_WRITE,
+                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (bits == MAP_FAILED) {
+    const int error = errno;
+    ::munmap(base_, bytes_);
+    base::fail(error, "map " + base::format_bytes(closed_bytes()) + " to keep account of stacks",
+               "free memory or raise RLIMIT_AS");
+  }
+  closed_ = static_cast<std::uint64_t*>(bits);
   watch_guards(*this);
 }
 
 stack_arena::~stack_arena() {
   unwatch_guards(*this);
+  ::munmap(closed_, closed_bytes());
   ::munmap(base_, bytes_);
+}
+
+std::size_t stack_arena::closed_bytes() const noexcept {
+  return (capacity_ / 64 + 1) * sizeof(std::uint64_t);
 }
 
 stack_arena::batch stack_arena::open(std::size_t wanted) noexcept {
@@ -111,7 +129,30 @@ stack_arena::batch stack_arena::open(std::size_t wanted) noexcept {
     opened_.compare_exchange_strong(end, first, std::memory_order_relaxed);
     return {.error = error};
   }
+  for (std::size_t i = 0; i < count; ++i) {
+    char* const top = low + (i + 1) * stride_;
+    register_stack(top - stack_size_, top);
+  }
   return {.first_top = low + stride_, .count = count};
+}
+
+void stack_arena::close(char* top) noexcept {
+  ::madvise(top - stack_size_, stack_size_, MADV_DONTNEED);
+  const std::size_t index = index_of(top);
+  const std::scoped_lock guard(closed_lock_);
+  closed_[index / 64] |= std::uint64_t{1} << (index % 64);
+  closed_hint_ = std::min(closed_hint_, index / 64);
+  ++closed_count_;
+}
+
+char* stack_arena::reopen() noexcept {
+  const std::scoped_lock guard(closed_lock_);
+  if (closed_count_ == 0) return nullptr;
+  while (closed_[closed_hint_] == 0) ++closed_hint_;
+  const auto bit = static_cast<std::size_t>(std::countr_zero(closed_[closed_hint_]));
+  closed_[closed_hint_] &= closed_[closed_hint_] - 1;
+  --closed_count_;
+  return base_ + (closed_hint_ * 64 + bit + 1) * stride_;
 }
 
 std::string stack_arena::explain(int error) const {

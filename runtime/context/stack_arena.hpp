@@ -12,13 +12,16 @@
 // own and the number of stacks is bounded by vm.max_map_count, which this file checks before the
 // kernel does.
 //
-// Slots are never given back to the arena, only to caches (stack_cache.hpp).
+// A slot that is not needed for a while is closed: its memory goes back to the kernel, its
+// addresses and its guard stay, and it is reopened before a new one is opened.
 #pragma once
 
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <string>
+
+#include "hilo/detail/spin_lock.hpp"
 
 namespace hilo::context {
 
@@ -43,6 +46,16 @@ class stack_arena {
   // Opens up to `wanted` new slots, with their guards. Safe from any thread.
   batch open(std::size_t wanted) noexcept;
 
+  // Gives the memory of a slot back to the kernel, with all that it held.
+  void close(char* top) noexcept;
+  // Takes a closed slot into use again; null when there is none.
+  char* reopen() noexcept;
+
+  // The number of a slot, counted from the lowest.
+  std::size_t index_of(const char* top) const noexcept {
+    return static_cast<std::size_t>(top - base_) / stride_ - 1;
+  }
+
   std::size_t stack_size() const noexcept { return stack_size_; }
   std::size_t stride() const noexcept { return stride_; }
   std::size_t capacity() const noexcept { return capacity_; }
@@ -55,6 +68,8 @@ class stack_arena {
   char* guarded_by(const void* address) const noexcept;
 
  private:
+  std::size_t closed_bytes() const noexcept;
+
   std::size_t stack_size_;
   std::size_t stride_;
   std::size_t capacity_;
@@ -65,6 +80,11 @@ class stack_arena {
   // Slots opened so far. Any thread moves it forward by compare-exchange; relaxed, because it only
   // divides the range: what a slot holds is published by the queues that hand out its fiber.
   std::atomic<std::size_t> opened_{0};
+
+  detail::spin_lock closed_lock_;
+  std::uint64_t* closed_ = nullptr;  // guarded by closed_lock_: a bit for each slot
+  std::size_t closed_count_ = 0;     // likewise
+  std::size_t closed_hint_ = 0;      // likewise: no bit is set in the words before
 };
 
 }  // namespace hilo::context

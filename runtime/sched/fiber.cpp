@@ -31,7 +31,6 @@ context::stack* build_fiber(char* top, std::size_t index, context::stack_pool& p
   reinterpret_cast<fiber**>(top)[-1] = one;  // for the overflow report
   one->top = top;
   one->pool = &pool;
-  context::register_stack(top - pool.stack_size(), top);
   return one;
 }
 

@@ -111,6 +111,34 @@ context::stack_pool& scheduler::pool(unsigned size_class) {
   return *made;
 }
 
+bool scheduler::spare_stacks() const noexcept {
+  for (const auto& one : pools_) {
+    const auto* pool = one.load(std::memory_order_acquire);  // (C)
+    if (pool != nullptr && pool->spare() != 0) return true;
+  }
+  return false;
+}
+
+bool scheduler::tidy_stacks(std::int64_t now) noexcept {
+  constexpr std::size_t step =
+      256;  // stacks closed at a time: some 0.2 ms during which work may come
+  if (!spare_stacks() || tidying_.exchange(true, std::memory_order_acquire)) return false;  // (Y)
+  const bool period_over = now - tidied_at_.load(std::memory_order_relaxed) >= tidy_period;
+  if (period_over) tidied_at_.store(now, std::memory_order_relaxed);
+  bool more = false;
+  for (auto& one : pools_) {
+    auto* const pool = one.load(std::memory_order_acquire);  // (C)
+    if (pool == nullptr) continue;
+    if (period_over) pool->age();
+    const std::size_t trimmed = pool->trim(step, [](const context::stack& unused) {
+      static_cast<const fiber&>(unused).context.wait_off_cpu();
+    });
+    more = more || trimmed == step;
+  }
+  tidying_.store(false, std::memory_order_release);  // (Y)
+  return more;
+}
+
 std::uint64_t scheduler::spawned() const noexcept {
   std::uint64_t sum = guest_spawned_.load(std::memory_order_acquire);
   for (const auto& one : workers_) sum += one->spawned_count.read();

@@ -63,6 +63,13 @@ class scheduler {
   // The stacks of a class; made at first use. Throws std::system_error.
   context::stack_pool& pool(unsigned size_class);
 
+  // Gives the memory of stacks that nobody needed for a while back, some at a time. True: there is
+  // more to do at once. Called by workers about to sleep.
+  bool tidy_stacks(std::int64_t now) noexcept;
+  // Whether a later tidy_stacks() may find some. A hint.
+  bool spare_stacks() const noexcept;
+  static constexpr std::int64_t tidy_period = 1'000'000'000;  // ns
+
   // Spawns and hand-backs outside the workers, which count their own; see all_ended().
   void count_guest_spawn() noexcept { guest_spawned_.fetch_add(1, std::memory_order_release); }
   void count_guest_end() noexcept { guest_ended_.fetch_add(1, std::memory_order_release); }
@@ -94,6 +101,9 @@ class scheduler {
   // Pools by class. Made under pools_lock_, published by release, read by acquire (label C).
   kernel::mutex pools_lock_;
   std::array<std::atomic<context::stack_pool*>, size_classes> pools_{};
+
+  std::atomic<bool> tidying_{false};        // one worker at a time; acquire and release (Y)
+  std::atomic<std::int64_t> tidied_at_{0};  // written by that one; relaxed, only a time
 
   std::vector<std::unique_ptr<worker>> workers_;  // constant once the carriers run
   injector injector_;

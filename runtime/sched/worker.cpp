@@ -162,6 +162,7 @@ worker::watched worker::filled_slot() const noexcept {
 // Sleeps until woken or until a timer is due. A filled slot elsewhere makes one sleeper a watcher:
 // it naps, and takes the slot's fiber when its worker ran the same fiber all through a nap.
 void worker::sleep() noexcept {
+  std::int64_t tidy_at = tidy();
   woken_.store(0, std::memory_order_relaxed);  // nobody wakes us before enter() publishes us
   idle_workers& idle = scheduler_.idle();
   idle.enter(*this, std::exchange(searching_, false));  // (Q1)
@@ -172,7 +173,7 @@ void worker::sleep() noexcept {
   while (stay && woken_.load(std::memory_order_acquire) == 0) {  // (K2)
     const watched now = filled_slot();  // (Q3), after (Q1) or after the last end_watch()
     const bool watching = now.who != nullptr && idle.begin_watch();
-    std::int64_t until = timers_.next_ns();
+    std::int64_t until = std::min(timers_.next_ns(), tidy_at);
     if (watching) until = std::min(until, detail::monotonic_now() + nap.count());
     if (until == timer_wheel::never) {
       sys::futex_wait(woken_, 0);
@@ -182,7 +183,12 @@ void worker::sleep() noexcept {
     // The bit goes before slots are looked at again: a slot that is filled meanwhile is either seen
     // in the next round or wakes a sleeper.
     if (watching) idle.end_watch();
-    if (timers_.next_ns() <= detail::monotonic_now()) break;
+    const std::int64_t time = detail::monotonic_now();
+    if (timers_.next_ns() <= time) break;
+    if (tidy_at <= time) {
+      drowsy_ = true;
+      break;
+    }
     if (watching && now.who->slot_filled() && now.who->tick() == now.tick) {
       stale = now;
       break;
@@ -197,6 +203,20 @@ void worker::sleep() noexcept {
   // A publisher took us out of the sleepers: its store comes within some instructions.
   searching_ = true;
   while (woken_.load(std::memory_order_acquire) == 0) sys::futex_wait(woken_, 0);  // (K2)
+}
+
+// Before a sleep: gives back what was not needed. Returns until when to sleep at most.
+std::int64_t worker::tidy() noexcept {
+  const std::int64_t now = detail::monotonic_now();
+  if (std::exchange(drowsy_, false)) {
+    for (auto& cache : caches_) cache.spill_all();
+  }
+  const bool more = scheduler_.tidy_stacks(now);
+  if (more) return now;
+  for (const auto& cache : caches_) {
+    if (!cache.empty()) return now + scheduler::tidy_period;
+  }
+  return scheduler_.spare_stacks() ? now + scheduler::tidy_period : timer_wheel::never;
 }
 
 void worker::wake_up() noexcept {

@@ -147,6 +147,7 @@ class worker {
   fiber* take_injected() noexcept;
   fiber* search() noexcept;
   void sleep() noexcept;
+  std::int64_t tidy() noexcept;
   struct watched {
     worker* who = nullptr;
     std::uint32_t tick = 0;
@@ -161,6 +162,7 @@ class worker {
   exception_globals* exceptions_ = nullptr;  // the carrier thread's own
   const bool shared_;                        // there are other workers
   bool searching_ = false;
+  bool drowsy_ = false;  // slept for a whole tidy period
   const unsigned index_;
   std::uint32_t streak_ = 0;
   std::uint32_t random_state_;

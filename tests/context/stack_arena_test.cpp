@@ -163,3 +163,38 @@ TEST_CASE("context: a switch returns the result, and says when the other is off 
   both.there.sanitizer.destroy();
   CHECK(both.steps == 1000);
 }
+
+TEST_CASE("stack_arena: a closed slot loses its memory, keeps its guard, and is reopened first") {
+  stack_arena arena(16 * kib, 64 * 1024 * kib);
+  const auto opened = arena.open(3);
+  REQUIRE(opened.count == 3);
+  char* const second = opened.first_top + arena.stride();
+  second[-1] = 7;
+  CHECK(arena.reopen() == nullptr);
+  arena.close(second);
+  CHECK(arena.index_of(second) == 1);
+  CHECK(arena.reopen() == second);
+  CHECK(second[-1] == 0);
+  CHECK(arena.guarded_by(second - 16 * kib - 1) == second);
+  CHECK(arena.reopen() == nullptr);
+}
+
+TEST_CASE("stack_pool: stacks grow old only while nobody takes them, and old ones are trimmed") {
+  stack_pool pool(16 * kib, 64 * 1024 * kib, 0, build);
+  int error = 0;
+  stack* const one = pool.take(error);
+  stack* const other = pool.take(error);
+  const auto settle = [](const stack&) {};
+  pool.give(one);
+  pool.give(other);
+  CHECK(pool.spare() == 2);
+  pool.age();
+  CHECK(pool.trim(10, settle) == 0);
+  CHECK(pool.take(error) == other);  // needed after all
+  pool.age();
+  CHECK(pool.trim(10, settle) == 1);
+  CHECK(pool.spare() == 0);
+  CHECK(pool.reopen() != nullptr);
+  pool.give(other);
+  CHECK(pool.take(error) == other);
+}

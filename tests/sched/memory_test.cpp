@@ -1,14 +1,17 @@
 // Fibers by the million.
 
+#include <chrono>
 #include <cstddef>
 #include <cstdio>
 #include <fstream>
 #include <string>
 #include <vector>
 
+#include <malloc.h>
 #include <unistd.h>
 
 #include "hilo/channel.hpp"
+#include "hilo/latch.hpp"
 #include "hilo/runtime.hpp"
 
 #include "runtime/base/sanitizers.hpp"
@@ -85,5 +88,33 @@ TEST_CASE("runtime: stacks are used again, so memory does not grow with the numb
     for (int i = 0; i < 50; ++i) round();
     const std::size_t after = field_kib("/proc/self/status", "VmRSS:");
     CHECK(after < before + 4096);
+  });
+}
+
+TEST_CASE("runtime: stacks that nobody needs give their memory back within 5 s, and serve again") {
+  if (HILO_ASAN || HILO_TSAN) HILO_SKIP("a sanitizer keeps the shadow of every stack");
+  constexpr std::size_t many = 200'000;
+  hilo::run(hilo::runtime_options{.carriers = 2}, [] {
+    const auto peak = [] {
+      hilo::event gate;
+      std::vector<hilo::fiber<void>> all;
+      all.reserve(many);
+      for (std::size_t i = 0; i < many; ++i) all.push_back(hilo::spawn([&] { gate.wait(); }));
+      const std::size_t high = field_kib("/proc/self/status", "VmRSS:");
+      gate.set();
+      for (auto& one : all) one.join();
+      return high;
+    };
+    const std::size_t before = field_kib("/proc/self/status", "VmRSS:");
+    const std::size_t high = peak();
+    CHECK(high > before + many * 4);
+    hilo::sleep_for(std::chrono::seconds(5));
+#if defined(__GLIBC__)
+    ::malloc_trim(0);  // the vector of handles was this test's own
+#endif
+    const std::size_t after = field_kib("/proc/self/status", "VmRSS:");
+    CHECK(after < before + before / 10);
+    MESSAGE("RSS in KiB: ", before, " before, ", high, " at the peak, ", after, " 5 s later");
+    CHECK(peak() > before + many * 4);
   });
 }
