@@ -54,7 +54,8 @@ inline constexpr double skynet_share_of_threads =
     double(skynet_nodes(skynet_leaves_of_threads)) / double(skynet_nodes(skynet_leaves));
 
 // The body of thread_create_join_alloc: 400 blocks of 16 bytes to 4 KiB, all held at once. They are
-// more than malloc keeps for a thread that ended, so a thread that starts cold pays for page faults.
+// more than malloc keeps for a thread that ended, so a thread that starts cold pays for page
+// faults.
 inline void allocate_and_free() {
   std::array<void*, 400> blocks;
   std::size_t size = 16;

@@ -1,6 +1,6 @@
-#include <random>
-
 #include "tests/runtimes.hpp"
+
+#include <random>
 
 namespace hilo::test {
 
