@@ -68,8 +68,15 @@ inline long futex_wait_until(const futex_word& word, std::uint32_t expected,
 // every waiter has to expect anyway.
 inline long futex_wake(const futex_word* word, int count,
                        futex_scope scope = futex_scope::process) noexcept {
-  return call(SYS_futex, reinterpret_cast<const std::uint32_t*>(word),
-              FUTEX_WAKE | static_cast<int>(scope), count);
+  long woken = 0;
+  // A wake that is lost is a thread that hangs. Of itself the kernel fails it only for an address
+  // that is gone; whatever else refuses it is asked once more.
+  for (int tries = 0; tries < 2; ++tries) {
+    woken = call(SYS_futex, reinterpret_cast<const std::uint32_t*>(word),
+                 FUTEX_WAKE | static_cast<int>(scope), count);
+    if (woken >= 0 || woken == -EFAULT) break;
+  }
+  return woken;
 }
 
 inline long futex_wake_one(const futex_word* word,

@@ -19,8 +19,8 @@
 // No handler of the program may run on a block that is not a thread's. Signals are blocked at the
 // end, and the block is made new there rather than in the next thread, so the next one is complete
 // from its first instruction: it inherits the starting thread's mask and no call has to set or
-// restore it. Only a block that is not complete has signals blocked across clone: a fresh one, which
-// libc has yet to fill, and one that was made new before a module was loaded.
+// restore it. Only a block that is not complete has signals blocked across clone: a fresh one,
+// which libc has yet to fill, and one that was made new before a module was loaded.
 //
 // `alive` is set before clone, not by CLONE_CHILD_SETTID, which the child's side of the kernel
 // stores only when it first runs: a join before that would read the last thread's 0 and return. The
@@ -38,6 +38,7 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 
+#include "runtime/base/check.hpp"
 #include "runtime/base/error.hpp"
 #include "runtime/sys/clone.hpp"
 #include "runtime/sys/syscall.hpp"
@@ -60,11 +61,16 @@ record* of(detail::kernel_thread* thread) noexcept {
 
 constexpr std::uint64_t all_signals = ~std::uint64_t{0};
 
-// Replaces the whole mask, including the two signals that glibc's sigprocmask refuses to block.
+// Replaces the whole mask, including the two signals that glibc's sigprocmask refuses to block. A
+// filter that refuses it would let handlers run on a block that is not a thread's.
 std::uint64_t set_signal_mask(std::uint64_t mask) noexcept {
   std::uint64_t before = 0;
-  sys::call(SYS_rt_sigprocmask, SIG_SETMASK, &mask, &before, sizeof mask);
-  return before;
+  long error = 0;
+  for (int tries = 0; tries < 2; ++tries) {
+    error = sys::call(SYS_rt_sigprocmask, SIG_SETMASK, &mask, &before, sizeof mask);
+    if (error == 0) return before;
+  }
+  base::die("cannot set the signal mask of a thread: errno %ld", -error);
 }
 
 [[noreturn]] void run(void* argument) {

@@ -112,7 +112,11 @@ stack& stack::operator=(stack&& other) noexcept {
 }
 
 stack::~stack() {
-  if (base_ != nullptr) sys::call(SYS_munmap, base_, mapped_);
+  if (base_ == nullptr || sys::call(SYS_munmap, base_, mapped_) == 0) return;
+  // For want of memory for the kernel's own table. The stack's memory helps more than its
+  // addresses.
+  sys::call(SYS_madvise, base_, mapped_, MADV_DONTNEED);
+  sys::call(SYS_munmap, base_, mapped_);
 }
 
 }  // namespace hilo::kernel

@@ -85,6 +85,13 @@ void soak(Group group) {
   long right = 0;
   int number = 0;
   const int warm_up = std::max(total / 10, at_once);
+  {
+    // A group can meet threads of groups before that have not left yet. As many records as there
+    // can be at once are made here, so that later ones are growth.
+    std::vector<hilo::thread> crowd(4 * at_once);
+    hilo::kernel::latch all(4 * at_once);
+    for (auto& each : crowd) each = hilo::thread([&] { all.arrive_and_wait(); });
+  }
   for (; number < warm_up; number += at_once) right += group(number, sink);
   const traces before = take_traces();
   for (; number < total; number += at_once) right += group(number, sink);

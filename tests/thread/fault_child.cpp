@@ -1,0 +1,72 @@
+// What fault_test.cpp traces: one start and join between two marks, then three more, then what is
+// left of them. The marks are system calls that fail and that nobody else makes.
+#include <cstdio>
+#include <cstring>
+#include <exception>
+#include <filesystem>
+#include <fstream>
+#include <string>
+
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "hilo/kernel/event.hpp"
+#include "hilo/thread.hpp"
+
+#include "tests/thread/fault_marks.hpp"
+
+namespace {
+
+std::string outcome_of(const hilo::thread_options& options) {
+  try {
+    int ran = 0;
+    hilo::thread(options, [&] { ran = 1; }).join();
+    return ran == 1 ? "ran" : "did not run";
+  } catch (const std::exception& error) {
+    return error.what();
+  }
+}
+
+int mappings() {
+  std::ifstream maps("/proc/self/maps");
+  int lines = 0;
+  for (std::string line; std::getline(maps, line);) ++lines;
+  return lines;
+}
+
+int descriptors() {
+  int open = 0;
+  for ([[maybe_unused]] const auto& each : std::filesystem::directory_iterator("/proc/self/fd")) {
+    ++open;
+  }
+  return open;
+}
+
+}  // namespace
+
+int main(int, char** arguments) {
+  ::alarm(20);
+  const std::string scenario = arguments[1];
+  hilo::kernel::event over;
+  hilo::thread_options options{.name = "traced"};
+  hilo::thread other([&] { over.wait(); });  // decides the backend, and takes the first block
+  if (scenario != "new block") {
+    over.set();
+    other.join();
+  }
+  if (scenario == "new stack") options.stack_size = 64 << 20;
+  if (scenario == "placed") options.nice = 1;
+  (void)mappings();  // what the streams allocate is there before
+
+  ::syscall(SYS_getpriority, fault_begin, 0);
+  const std::string outcome = outcome_of(options);
+  ::syscall(SYS_getpriority, fault_end, 0);
+  std::printf("outcome: %s\n", outcome.c_str());
+  for (int i = 0; i < 3; ++i) {
+    const std::string again = outcome_of(options);
+    if (again != "ran") std::printf("again: %s\n", again.c_str());
+  }
+  std::printf("left: %d %d\n", mappings(), descriptors());
+  over.set();
+  return 0;
+}
