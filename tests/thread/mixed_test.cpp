@@ -42,12 +42,12 @@ void visit() {
 
 TEST_CASE("mixed: pthreads and hilo threads, starting each other, are told apart by nothing") {
   constexpr int starters = 4;
-  const int rounds = HILO_ASAN || HILO_TSAN ? 50 : 500;
+  constexpr int rounds = HILO_ASAN || HILO_TSAN ? 50 : 500;
   ::pthread_key_create(&state.key, [](void*) {
     const std::scoped_lock lock(state.by_hilo);
     ++state.destroyed;
   });
-  const auto alternate = [rounds] {
+  const auto alternate = [] {
     for (int i = 0; i < rounds; ++i) {
       std::thread by_libc(visit);
       hilo::thread by_hilo(visit);
