@@ -1,10 +1,14 @@
 // All of hilo. Read in this order: runtime and fiber (start here), channel, mutex, then what else
-// waits (latch, semaphore, condition_variable, shared_mutex, once); last thread, the kernel floor.
+// waits (latch, semaphore, condition_variable, shared_mutex, once); last the kernel floor: thread,
+// and clone with child.
 #pragma once
 
 #include "hilo/channel.hpp"
+#include "hilo/child.hpp"
+#include "hilo/clone.hpp"
 #include "hilo/condition_variable.hpp"
 #include "hilo/fiber.hpp"
+#include "hilo/fiber_local.hpp"
 #include "hilo/latch.hpp"
 #include "hilo/mutex.hpp"
 #include "hilo/once.hpp"

@@ -76,7 +76,8 @@ class runtime {
 
 // Starts a runtime, runs callable() as its first fiber, waits until that and every fiber it left
 // behind ended, and ends the runtime. Returns the callable's value or rethrows its exception.
-// Callable from: a kernel thread (from a fiber it would hold up a carrier: spawn instead; aborts).
+// Callable from: a kernel thread; in a fiber of another runtime it holds up the carrier while it
+// waits for what was left behind.
 template <class F>
 auto run(const runtime_options& options, F&& callable) {
   return runtime(options).run(std::forward<F>(callable));

@@ -4,6 +4,7 @@
 #include <cstdio>
 #include <new>
 
+#include "runtime/sched/local.hpp"
 #include "runtime/sched/spawn.hpp"
 
 namespace hilo::sched {
@@ -20,6 +21,7 @@ void enter_fiber(void* argument) {
   fiber& self = *static_cast<fiber*>(argument);
   self.context.sanitizer.arrive();
   self.work->invoke(*self.work);
+  destroy_locals(self.locals);
   end_fiber(self);
 }
 

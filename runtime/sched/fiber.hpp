@@ -21,6 +21,7 @@
 
 #include "hilo/detail/task.hpp"
 #include "hilo/detail/waiter.hpp"
+#include "hilo/fiber_local.hpp"
 
 #include "runtime/context/context.hpp"
 #include "runtime/context/stack_cache.hpp"
@@ -55,7 +56,8 @@ struct alignas(64) fiber : context::stack, detail::waiter {
   worker* carrier = nullptr;  // who runs it; its own
   scheduler* home = nullptr;  // set at creation
   detail::task* work = nullptr;
-  fiber* next_injected = nullptr;  // in the injector, guarded by its lock
+  fiber* next_injected = nullptr;         // in the injector, guarded by its lock
+  detail::local_value* locals = nullptr;  // its fiber_local values; its own
   exception_globals exceptions;
 
   // Written by the fiber at its end and by its handle; the table above.

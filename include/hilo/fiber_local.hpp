@@ -1,0 +1,68 @@
+// A variable of which each fiber has its own: what thread_local is to threads. thread_local itself
+// belongs to the carrier, which a fiber shares with others and may leave at any park.
+//
+//   hilo::fiber_local<request_log> log;
+//   log->add("started");        // this fiber's log, made at its first use
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <type_traits>
+#include <utility>
+
+#include "hilo/detail/api.hpp"
+
+namespace hilo {
+
+namespace detail {
+
+// One value of one fiber or kernel thread. Lists are short, so they are searched.
+struct local_value {
+  local_value* next = nullptr;
+  std::uint64_t key = 0;
+  void (*destroy)(local_value& self) noexcept = nullptr;
+};
+
+HILO_API std::uint64_t new_local_key() noexcept;
+HILO_API local_value* find_local(std::uint64_t key) noexcept;  // the caller's; null if it has none
+HILO_API void add_local(local_value& value) noexcept;          // destroyed at the caller's end
+
+}  // namespace detail
+
+// Values are made when a fiber or kernel thread first uses the variable, and destroyed at its end,
+// the last made first. A value may outlive the variable: it lives as long as its fiber.
+template <class T>
+class fiber_local {
+ public:
+  // Each value starts as T().
+  fiber_local() requires std::is_default_constructible_v<T> : fiber_local([] { return T(); }) {}
+  // Each value starts as what make() returns; it is called in the fiber that needs the value.
+  explicit fiber_local(std::function<T()> make)
+      : key_(detail::new_local_key()), make_(std::move(make)) {}
+  fiber_local(const fiber_local&) = delete;
+  fiber_local& operator=(const fiber_local&) = delete;
+
+  // The caller's value. Callable from: any fiber or thread. Errors: what make() throws, bad_alloc;
+  // the next use tries again.
+  T& get() {
+    if (auto* there = detail::find_local(key_)) return static_cast<box*>(there)->value;
+    auto* made = new box(make_());
+    made->key = key_;
+    made->destroy = [](detail::local_value& self) noexcept { delete static_cast<box*>(&self); };
+    detail::add_local(*made);
+    return made->value;
+  }
+  T& operator*() { return get(); }
+  T* operator->() { return &get(); }
+
+ private:
+  struct box : detail::local_value {
+    explicit box(T&& first) : value(std::move(first)) {}
+    T value;
+  };
+
+  std::uint64_t key_;
+  std::function<T()> make_;
+};
+
+}  // namespace hilo
