@@ -1,7 +1,9 @@
 #include "runtime/thread/libc_layout.hpp"
 
 #include <algorithm>
+#include <cerrno>
 #include <cstring>
+#include <ctime>
 
 #include <linux/futex.h>
 #include <pthread.h>
@@ -158,6 +160,33 @@ std::uintptr_t word_at(const unsigned char* block, std::size_t offset) {
   return word;
 }
 
+// Whether the word at an address that may be none has this value. A futex wait compares for us,
+// half a word at a time, and ends at once: its time is up, or the value differs, or nothing is
+// mapped there.
+bool holds(std::uintptr_t address, std::uintptr_t value) {
+  const timespec none{};
+  std::uint32_t halves[sizeof value / 4];
+  std::memcpy(halves, &value, sizeof value);
+  for (const std::uint32_t half : halves) {
+    const long result = sys::call(SYS_futex, address, FUTEX_WAIT_PRIVATE, half, &none);
+    if (result != -ETIMEDOUT) return false;
+    address += sizeof half;
+  }
+  return true;
+}
+
+// Neighbours on the list of threads point back at the block. They come and go, so once is enough.
+void check_list(const libc_layout& layout, const unsigned char* block) {
+  const auto entry = reinterpret_cast<std::uintptr_t>(block + layout.list);
+  for (int tries = 0; tries < 100; ++tries) {
+    if (holds(word_at(block, layout.list) + sizeof(void*), entry) &&
+        holds(word_at(block, layout.list + sizeof(void*)), entry)) {
+      return;
+    }
+  }
+  throw not_understood{"the neighbours on the list of threads do not lead back"};
+}
+
 void check_this_thread(const libc_layout& layout) {
   const auto* block = reinterpret_cast<const unsigned char*>(::pthread_self());
   expect(cpu::header_is_understood(), "the thread pointer does not lead to pthread_self()");
@@ -173,6 +202,7 @@ void examine(specimen& self) {
   libc_layout& layout = *self.layout;
   const auto* block = reinterpret_cast<const unsigned char*>(::pthread_self());
   check_this_thread(layout);
+  check_list(layout, block);
 
   robust_list_head* head = nullptr;
   std::size_t length = 0;

@@ -1,6 +1,7 @@
 // The choice of the backend: found by itself, forced, and reported with its reason.
 #include "runtime/thread/backend.hpp"
 
+#include <cstdint>
 #include <cstdlib>
 #include <string>
 #include <string_view>
@@ -59,6 +60,84 @@ TEST_CASE("backend: a libc without a descriptor is not guessed at") {
   CHECK(choice.kind == hilo::thread_backend_kind::pthread);
   CHECK(choice.reason.find("HILO_THREADS=clone cannot be followed") == 0);
   CHECK(choice.reason.find("_thread_db_pthread_tid") != std::string::npos);
+}
+
+namespace {
+
+struct field {
+  std::uint32_t bits, count, offset;
+};
+
+// What the next lookup fakes.
+std::string_view faked;
+void* fake = nullptr;
+
+void* find_with_fake(const char* name, void* linked) {
+  return name == faked ? fake : find_libc_symbol(name, linked);
+}
+
+hilo::thread_backend_report report_with(std::string_view name, void* value) {
+  faked = name;
+  fake = value;
+  return choose_backend(nullptr, find_with_fake).report;
+}
+
+constexpr std::string_view sizes[] = {
+    "_thread_db_sizeof_pthread", "_thread_db_sizeof_list_t", "_thread_db_sizeof_pthread_key_data",
+    "_thread_db_sizeof_pthread_key_data_level2", "_thread_db_sizeof_pthread_key_struct"};
+constexpr std::string_view fields[] = {"_thread_db_pthread_tid",
+                                       "_thread_db_pthread_list",
+                                       "_thread_db_list_t_next",
+                                       "_thread_db_list_t_prev",
+                                       "_thread_db_pthread_specific",
+                                       "_thread_db_pthread_key_data_seq",
+                                       "_thread_db_pthread_key_data_data",
+                                       "_thread_db_pthread_key_struct_seq",
+                                       "_thread_db_pthread_key_struct_destr"};
+constexpr std::string_view functions[] = {"_dl_allocate_tls", "__ctype_init", "__call_tls_dtors"};
+
+}  // namespace
+
+TEST_CASE("backend: whatever this libc lacks is named, and pthreads serve") {
+  if (!can_clone()) HILO_SKIP("this build has only the pthread backend");
+  const auto check_missing = [](std::string_view name) {
+    const auto report = report_with(name, nullptr);
+    CAPTURE(report.reason);
+    CHECK(report.kind == hilo::thread_backend_kind::pthread);
+    CHECK(report.reason.find("this glibc is not understood: ") == 0);
+    CHECK(report.reason.find(name) != std::string::npos);
+  };
+  for (const auto name : sizes) check_missing(name);
+  for (const auto name : fields) check_missing(name);
+  for (const auto name : functions) check_missing(name);
+}
+
+TEST_CASE("backend: a descriptor that is wrong is found out, without a crash") {
+  if (!can_clone()) HILO_SKIP("this build has only the pthread backend");
+  for (const auto name : sizes) {
+    for (const std::uint32_t wrong : {0u, 1u, 8u, 0xffffffffu}) {
+      std::uint32_t size = wrong;
+      const auto report = report_with(name, &size);
+      CAPTURE(std::string(name));
+      CAPTURE(wrong);
+      CHECK(report.kind == hilo::thread_backend_kind::pthread);
+      CHECK(report.reason.find("this glibc is not understood: ") == 0);
+    }
+  }
+  for (const auto name : fields) {
+    const auto* right =
+        static_cast<const field*>(find_libc_symbol(std::string(name).c_str(), nullptr));
+    REQUIRE(right != nullptr);
+    for (const std::uint32_t shift : {4u, 8u, 16u, 64u, 1u << 20, 0u - 8}) {
+      field wrong = *right;
+      wrong.offset += shift;
+      const auto report = report_with(name, &wrong);
+      CAPTURE(std::string(name));
+      CAPTURE(shift);
+      CAPTURE(report.reason);
+      CHECK(report.kind == hilo::thread_backend_kind::pthread);
+    }
+  }
 }
 
 TEST_CASE("backend: pthreads, forced, pass the tests of threads and citizens") {
