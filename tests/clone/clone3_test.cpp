@@ -1,6 +1,9 @@
 // What only clone3 and descriptors of processes offer: pidfd, cleared handlers, cgroups, numbers.
+#include <atomic>
 #include <cerrno>
 #include <csignal>
+#include <cstddef>
+#include <cstdint>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -8,7 +11,11 @@
 #include <system_error>
 
 #include <fcntl.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <poll.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "hilo/clone.hpp"
@@ -83,6 +90,57 @@ TEST_CASE("fresh::signal_handlers: handlers are the default again with it, what 
   CHECK(hilo::clone().start(look).wait().code() == 2);
   ::signal(SIGUSR1, SIG_DFL);
   ::signal(SIGUSR2, SIG_DFL);
+}
+
+namespace {
+
+// As some seccomp profiles do: clone3 does not exist.
+bool hide_clone3() {
+  sock_filter program[] = {
+      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_clone3, 0, 1),
+      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | ENOSYS),
+      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+  };
+  const sock_fprog filter{.len = 4, .filter = program};
+  return ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
+         ::prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter) == 0;
+}
+
+// 0, or the number of the step that went wrong.
+int clone_without_clone3(bool shared_memory) {
+  hilo::child copy = hilo::clone<with::pidfd>().start([] { return 5; });
+  const int descriptor = copy.pidfd();
+  if (!readable(descriptor, 10'000) || copy.wait().code() != 5) return 1;
+  std::atomic<std::uint32_t> word = 0;
+  hilo::child own =
+      hilo::clone().stack(hilo::own_stack{}).parent_tid(word).child_tid(word).start([&] {
+        return word.load(std::memory_order_relaxed) == static_cast<unsigned>(::gettid());
+      });
+  if (word.load(std::memory_order_relaxed) != static_cast<unsigned>(own.id())) return 2;
+  if (own.wait().code() != 1) return 3;
+  if (shared_memory) {
+    int value = 1;
+    if (hilo::clone<share::memory>().start([&] { return ++value; }).wait().code() != 2) return 4;
+    if (value != 2) return 5;
+  }
+  std::error_code error;
+  const pid_t number = 31'999;
+  if (hilo::clone().set_tid({&number, 1}).start([] {}, error)) return 6;
+  return error.value() == ENOSYS ? 0 : 7;
+}
+
+}  // namespace
+
+TEST_CASE("clone: where clone3 is hidden, clone does what it can, and the rest is refused") {
+  const bool shared_memory = hilo::kernel::understood_layout().layout != nullptr;
+  hilo::child restricted = hilo::clone().start([&] {
+    if (!hide_clone3()) return 77;
+    return clone_without_clone3(shared_memory);
+  });
+  const int result = restricted.wait().code();
+  if (result == 77) HILO_SKIP("no seccomp filters here");
+  CHECK(result == 0);
 }
 
 namespace {

@@ -151,6 +151,7 @@ TEST_CASE("rules: the kernel refuses what hilo refuses") {
     const long result = hilo::sys::call(SYS_clone3, &raw, sizeof raw);
     if (result == 0) hilo::sys::call(SYS_exit, 1);
     if (result == -ENOSYS) HILO_SKIP("clone3 is hidden here");
+    if (result == -EPERM) continue;  // without rights to namespaces the kernel asks no further
     CHECK(result == -EINVAL);
     if (result > 0) ::waitpid(static_cast<pid_t>(result), nullptr, __WALL);
   }
