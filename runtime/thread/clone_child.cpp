@@ -5,6 +5,7 @@
 #include <cerrno>
 #include <csignal>
 #include <cstring>
+#include <system_error>
 #include <utility>
 
 #include <fcntl.h>
@@ -129,8 +130,15 @@ child::~child() {
   try {
     wait();
   } catch (const std::system_error&) {
-    // From a fiber and without a descriptor to watch: the carrier waits.
-    if (record_->kind == detail::child_record::relation::child) (void)kernel::collect(*record_);
+    // A fiber, and no descriptor or thread to watch the child with: the carrier waits. What the
+    // child runs on must not be given back before its end.
+    if (record_->kind == detail::child_record::relation::thread) {
+      kernel::sleep_cleared(*record_->gone, std::nullopt);
+    } else if (record_->kind == detail::child_record::relation::sibling) {
+      kernel::sleep_readable(record_->pidfd, std::nullopt);
+    } else {
+      (void)kernel::collect(*record_);
+    }
     kernel::discard(record_);
   }
 }

@@ -59,4 +59,8 @@ void discard(child_record* ended) noexcept;
 // Waits until the kernel has cleared the word of a thread; otherwise the same.
 [[nodiscard]] bool wait_cleared(const sys::futex_word& word, until deadline);
 
+// The same for callers that cannot fail: a fiber holds up its carrier.
+bool sleep_readable(int descriptor, until deadline) noexcept;
+bool sleep_cleared(const sys::futex_word& word, until deadline) noexcept;
+
 }  // namespace hilo::kernel

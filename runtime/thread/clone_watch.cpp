@@ -50,30 +50,6 @@ timespec until_then(clock::time_point deadline) noexcept {
           .tv_nsec = static_cast<long>(duration_cast<nanoseconds>(left - whole).count())};
 }
 
-bool sleep_readable(int descriptor, until deadline) noexcept {
-  pollfd one{.fd = descriptor, .events = POLLIN, .revents = 0};
-  while (true) {
-    timespec left{};
-    if (deadline.has_value()) left = until_then(*deadline);
-    const int ready = ::ppoll(&one, 1, deadline.has_value() ? &left : nullptr, nullptr);
-    if (ready > 0) return true;
-    if (ready == 0) return false;
-  }
-}
-
-bool sleep_cleared(const sys::futex_word& word, until deadline) noexcept {
-  // acquire: pairs with the kernel's store at the thread's end
-  while (const std::uint32_t value = word.load(std::memory_order_acquire)) {
-    if (!deadline.has_value()) {
-      sys::futex_wait(word, value, sys::futex_scope::shared);
-    } else if (sys::futex_wait_until(word, value, *deadline, sys::futex_scope::shared) ==
-               -ETIMEDOUT) {
-      return word.load(std::memory_order_acquire) == 0;
-    }
-  }
-  return true;
-}
-
 struct watch {
   detail::waiter* who;
   int descriptor;
@@ -242,6 +218,30 @@ struct aside {
 };
 
 }  // namespace
+
+bool sleep_readable(int descriptor, until deadline) noexcept {
+  pollfd one{.fd = descriptor, .events = POLLIN, .revents = 0};
+  while (true) {
+    timespec left{};
+    if (deadline.has_value()) left = until_then(*deadline);
+    const int ready = ::ppoll(&one, 1, deadline.has_value() ? &left : nullptr, nullptr);
+    if (ready > 0) return true;
+    if (ready == 0) return false;
+  }
+}
+
+bool sleep_cleared(const sys::futex_word& word, until deadline) noexcept {
+  // acquire: pairs with the kernel's store at the thread's end
+  while (const std::uint32_t value = word.load(std::memory_order_acquire)) {
+    if (!deadline.has_value()) {
+      sys::futex_wait(word, value, sys::futex_scope::shared);
+    } else if (sys::futex_wait_until(word, value, *deadline, sys::futex_scope::shared) ==
+               -ETIMEDOUT) {
+      return word.load(std::memory_order_acquire) == 0;
+    }
+  }
+  return true;
+}
 
 bool wait_readable(int descriptor, until deadline) {
   if (!in_fiber()) return sleep_readable(descriptor, deadline);

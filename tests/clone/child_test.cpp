@@ -283,3 +283,30 @@ TEST_CASE("child in a fiber: a thread made by clone is waited for as well") {
     other.join();
   });
 }
+
+TEST_CASE(
+    "child in a fiber: without descriptors wait says so, and the destructor waits all the same") {
+  hilo::test::window<std::atomic<int>> ended;
+  gate closed;
+  hilo::run({.carriers = 1}, [&] {
+    rlimit before{};
+    ::getrlimit(RLIMIT_NOFILE, &before);
+    {
+      hilo::child process = hilo::clone().start([&] {
+        const int passed = closed.pass();
+        ended->fetch_add(1, std::memory_order_relaxed);
+        return passed;
+      });
+      const rlimit none{0, before.rlim_max};
+      ::setrlimit(RLIMIT_NOFILE, &none);
+      CHECK_THROWS_WITH(process.wait(),
+                        ("hilo: cannot open a descriptor of child " + std::to_string(process.id()) +
+                         ": EMFILE (no descriptor is left: see ulimit -n and "
+                         "fs.file-max)")
+                            .c_str());
+      closed.open();
+    }
+    CHECK(ended->load(std::memory_order_relaxed) == 1);
+    ::setrlimit(RLIMIT_NOFILE, &before);
+  });
+}
