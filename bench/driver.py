@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Runs the benchmark programs in turns and compares them with pthread.
+"""Runs the benchmark programs in turns and compares hilo with the others.
 
 A program holds the workloads of one implementation and is asked for one measurement at a time:
 
@@ -29,10 +29,12 @@ import sys
 import tempfile
 import time
 
-# In the order of the table's columns. The last one is what the others are compared with; a program
-# that is not there is left out with a note.
-IMPLEMENTATIONS = ["hilo", "hilo_thread", "pthread"]
-REFERENCE = "pthread"
+# In the order of the table's columns. A program that is not there is left out with a note.
+IMPLEMENTATIONS = ["hilo", "hilo_thread", "serial", "tbb", "pthread"]
+
+# The table's last columns: one implementation's median divided by another's. What runs with one
+# carrier only is also compared with what runs with more.
+RATIOS = [("hilo", "pthread"), ("hilo_thread", "pthread"), ("hilo", "serial"), ("hilo", "tbb")]
 
 # A measurement that takes longer than this hangs.
 TIME_LIMIT = 120
@@ -192,9 +194,9 @@ def show_ratio(ratio):
 
 
 def tabulate(workloads, columns):
-    """The comparison as rows of text: medians, then the ratio of each to the reference."""
-    compared = [name for name in columns if name != REFERENCE]
-    header = ["workload", "carriers", *columns, *(f"{name}/{REFERENCE}" for name in compared)]
+    """The comparison as rows of text: medians, then their ratios."""
+    ratios = [(name, other) for name, other in RATIOS if name in columns and other in columns]
+    header = ["workload", "carriers", *columns, *(f"{name}/{other}" for name, other in ratios)]
     rows = []
     for workload, cells in workloads.items():
         for carriers in sorted({cell.carriers for cell in cells}):
@@ -203,11 +205,12 @@ def tabulate(workloads, columns):
             for name in columns:
                 cell = here.get(name)
                 row.append(show(cell.median(), cell.unit) if cell else "-")
-            for name in compared:
-                both = name in here and REFERENCE in here
-                row.append(
-                    show_ratio(here[name].median() / here[REFERENCE].median()) if both else "-"
-                )
+            measured = {c.implementation for c in cells if c.carriers > 1}
+            alone = {c.implementation: c for c in cells if c.values} if carriers > 1 else {}
+            for name, other in ratios:
+                below = here.get(other) or (alone.get(other) if other not in measured else None)
+                both = name in here and below is not None
+                row.append(show_ratio(here[name].median() / below.median()) if both else "-")
             rows.append(row)
     return header, rows
 
@@ -265,7 +268,7 @@ def write_report(path, workloads, header, rows, notes, options):
 
 
 def parse_arguments():
-    parser = argparse.ArgumentParser(prog="./dev bench", description="compares hilo with pthread")
+    parser = argparse.ArgumentParser(prog="./dev bench", description="compares hilo with other ways")
     parser.add_argument("--programs", required=True, help=argparse.SUPPRESS)
     parser.add_argument("--report", required=True, help=argparse.SUPPRESS)
     parser.add_argument("--only", default="", metavar="REGEX", help="workloads whose name matches")

@@ -22,5 +22,13 @@ int main(int argc, char** argv) {
           {"mutex_8", unit::ns, repeat::fill, 2, bench::mutex_8},
           {"memory", unit::bytes, repeat::once, 1, bench::memory, "100,000 parked fibers"},
           {"wordcount", unit::ms, repeat::once, 2, bench::wordcount},
+          {"fib_spawn", unit::ns, repeat::fill, 2, bench::fib_spawn, "fib(24), a fiber a call"},
+          {"fib_fork_join", unit::ns, repeat::fill, 2, bench::fib_fork_join},
+          {"uts_t1", unit::ms, repeat::fill, 2, bench::uts_t1},
+          {"uts_t3", unit::ms, repeat::fill, 2, bench::uts_t3},
+          {"nqueens", unit::ms, repeat::fill, 2, bench::nqueens},
+          {"integrate", unit::ms, repeat::fill, 2, bench::integrate},
+          {"matmul", unit::ms, repeat::fill, 2, bench::matmul},
+          {"quicksort", unit::ms, repeat::fill, 2, bench::quicksort},
       });
 }

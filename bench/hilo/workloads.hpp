@@ -15,5 +15,13 @@ void channel_4x4(benchmark::State& state, unsigned carriers);
 void mutex_8(benchmark::State& state, unsigned carriers);
 void memory(benchmark::State& state, unsigned carriers);
 void wordcount(benchmark::State& state, unsigned carriers);
+void fib_spawn(benchmark::State& state, unsigned carriers);
+void fib_fork_join(benchmark::State& state, unsigned carriers);
+void uts_t1(benchmark::State& state, unsigned carriers);
+void uts_t3(benchmark::State& state, unsigned carriers);
+void nqueens(benchmark::State& state, unsigned carriers);
+void integrate(benchmark::State& state, unsigned carriers);
+void matmul(benchmark::State& state, unsigned carriers);
+void quicksort(benchmark::State& state, unsigned carriers);
 
 }  // namespace bench

@@ -1,6 +1,6 @@
 // All of hilo. Read in this order: runtime and fiber (start here), channel, mutex, then what else
-// waits (latch, semaphore, condition_variable, shared_mutex, once); last the kernel floor: thread,
-// and clone with child.
+// waits (latch, semaphore, condition_variable, shared_mutex, once); fork_join for work to divide;
+// last the kernel floor: thread, and clone with child.
 #pragma once
 
 #include "hilo/channel.hpp"
@@ -9,6 +9,7 @@
 #include "hilo/condition_variable.hpp"
 #include "hilo/fiber.hpp"
 #include "hilo/fiber_local.hpp"
+#include "hilo/fork_join.hpp"
 #include "hilo/latch.hpp"
 #include "hilo/mutex.hpp"
 #include "hilo/once.hpp"

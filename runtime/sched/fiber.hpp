@@ -19,6 +19,7 @@
 #include <cstdint>
 #include <stop_token>
 
+#include "hilo/detail/fork.hpp"
 #include "hilo/detail/task.hpp"
 #include "hilo/detail/waiter.hpp"
 #include "hilo/fiber_local.hpp"
@@ -49,7 +50,8 @@ inline constexpr std::uintptr_t detached = 2;
 inline constexpr std::uintptr_t waiters = 8;
 }  // namespace join_word
 
-struct alignas(64) fiber : context::stack, detail::waiter {
+// The list of forks comes first: carrier::forks points at it.
+struct alignas(64) fiber : detail::fork_list, context::stack, detail::waiter {
   fiber() noexcept : waiter(detail::waiter_kind::fiber) {}
 
   context::context context;

@@ -80,6 +80,12 @@ class idle_workers {
   // searching already.
   bool leave(worker& self) noexcept;
 
+  // Whether a worker searches or sleeps: (F4) in fork.cpp.
+  bool anybody_idle() const noexcept {
+    const std::uint64_t now = state_.load(std::memory_order_seq_cst);
+    return searching(now) + sleeping(now) != 0;
+  }
+
   // At most one sleeper watches slots.
   bool begin_watch() noexcept;
   void end_watch() noexcept;

@@ -33,11 +33,14 @@ sys::futex_clock::time_point to_time(std::int64_t ns) {
 
 worker::worker(scheduler& owner, unsigned index)
     : scheduler_(owner),
-      running_(&base_),
       shared_(owner.workers() > 1),
       index_(index),
       random_state_(index * 0x9e3779b9U + 0x7f4a7c15U),
-      timers_(detail::monotonic_now()) {}
+      timers_(detail::monotonic_now()) {
+  forks = &base_;
+  HILO_CHECK(static_cast<void*>(static_cast<detail::carrier*>(this)) == this,
+             "a worker does not start with its carrier");
+}
 
 void worker::run() {
   const context::alternate_stack signals;
@@ -128,6 +131,7 @@ fiber* worker::search() noexcept {
   const auto workers = static_cast<std::uint32_t>(scheduler_.workers());
   if (!searching_ && !(searching_ = scheduler_.idle().begin_search(workers))) return nullptr;
   for (int round = 0; round < search_rounds; ++round) {
+    ask_for_forks();
     const std::uint32_t start = random() % workers;
     for (std::uint32_t i = 0; i < workers; ++i) {
       worker& victim = scheduler_.at((start + i) % workers);
@@ -166,6 +170,7 @@ void worker::sleep() noexcept {
   woken_.store(0, std::memory_order_relaxed);  // nobody wakes us before enter() publishes us
   idle_workers& idle = scheduler_.idle();
   idle.enter(*this, std::exchange(searching_, false));  // (Q1)
+  ask_for_forks();
   scheduler_.idle_reached();
   const bool stay = !work_somewhere() && !scheduler_.stopping();  // (Q3)
   nanoseconds nap = first_nap;

@@ -39,7 +39,7 @@
 
 namespace hilo::sched {
 
-class worker {
+class worker : public detail::carrier {
  public:
   worker(scheduler& owner, unsigned index);
 
@@ -48,7 +48,7 @@ class worker {
 
   // --- for the fiber that runs here, on its own stack ---
 
-  fiber& running() noexcept { return *running_; }
+  fiber& running() noexcept { return static_cast<fiber&>(*forks); }
   scheduler& home() noexcept { return scheduler_; }
 
   // The fiber to run next, or null when there is none here (or it is still on a CPU): then the base
@@ -57,12 +57,12 @@ class worker {
 
   // Leaves the running fiber for another, or for the base. Returns what its waker passed.
   std::uint32_t switch_to(fiber& to, bool dying = false) noexcept {
-    fiber& from = *running_;
+    fiber& from = running();
     from.exceptions = *exceptions_;
     *exceptions_ = to.exceptions;
     to.carrier = this;
     to.started = true;
-    running_ = &to;
+    forks = &to;
     return context::switch_context(from.context, to.context, dying);
   }
   fiber& base() noexcept { return base_; }
@@ -89,6 +89,9 @@ class worker {
   // Whether a spawn should run its child first: the ring of new fibers is full, so keeping the
   // child for later would only grow the number of stacks.
   bool crowded() const noexcept { return spawned_.full(); }
+
+  // Makes fibers of all forks of the running fiber: it is about to park (detail/fork.hpp).
+  [[gnu::cold, gnu::noinline]] void offer_forks() noexcept;
 
   context::stack_cache& cache(unsigned size_class) noexcept { return caches_[size_class]; }
   timer_wheel& timers() noexcept { return timers_; }
@@ -146,6 +149,7 @@ class worker {
   fiber* poll() noexcept;
   fiber* take_injected() noexcept;
   fiber* search() noexcept;
+  void ask_for_forks() noexcept;
   void sleep() noexcept;
   std::int64_t tidy() noexcept;
   struct watched {
@@ -158,7 +162,6 @@ class worker {
 
   // The owner's, every switch.
   scheduler& scheduler_;
-  fiber* running_;
   exception_globals* exceptions_ = nullptr;  // the carrier thread's own
   const bool shared_;                        // there are other workers
   bool searching_ = false;
@@ -208,8 +211,10 @@ inline fiber* worker::take() noexcept {
 }
 
 inline fiber* worker::pick() noexcept {
+  if (!forks->empty()) [[unlikely]]
+    offer_forks();
   fiber* const one = take();
-  if (one == nullptr || one == running_ || one->context.off_cpu()) [[likely]]
+  if (one == nullptr || one == forks || one->context.off_cpu()) [[likely]]
     return one;
   run_later(*one);
   return nullptr;

@@ -1,0 +1,123 @@
+// Offering forks: how a call that waits on a fiber's stack becomes a fiber (detail/fork.hpp).
+//
+// No request is lost. A worker without work says so in the idle state, by an RMW, and then sees to
+// it that `wanted` of every other worker is set. A fiber that finds it set clears it first, and
+// then looks whether anybody is without work. So a store comes before a load on both sides:
+//
+//   asked                                   asks
+//   (F3) wanted := 0       exchange, sc     (F1) state_ += searching, or sleeping   RMW, sc
+//   (F4) read state_       sc               (F2) read wanted, sc; if 0, store 1
+//
+// Forbidden: (F4) sees nobody without work and (F2) sees the 1 that (F3) took: then the request
+// would be gone, and its worker asleep beside forks. All four are in one order S of sequential
+// consistency. If (F4) does not see (F1), it comes before it in S, hence (F3) before (F2), which
+// reads 0 and stores a new 1.
+//
+// If (F4) sees somebody, a helper is published by the idle protocol (sched/idle.hpp), which either
+// wakes a sleeper or leaves it to a searcher; each worker that finds work as the last searcher
+// wakes another one; and the last one, which finds none, asks again before it sleeps. So as long as
+// somebody is without work, each other worker's `wanted` is set, or a helper waits in a queue.
+//
+// The poll at a fork is relaxed and reads whatever was set: it need not see a request at once, only
+// at last.
+#include "hilo/detail/fork.hpp"
+
+#include <exception>
+#include <system_error>
+#include <utility>
+
+#include "hilo/fiber.hpp"
+
+#include "runtime/sched/worker.hpp"
+
+namespace hilo::sched {
+namespace {
+
+struct helper_task final : detail::task {
+  explicit helper_task(detail::fork_frame& call) noexcept : frame(&call) {
+    invoke = [](task& base) noexcept {
+      auto& self = static_cast<helper_task&>(base);
+      try {
+        self.frame->run(*self.frame);
+      } catch (...) {
+        self.error = std::current_exception();
+      }
+    };
+    destroy = [](task& base) noexcept { static_cast<helper_task&>(base).~helper_task(); };
+  }
+  detail::fork_frame* frame;
+};
+
+// The calls of a fork share their fiber's stop state.
+void share_stop(fiber& parent, fiber& helper) {
+  (void)detail::stop_token_of(parent);  // it is there from now on
+  helper.stop = parent.stop;
+  helper.stop_made.store(parent.stop_made.load(std::memory_order_relaxed),
+                         std::memory_order_relaxed);  // nobody knows the helper yet
+}
+
+// Makes a fiber of the oldest fork. Its stack is as large as the one the call would have run on.
+// False when no stack is to be had: the fork stays where it is, and its fiber makes the call.
+bool offer_oldest(worker& here) noexcept {
+  fiber& self = here.running();
+  detail::fork_frame& call = self.oldest();
+  fiber* helper = nullptr;
+  try {
+    const spawn_options options{.name = "fork", .stack_size = self.pool->stack_size()};
+    void* const place = detail::create_fiber(&here.home(), &options, sizeof(helper_task),
+                                             alignof(helper_task), &helper, nullptr);
+    helper->work = ::new (place) helper_task(call);
+    helper->work->owner = helper;
+    share_stop(self, *helper);
+  } catch (const std::exception&) {
+    if (helper != nullptr) detail::discard_unstarted(*helper);
+    return false;
+  }
+  self.remove_oldest();
+  call.helper = helper;
+  here.surplus(*helper);
+  return true;
+}
+
+}  // namespace
+
+void worker::offer_forks() noexcept {
+  while (!forks->empty() && offer_oldest(*this)) {
+  }
+}
+
+void worker::ask_for_forks() noexcept {
+  for (std::size_t i = 0; shared_ && i < scheduler_.workers(); ++i) {
+    worker& other = scheduler_.at(i);
+    // (F2), after (F1) in begin_search() or enter()
+    if (&other == this || other.wanted.load(std::memory_order_seq_cst) != 0) continue;
+    other.wanted.store(1, std::memory_order_seq_cst);
+  }
+}
+
+}  // namespace hilo::sched
+
+namespace hilo::detail {
+
+void answer_request() noexcept {
+  sched::worker& here = *sched::current_worker();
+  (void)here.wanted.exchange(0, std::memory_order_seq_cst);  // (F3)
+  if (here.home().idle().anybody_idle()) (void)sched::offer_oldest(here);
+}
+
+fork_list& thread_forks() noexcept {
+  static thread_local fork_list one;
+  return one;
+}
+
+std::exception_ptr join_fork(fork_frame& one) noexcept {
+  sched::fiber& helper = *one.helper;
+  (void)join_fiber(helper);
+  task& work = *helper.work;
+  std::exception_ptr error = std::move(work.error);
+  work.destroy(work);
+  discard_fiber(helper);
+  return error;
+}
+
+}  // namespace hilo::detail
