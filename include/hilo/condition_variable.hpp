@@ -19,7 +19,9 @@ namespace hilo {
 class condition_variable {
  public:
   constexpr condition_variable() noexcept = default;
-  // Errors: destroying one that is waited on aborts.
+  // Must outlive the return of every wait_for and wait_until: their deadline may still be looking
+  // at it; plain waits only have to have been notified. Errors: destroying one that is waited on
+  // aborts.
   HILO_API ~condition_variable();
   condition_variable(const condition_variable&) = delete;
   condition_variable& operator=(const condition_variable&) = delete;

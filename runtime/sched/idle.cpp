@@ -30,7 +30,7 @@ bool idle_workers::leave(worker& self) noexcept {
   const auto at = std::find(sleepers_.begin(), sleepers_.end(), &self);
   if (at == sleepers_.end()) return false;
   sleepers_.erase(at);
-  state_.fetch_sub(one_sleeping, std::memory_order_seq_cst);
+  state_.fetch_add(one_searching - one_sleeping, std::memory_order_seq_cst);
   return true;
 }
 

@@ -76,8 +76,9 @@ class idle_workers {
   // (Q1): from here on a publisher may wake `self`. A searcher says so, and stops being one.
   void enter(worker& self, bool was_searching) noexcept;
 
-  // Takes `self` back. False: a publisher was faster; its wake-up is coming, and `self` counts as
-  // searching already.
+  // Takes `self` back; it counts as searching from here on, so that it wakes the next one if it
+  // finds work (whoever published that may have woken nobody because of it), or the next watcher.
+  // False: a publisher was faster; its wake-up is coming, and `self` counts as searching already.
   bool leave(worker& self) noexcept;
 
   // Whether a worker searches or sleeps: (F4) in fork.cpp.

@@ -164,10 +164,11 @@ bool scheduler::all_ended() const noexcept {
 // locked operation) and then reads draining_. Both sequentially consistent, so one of them sees the
 // other, and the last worker to go to sleep sees all ends.
 void scheduler::wait_for_fibers() noexcept {
-  draining_.store(1, std::memory_order_seq_cst);
-  while (!all_ended()) {
-    sys::futex_wait(draining_, 1);
+  while (true) {
     draining_.store(1, std::memory_order_seq_cst);
+    full_barrier();  // the sums are acquire loads, which some CPUs let pass a sc store
+    if (all_ended()) return;
+    sys::futex_wait(draining_, 1);
   }
 }
 

@@ -93,6 +93,9 @@ fiber* worker::take_injected() noexcept {
     run_later(*one);
     one = after;
   }
+  // Who looked for them between the injector and the ring saw neither, and may sleep. A searcher
+  // publishes when it ends its search.
+  if (shared_ && !searching_ && share > 1) scheduler_.idle().published();
   return first;
 }
 
@@ -200,13 +203,14 @@ void worker::sleep() noexcept {
     }
     nap = std::min(nap * 2, longest_nap);
   }
-  if (idle.leave(*this)) {
+  const bool left = idle.leave(*this);
+  searching_ = true;
+  if (left) {
     if (stale.who == nullptr) return;
     if (fiber* one = stale.who->steal_slot(stale.tick)) run_later(*one);
     return;
   }
   // A publisher took us out of the sleepers: its store comes within some instructions.
-  searching_ = true;
   while (woken_.load(std::memory_order_acquire) == 0) sys::futex_wait(woken_, 0);  // (K2)
 }
 
