@@ -10,7 +10,9 @@
 
 #include "hilo/thread.hpp"
 
+#include "runtime/base/sanitizers.hpp"
 #include "tests/doctest.hpp"
+#include "tests/skip.hpp"
 
 namespace {
 
@@ -84,6 +86,8 @@ TEST_CASE("signal: a thread raises a signal for itself and interrupts its own sl
 }
 
 TEST_CASE("signal: a handler runs on the thread's alternate stack, which the next one lacks") {
+  if (HILO_ASAN)
+    HILO_SKIP("the address sanitizer frees the alternate stack of a thread as its own");
   const handler installed(SA_ONSTACK);
   alignas(16) static unsigned char alternate[65536];
   bool inside = false;
