@@ -101,7 +101,9 @@ void soak(Group group) {
   CHECK(locals_alive.load(std::memory_order_relaxed) == 0);
   CHECK(after.descriptors == before.descriptors);
 #if !HILO_ASAN && !HILO_TSAN                     // which map and keep memory of their own
-  CHECK(after.mappings <= before.mappings + 4);  // malloc may extend an arena
+  // On a busy machine some more threads than ever before can be about to leave at the same time: a
+  // stack and its guard each, once. A leak would be thousands.
+  CHECK(after.mappings <= before.mappings + 4 * at_once);
   CHECK(after.resident_kib - before.resident_kib < 4 * 1024);
 #endif
   std::printf("%d threads, resident %ld to %ld KiB, mappings %ld to %ld ... ", number,
