@@ -100,7 +100,7 @@ void soak(Group group) {
   CHECK(right == number);
   CHECK(locals_alive.load(std::memory_order_relaxed) == 0);
   CHECK(after.descriptors == before.descriptors);
-#if !HILO_ASAN && !HILO_TSAN                     // which map and keep memory of their own
+#if !HILO_ASAN && !HILO_TSAN  // which map and keep memory of their own
   // On a busy machine some more threads than ever before can be about to leave at the same time: a
   // stack and its guard each, once. A leak would be thousands.
   CHECK(after.mappings <= before.mappings + 4 * at_once);
