@@ -47,8 +47,8 @@ class countdown {
 
 // All waits: Parks: until it opens. Callable from: any fiber or thread. Ordering: what happened
 // before the calls that opened it happens before the wait returns. Destroying one that is waited on
-// aborts; it must also outlive the return of every wait_for and wait_until, whose deadline may still
-// be looking at it.
+// aborts; it must also outlive the return of every wait_for and wait_until, whose deadline may
+// still be looking at it.
 
 class latch {
  public:
