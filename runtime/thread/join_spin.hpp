@@ -1,13 +1,20 @@
-// Watching a join word for a moment before sleeping on it.
+// Before a joiner sleeps on a join word: what saves the sleep.
 //
 // Two sleeps lie between a thread's end and its joiner's return: the joiner's, and, when its CPU
 // has gone idle, the CPU's. A joiner that still looks when the word becomes 0 pays for neither.
 // Watching is worth as much time as it can save and no more, and is worth nothing where the thread
 // cannot run meanwhile (one CPU) or has long to go, so the time adapts: it is full after a success,
 // halves with every failure down to none, and from there one join in `rest` tries again.
+//
+// A joiner that does not watch yields its CPU once. A new thread waits as a rule on the CPU that
+// made it; it runs now, and if it is short, to its end: one switch there and one back, and the
+// thread's exit finds nobody to wake. Measured on one CPU, create and join of a trivial
+// thread: 14.2 us with the yield, 19.8 without, 21.2 for std::thread.
 #pragma once
 
 #include <atomic>
+
+#include <sched.h>
 
 #include "runtime/base/cpu.hpp"
 #include "runtime/sys/futex.hpp"
@@ -16,27 +23,34 @@ namespace hilo::kernel {
 
 class join_spin {
  public:
-  // Returns when the word is 0 or the time is over.
+  // Returns when the word is 0, or when to sleep is all that is left.
   void watch(const sys::futex_word& word) noexcept {
+    // relaxed: the caller reads the word again
+    if (!look(word) && word.load(std::memory_order_relaxed) != 0) ::sched_yield();
+  }
+
+ private:
+  // Looks at the word for a while; true when it became 0.
+  bool look(const sys::futex_word& word) noexcept {
     // relaxed throughout: the numbers are estimates, and the caller reads the word again
     int looks = looks_.load(std::memory_order_relaxed);
     if (looks < shortest) {
       const bool again = joins_.fetch_add(1, std::memory_order_relaxed) % rest == rest - 1;
-      if (!again) return;
+      if (!again) return false;
       looks = longest;
     }
     for (int i = 0; i < looks; ++i) {
       if (word.load(std::memory_order_relaxed) == 0) {
         looks_.store(longest, std::memory_order_relaxed);
-        return;
+        return true;
       }
       base::cpu_relax();
     }
     const int tried = looks_.load(std::memory_order_relaxed);
     looks_.store(tried / 2, std::memory_order_relaxed);
+    return false;
   }
 
- private:
   static constexpr int longest = 1500;  // some 30 µs: what the two sleeps cost (measured on a VM)
   static constexpr int shortest = 32;   // less than this saves nothing. Guess.
   static constexpr unsigned rest = 256;
