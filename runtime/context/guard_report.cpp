@@ -22,7 +22,7 @@ std::atomic<const stack_arena*> arenas[most_arenas];
 std::atomic<describe_function> describer{nullptr};  // set once, before the first fiber runs
 struct sigaction previous;                          // written before the handler is installed
 
-constexpr std::size_t alternate_size = 32 * 1024;  // the handler formats one line; measured 3 KiB
+constexpr std::size_t alternate_size = 32 * 1024;  // guess: the handler formats one line
 
 void on_fault(int signal, siginfo_t* info, void* machine) {
   for (const auto& slot : arenas) {
