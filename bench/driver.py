@@ -4,12 +4,12 @@
 A program holds the workloads of one implementation and is asked for one measurement at a time:
 
   PROGRAM list
-      one line of JSON a workload:
-      {"workload": "yield", "unit": "ns", "carriers": [1, 2], "note": "said below the table"}
+      one line of JSON a workload, with the unit of each figure it gives:
+      {"workload": "yield", "figures": {"yield": "ns"}, "carriers": [1, 2], "note": "for the reader"}
       {"workload": "yield", "missing": "why it has none"}
   PROGRAM run WORKLOAD CARRIERS SECONDS [key=value...]
-      {"value": 12.5} after the program itself has checked the answer, or {"skip": "why"};
-      a wrong answer is a message on standard error and a failure
+      {"yield": 12.5}, each figure's value, after the program itself has checked the answer, or
+      {"skip": "why"}; a wrong answer is a message on standard error and a failure
 
 Every measurement is a process of its own. For each workload the implementations take turns
 (A B C, A B C, ...), so that a machine that gets warmer or busier does so for all of them, and the
@@ -18,56 +18,37 @@ medians over the rounds are compared. ./dev bench builds the programs and calls 
 
 import argparse
 import dataclasses
-import datetime
 import json
 import os
-import platform
 import re
-import statistics
 import subprocess
 import sys
 import tempfile
 import time
 
-# Measured only when --only names them: they would make the default run longer than 3 minutes.
-ON_REQUEST = {"uts_t3"}
+from report import IMPLEMENTATIONS, Cell, Results, print_report, write_report
 
-# In the order of the table's columns. A program that is not there is left out with a note.
-IMPLEMENTATIONS = ["hilo", "hilo_thread", "serial", "tbb", "pthread"]
+# Implementations from elsewhere, measured with --peers.
+PEERS = {"go": "golang-go", "boost": "libboost-fiber1.81-dev", "tbb": "libtbb-dev"}
 
-# The table's last columns: one implementation's median divided by another's. What runs with one
-# carrier only is also compared with what runs with more.
-RATIOS = [("hilo", "pthread"), ("hilo_thread", "pthread"), ("hilo", "serial"), ("hilo", "tbb")]
+# Measured with --peers or when --only names them: the default run stays under 3 minutes without.
+LONG = {"uts_t3", "timers_storm", "skynet_channel", "memory_1m", "idle"}
+
+# Measured in one round, since it takes its time and gives the same every time.
+ONCE = {"memory_1m"}
 
 # A measurement that takes longer than this hangs.
 TIME_LIMIT = 120
 
 
 @dataclasses.dataclass
-class Cell:
+class Entry:
     """One workload of one implementation with one number of carriers."""
 
-    workload: str
     implementation: str
     carriers: int
-    unit: str
-    values: list = dataclasses.field(default_factory=list)
+    cells: dict  # of each figure
     skipped: str = ""
-
-    def median(self):
-        return statistics.median(self.values)
-
-    def as_json(self):
-        return {
-            "workload": self.workload,
-            "impl": self.implementation,
-            "carriers": self.carriers,
-            "unit": self.unit,
-            "median": self.median(),
-            "min": min(self.values),
-            "max": max(self.values),
-            "rounds": len(self.values),
-        }
 
 
 class Failure(Exception):
@@ -134,29 +115,40 @@ def wordcount_arguments(tree, directory):
     return [f"tree={tree}", f"order={order}", f"words={rule}", f"expect={int(words)}"]
 
 
-def collect(directory, only):
-    """Asks each program what it can do: the cells to measure, grouped by workload, and the notes."""
+def wanted(workload, figures, options):
+    if options.only:
+        return any(re.search(options.only, name) for name in (workload, *figures))
+    return options.peers or workload not in LONG
+
+
+def collect(options):
+    """Asks each program what it can do: the entries of each workload to measure, and the notes."""
     workloads = {}
     notes = []  # (workload, text), in the order of the programs
     programs = {}
     for name in IMPLEMENTATIONS:
-        program = os.path.join(directory, "bench_" + name)
+        program = os.path.join(options.programs, "bench_" + name)
+        if name in PEERS and not options.peers:
+            notes.append(("", f"{name}: measured with --peers"))
+            continue
         if not os.path.exists(program):
-            notes.append(("", f"{name}: left out, {program} is not built"))
+            package = f"; it needs {PEERS[name]}" if name in PEERS else ""
+            notes.append(("", f"{name}: left out, {program} is not built{package}"))
             continue
         programs[name] = program
-        for entry in ask([program, "list"]):
-            workload = entry["workload"]
-            if not re.search(only, workload) or (only == "" and workload in ON_REQUEST):
+        for listed in ask([program, "list"]):
+            workload = listed["workload"]
+            if not wanted(workload, listed.get("figures", ()), options):
                 continue
-            cells = workloads.setdefault(workload, [])
-            if "missing" in entry:
-                notes.append((workload, f"{workload}, {name}: {entry['missing']}"))
+            entries = workloads.setdefault(workload, [])
+            if "missing" in listed:
+                notes.append((workload, f"{workload}, {name}: {listed['missing']}"))
                 continue
-            for carriers in entry["carriers"]:
-                cells.append(Cell(workload, name, carriers, entry["unit"]))
-            if entry["note"]:
-                notes.append((workload, f"{workload}, {name}: {entry['note']}"))
+            for carriers in listed["carriers"]:
+                cells = {f: Cell(f, name, carriers, u) for f, u in listed["figures"].items()}
+                entries.append(Entry(name, carriers, cells))
+            if listed["note"]:
+                notes.append((workload, f"{workload}, {name}: {listed['note']}"))
     order = ["", *workloads]
     notes.sort(key=lambda note: order.index(note[0]))
     return programs, workloads, [text for _, text in notes]
@@ -164,110 +156,27 @@ def collect(directory, only):
 
 def measure(programs, workloads, options, scratch):
     """Fills the cells, one workload after the other, the implementations in turns."""
-    progress = Progress(options.rounds * sum(len(cells) for cells in workloads.values()))
-    for workload, cells in workloads.items():
+    rounds = {name: 1 if name in ONCE else options.rounds for name in workloads}
+    progress = Progress(sum(rounds[name] * len(entries) for name, entries in workloads.items()))
+    for workload, entries in workloads.items():
         start = time.monotonic()
         extra = wordcount_arguments(options.tree, scratch) if workload == "wordcount" else []
-        for turn in range(options.rounds):
-            for cell in cells:
-                progress.step(f"{workload}: {cell.implementation}, round {turn + 1}")
-                if cell.skipped:
+        for turn in range(rounds[workload]):
+            for entry in entries:
+                progress.step(f"{workload}: {entry.implementation}, round {turn + 1}")
+                if entry.skipped:
                     continue
-                command = [programs[cell.implementation], "run", workload, str(cell.carriers)]
+                command = [programs[entry.implementation], "run", workload, str(entry.carriers)]
                 (answer,) = ask([*command, str(options.seconds), *extra])
                 if "skip" in answer:
-                    cell.skipped = answer["skip"]
-                else:
-                    cell.values.append(answer["value"])
+                    entry.skipped = answer["skip"]
+                    continue
+                for figure, value in answer.items():
+                    entry.cells[figure].values.append(value)
         progress.finish(
-            f"{workload}: {len(cells)} measurements, {options.rounds} rounds, "
+            f"{workload}: {len(entries)} entries x {rounds[workload]}, "
             f"{time.monotonic() - start:.1f} s"
         )
-
-
-def show(value, unit):
-    if unit == "bytes":
-        return f"{value:,.0f} B"
-    digits = 0 if value >= 100 else 1 if value >= 10 else 2
-    return f"{value:,.{digits}f} {unit}"
-
-
-def show_ratio(ratio):
-    return f"{ratio:.2f}" if ratio >= 0.1 else f"{ratio:.4f}" if ratio < 0.01 else f"{ratio:.3f}"
-
-
-def tabulate(workloads, columns):
-    """The comparison as rows of text: medians, then their ratios."""
-    ratios = [(name, other) for name, other in RATIOS if name in columns and other in columns]
-    header = ["workload", "carriers", *columns, *(f"{name}/{other}" for name, other in ratios)]
-    rows = []
-    for workload, cells in workloads.items():
-        for carriers in sorted({cell.carriers for cell in cells}):
-            here = {c.implementation: c for c in cells if c.carriers == carriers and c.values}
-            row = [workload, str(carriers)]
-            for name in columns:
-                cell = here.get(name)
-                row.append(show(cell.median(), cell.unit) if cell else "-")
-            measured = {c.implementation for c in cells if c.carriers > 1}
-            alone = {c.implementation: c for c in cells if c.values} if carriers > 1 else {}
-            for name, other in ratios:
-                below = here.get(other) or (alone.get(other) if other not in measured else None)
-                both = name in here and below is not None
-                row.append(show_ratio(here[name].median() / below.median()) if both else "-")
-            rows.append(row)
-    return header, rows
-
-
-def print_table(header, rows):
-    widths = [max(len(row[i]) for row in [header, *rows]) for i in range(len(header))]
-    for row in [header, *rows]:
-        cells = [row[0].ljust(widths[0])]
-        cells += [cell.rjust(width) for cell, width in zip(row[1:], widths[1:])]
-        print("  ".join(cells).rstrip())
-
-
-def machine():
-    """What the numbers were measured on, in one line."""
-    model = "unknown CPU"
-    with open("/proc/cpuinfo", encoding="utf-8") as file:
-        for line in file:
-            if line.startswith("model name"):
-                model = line.split(":", 1)[1].strip()
-                break
-    cpus = len(os.sched_getaffinity(0))
-    libc = " ".join(platform.libc_ver())
-    return f"{model}, {cpus} CPUs, Linux {platform.release()}, {libc}"
-
-
-def write_report(path, workloads, header, rows, notes, options):
-    when = datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d %H:%M UTC")
-    lines = [
-        "# hilo benchmarks",
-        "",
-        f"{when}. {machine()}. Medians of {options.rounds} rounds, the implementations in turns.",
-        "docs/benchmarks.md says what each workload does.",
-        "",
-    ]
-
-    def table(head, body):
-        lines.append("| " + " | ".join(head) + " |")
-        lines.append("|---|" + "---:|" * (len(head) - 1))
-        lines.extend("| " + " | ".join(row) + " |" for row in body)
-        lines.append("")
-
-    table(header, rows)
-    lines += ["Each measurement:", ""]
-    spread = [
-        [cell.workload, cell.implementation, str(cell.carriers)]
-        + [show(x, cell.unit) for x in (cell.median(), min(cell.values), max(cell.values))]
-        for cells in workloads.values()
-        for cell in cells
-        if cell.values
-    ]
-    table(["workload", "implementation", "carriers", "median", "min", "max"], spread)
-    lines += ["Notes:", ""] + [f"* {note}" for note in notes]
-    with open(path, "w", encoding="utf-8") as file:
-        file.write("\n".join(lines) + "\n")
 
 
 def parse_arguments():
@@ -276,6 +185,7 @@ def parse_arguments():
     parser.add_argument("--report", required=True, help=argparse.SUPPRESS)
     parser.add_argument("--only", default="", metavar="REGEX", help="workloads whose name matches")
     parser.add_argument("--rounds", type=int, metavar="N", help="rounds (5; 3 with --quick)")
+    parser.add_argument("--peers", action="store_true", help="measure the peers, and all workloads")
     parser.add_argument("--quick", action="store_true", help="shorter loops and fewer rounds")
     parser.add_argument("--json", metavar="FILE", help="also write the results as JSON")
     parser.add_argument("--tree", default="/usr/include", metavar="DIR", help="for wordcount")
@@ -298,30 +208,24 @@ def parse_arguments():
 
 def main():
     options = parse_arguments()
-    programs, workloads, notes = collect(options.programs, options.only)
+    programs, workloads, notes = collect(options)
     if not any(workloads.values()):
         raise Failure(f"no workload matches {options.only}")
     with tempfile.TemporaryDirectory(prefix="hilo-bench-") as scratch:
         measure(programs, workloads, options, scratch)
+    every = [(name, entry) for name, entries in workloads.items() for entry in entries]
     notes += [
-        f"{cell.workload}, {cell.implementation}, {cell.carriers} carriers: skipped, {cell.skipped}"
-        for cells in workloads.values()
-        for cell in cells
-        if cell.skipped
+        f"{name}, {entry.implementation}, {entry.carriers} carriers: skipped, {entry.skipped}"
+        for name, entry in every
+        if entry.skipped
     ]
-    columns = [name for name in IMPLEMENTATIONS if name in programs]
-    header, rows = tabulate(workloads, columns)
-    print()
-    print_table(header, rows)
-    print(f"\n{machine()}; medians of {options.rounds} rounds")
-    for note in notes:
-        print(f"  {note}")
-    write_report(options.report, workloads, header, rows, notes, options)
+    results = Results(cell for _, entry in every for cell in entry.cells.values())
+    print_report(results, notes, options.rounds)
+    write_report(options.report, results, notes, options.rounds)
     print(f"report: {options.report}")
     if options.json:
-        results = [cell.as_json() for cells in workloads.values() for cell in cells if cell.values]
         with open(options.json, "w", encoding="utf-8") as file:
-            json.dump(results, file, indent=2)
+            json.dump([cell.as_json() for cell in results.cells.values()], file, indent=2)
             file.write("\n")
         print(f"results: {options.json}")
 

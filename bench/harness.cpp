@@ -1,7 +1,10 @@
 #include "bench/harness.hpp"
 
+#include <algorithm>
+#include <cstddef>
 #include <cstdio>
 #include <cstdlib>
+#include <ctime>
 #include <fstream>
 #include <stdexcept>
 #include <vector>
@@ -30,17 +33,29 @@ bool pin(unsigned cpus) {
          ::sched_setaffinity(0, sizeof chosen, &chosen) == 0;
 }
 
+// The number after a word in one of the kernel's files.
+std::uint64_t kibibytes(const char* path, const std::string& word) {
+  std::ifstream file(path);
+  for (std::string each; file >> each;) {
+    std::uint64_t value = 0;
+    if (each == word && file >> value) return value;
+  }
+  give_up("cannot read " + word + " from " + path);
+}
+
 // Turns the one run into the protocol's line.
 class line_reporter : public benchmark::BenchmarkReporter {
  public:
-  explicit line_reporter(bench::unit unit) : unit_(unit) {}
+  explicit line_reporter(const workload& of) : of_(of) {}
 
   bool ReportContext(const Context&) override { return true; }
 
   void ReportRuns(const std::vector<Run>& runs) override {
     for (const Run& run : runs) {
       if (run.error_occurred) give_up(run.error_message);
-      std::printf("{\"value\": %.9g}\n", value(run));
+      std::printf("{\"%s\": %.9g", of_.name, first(run));
+      for (const figure& each : of_.more) std::printf(", \"%s\": %.9g", each.name, set(run, each));
+      std::printf("}\n");
       printed_ = true;
     }
   }
@@ -48,15 +63,21 @@ class line_reporter : public benchmark::BenchmarkReporter {
   bool printed() const { return printed_; }
 
  private:
-  double value(const Run& run) const {
-    const auto counter = run.counters.find(unit_ == unit::bytes ? "bytes" : "operations");
-    if (counter == run.counters.end()) give_up("the benchmark set no result");
-    if (unit_ == unit::bytes) return counter->second.value;
-    const double scale = unit_ == unit::ns ? 1e9 : 1e3;
-    return run.real_accumulated_time * scale / counter->second.value;
+  // What the loop set, or its time for one operation.
+  double first(const Run& run) const {
+    const auto operations = run.counters.find("operations");
+    if (operations == run.counters.end()) return set(run, {of_.name, of_.unit});
+    const double scale = of_.unit == unit::ns ? 1e9 : 1e3;
+    return run.real_accumulated_time * scale / operations->second.value;
   }
 
-  bench::unit unit_;
+  static double set(const Run& run, const figure& which) {
+    const auto counter = run.counters.find(which.name);
+    if (counter == run.counters.end()) give_up("the benchmark set no " + std::string(which.name));
+    return counter->second.value;
+  }
+
+  const workload& of_;
   bool printed_ = false;
 };
 
@@ -74,12 +95,16 @@ const char* name_of(unit u) {
 
 int list(std::initializer_list<workload> workloads) {
   for (const workload& each : workloads) {
-    if (each.missing != nullptr)
+    if (each.missing != nullptr) {
       std::printf("{\"workload\": \"%s\", \"missing\": \"%s\"}\n", each.name, each.missing);
-    else
-      std::printf("{\"workload\": \"%s\", \"unit\": \"%s\", \"carriers\": %s, \"note\": \"%s\"}\n",
-                  each.name, name_of(each.unit), each.max_carriers == 1 ? "[1]" : "[1, 2]",
-                  each.note);
+      continue;
+    }
+    std::printf("{\"workload\": \"%s\", \"figures\": {\"%s\": \"%s\"", each.name, each.name,
+                name_of(each.unit));
+    for (const figure& more : each.more)
+      std::printf(", \"%s\": \"%s\"", more.name, name_of(more.unit));
+    std::printf("}, \"carriers\": %s, \"note\": \"%s\"}\n",
+                each.max_carriers == 1 ? "[1]" : "[1, 2]", each.note);
   }
   return 0;
 }
@@ -97,7 +122,7 @@ int run(const workload& chosen, unsigned carriers, double seconds) {
     registered->Iterations(1);
   else
     registered->MinTime(seconds);
-  line_reporter reporter(chosen.unit);
+  line_reporter reporter(chosen);
   benchmark::RunSpecifiedBenchmarks(&reporter);
   if (!reporter.printed()) give_up("the benchmark reported nothing");
   return 0;
@@ -122,8 +147,8 @@ void set_operations(benchmark::State& state, double operations) {
   state.counters["operations"] = operations;
 }
 
-void set_bytes(benchmark::State& state, double bytes) {
-  state.counters["bytes"] = bytes;
+void set_figure(benchmark::State& state, const char* name, double value) {
+  state.counters[name] = value;
 }
 
 void expect(std::string_view what, std::uint64_t got, std::uint64_t wanted) {
@@ -138,13 +163,34 @@ std::string argument(std::string_view key) {
   give_up("needs the argument " + std::string(key) + "=…");
 }
 
-std::uint64_t resident_bytes() {
-  std::ifstream rollup("/proc/self/smaps_rollup");
-  for (std::string word; rollup >> word;) {
-    std::uint64_t kib = 0;
-    if (word == "Rss:" && rollup >> kib) return kib * 1024;
-  }
-  give_up("cannot read Rss from /proc/self/smaps_rollup");
+memory_use current_memory() {
+  return {.resident = kibibytes("/proc/self/smaps_rollup", "Rss:") * 1024,
+          .tables = kibibytes("/proc/self/status", "VmPTE:") * 1024};
+}
+
+void set_memory(benchmark::State& state, const std::string& name, const memory_use& before,
+                double items) {
+  const memory_use now = current_memory();
+  const double resident = double(now.resident) - double(before.resident);
+  const double tables = double(now.tables) - double(before.tables);
+  set_figure(state, name.c_str(), resident / items);
+  set_figure(state, (name + "_with_tables").c_str(), (resident + tables) / items);
+}
+
+double cpu_milliseconds() {
+  timespec used{};
+  ::clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &used);
+  return static_cast<double>(used.tv_sec) * 1e3 + static_cast<double>(used.tv_nsec) / 1e6;
+}
+
+void set_lateness(benchmark::State& state, const char* name, std::vector<double> milliseconds) {
+  const auto early =
+      std::count_if(milliseconds.begin(), milliseconds.end(), [](double late) { return late < 0; });
+  expect("the number of early wake-ups", static_cast<std::uint64_t>(early), 0);
+  const auto at =
+      milliseconds.begin() + static_cast<std::ptrdiff_t>(milliseconds.size() * 99 / 100);
+  std::nth_element(milliseconds.begin(), at, milliseconds.end());
+  set_figure(state, name, *at);
 }
 
 }  // namespace bench

@@ -3,11 +3,11 @@
 // programs in other languages can speak as well:
 //
 //   PROGRAM list
-//     one line of JSON a workload: {"workload": "yield", "unit": "ns", "carriers": [1], "note":
-//     ""}, or {"workload": "yield", "missing": "why"}
+//     one line of JSON a workload: {"workload": "yield", "figures": {"yield": "ns"}, "carriers":
+//     [1], "note": ""}, or {"workload": "yield", "missing": "why"}
 //   PROGRAM run WORKLOAD CARRIERS SECONDS [key=value…]
-//     measures once, checks the answer and prints {"value": 12.5} in the unit listed, or {"skip":
-//     "why"}; a wrong answer ends the program with a message and a failure
+//     measures once, checks the answer and prints each figure in its unit, {"yield": 12.5}, or
+//     {"skip": "why"}; a wrong answer ends the program with a message and a failure
 //
 // The loops are Google Benchmark's; SECONDS is its minimum time.
 #pragma once
@@ -16,6 +16,7 @@
 #include <initializer_list>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include <benchmark/benchmark.h>
 
@@ -27,19 +28,26 @@ enum class unit { ns, ms, bytes };
 // one pass is long.
 enum class repeat { fill, once };
 
-struct workload {
+// What is measured, by its name in the table.
+struct figure {
   const char* name;
+  bench::unit unit;
+};
+
+struct workload {
+  const char* name;  // also that of its first figure
   bench::unit unit;
   bench::repeat repeat;
   unsigned max_carriers;  // 1: only with one; 2: with one and with two
   void (*run)(benchmark::State& state, unsigned carriers);
   const char* note = "";          // what a reader of the number must know; printed below the table
+  std::vector<figure> more = {};  // the further figures of the same run
   const char* missing = nullptr;  // why this implementation has none; then only the name counts
 };
 
 // A workload that the implementation cannot run, with the reason that the table's footer prints.
-constexpr workload absent(const char* name, const char* why) {
-  return {name, unit::ns, repeat::fill, 0, nullptr, "", why};
+inline workload absent(const char* name, const char* why) {
+  return {name, unit::ns, repeat::fill, 0, nullptr, "", {}, why};
 }
 
 // The main of a program. Pins the process to as many CPUs as there are carriers, before the first
@@ -50,8 +58,8 @@ int run_program(int argc, char** argv, std::initializer_list<workload> workloads
 // where the implementation ran a smaller one). The value is time divided by this.
 void set_operations(benchmark::State& state, double operations);
 
-// Reports a size instead of a time.
-void set_bytes(benchmark::State& state, double bytes);
+// Gives a figure that is not the loop's time.
+void set_figure(benchmark::State& state, const char* name, double value);
 
 // Ends the program unless the answer is right.
 void expect(std::string_view what, std::uint64_t got, std::uint64_t wanted);
@@ -59,7 +67,22 @@ void expect(std::string_view what, std::uint64_t got, std::uint64_t wanted);
 // The value of "key=value" on the command line; ends the program when it is not there.
 std::string argument(std::string_view key);
 
-// Resident memory of this process in bytes, exact where /proc/self/statm is only near.
-std::uint64_t resident_bytes();
+// How much memory this process takes.
+struct memory_use {
+  std::uint64_t resident;  // bytes, exact where /proc/self/statm is only near
+  std::uint64_t tables;    // bytes of page tables, which the kernel counts apart
+};
+memory_use current_memory();
+
+// Sets the figures NAME, resident bytes for each of `items` made since `before`, and
+// NAME_with_tables.
+void set_memory(benchmark::State& state, const std::string& name, const memory_use& before,
+                double items);
+
+// The processor time this process used so far, in milliseconds.
+double cpu_milliseconds();
+
+// Sets a figure to the lateness that a hundredth of them exceed; nobody may have come early.
+void set_lateness(benchmark::State& state, const char* name, std::vector<double> milliseconds);
 
 }  // namespace bench

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <array>
+#include <chrono>
 #include <cstdint>
 #include <cstdlib>
 
@@ -46,12 +47,29 @@ static_assert(skynet_answer(skynet_leaves) == 499'999'500'000);
 inline constexpr std::uint64_t spawned_fibers = 1'000'000;
 inline constexpr std::uint64_t spawned_threads = 5'000;
 inline constexpr std::uint64_t skynet_leaves_of_threads = 1'000;
+inline constexpr std::uint64_t skynet_leaves_of_boost = 100'000;  // the whole tree takes 10 s
 inline constexpr std::uint64_t parked_fibers = 100'000;
 inline constexpr std::uint64_t parked_threads = 2'000;
 
-// How much of skynet's tree the threads' smaller tree is.
-inline constexpr double skynet_share_of_threads =
-    double(skynet_nodes(skynet_leaves_of_threads)) / double(skynet_nodes(skynet_leaves));
+// How much of skynet's tree the smaller trees are.
+constexpr double skynet_share(std::uint64_t leaves) {
+  return double(skynet_nodes(leaves)) / double(skynet_nodes(skynet_leaves));
+}
+
+inline constexpr std::uint64_t a_million = 1'000'000;
+
+// Timers: many that sleep again and again, and a storm of single sleeps. The sleep of a number is
+// 1 to 100 ms, at random but the same for every implementation (SplitMix64 of the number, by
+// Steele, Lea and Flood).
+inline constexpr std::uint64_t timer_fibers = 10'000;
+inline constexpr std::uint64_t timer_sleeps = 20;
+inline constexpr std::uint64_t storm_fibers = 100'000;
+constexpr std::chrono::nanoseconds sleep_time(std::uint64_t number) {
+  std::uint64_t x = (number + 1) * 0x9e3779b97f4a7c15;
+  x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9;
+  x = (x ^ (x >> 27)) * 0x94d049bb133111eb;
+  return std::chrono::nanoseconds(1'000'000 + (x ^ (x >> 31)) % 99'000'001);
+}
 
 // The body of thread_create_join_alloc: 400 blocks of 16 bytes to 4 KiB, all held at once. They are
 // more than malloc keeps for a thread that ended, so a thread that starts cold pays for page

@@ -57,6 +57,24 @@ std::uint64_t visit(std::uint64_t first, std::uint64_t leaves) {
   return sum;
 }
 
+void visit_by_channel(hilo::channel<std::uint64_t>& answer, std::uint64_t first,
+                      std::uint64_t leaves) {
+  if (leaves == 1) return (void)answer.send(first);
+  const std::uint64_t share = leaves / skynet_fan;
+  std::uint64_t sum = 0;
+  {
+    hilo::channel<std::uint64_t> answers;
+    std::array<hilo::fiber<void>, skynet_fan> children;  // joined before their channel goes
+    for (std::uint64_t i = 0; i < skynet_fan; ++i) {
+      children[i] = hilo::spawn([&answers, child = first + i * share, share] {
+        visit_by_channel(answers, child, share);
+      });
+    }
+    for (std::uint64_t i = 0; i < skynet_fan; ++i) sum += answers.receive().value_or(0);
+  }
+  (void)answer.send(sum);
+}
+
 }  // namespace
 
 // The root is a fiber too, so that the number of nodes is the number of fibers.
@@ -70,29 +88,17 @@ void skynet(benchmark::State& state, unsigned carriers) {
   set_operations(state, static_cast<double>(state.iterations()));
 }
 
-// Parked fibers: each waits for a message that comes when the memory has been read. With one
-// carrier, a fiber that has counted itself has parked by the time the spawner runs again.
-void memory(benchmark::State& state, unsigned carriers) {
+// The same with the answers sent through unbuffered channels, one for the children of each node.
+void skynet_channel(benchmark::State& state, unsigned carriers) {
   hilo::run({.carriers = carriers}, [&] {
-    hilo::channel<bool> release;
-    std::atomic<std::uint64_t> parked = 0;
-    std::vector<hilo::fiber<void>> fibers;
-    fibers.reserve(parked_fibers);
-    const std::uint64_t before = resident_bytes();
     for (auto _ : state) {
-      for (std::uint64_t i = 0; i < parked_fibers; ++i) {
-        fibers.push_back(hilo::spawn([&] {
-          // relaxed: only the count matters, and one carrier runs everything in order.
-          parked.fetch_add(1, std::memory_order_relaxed);
-          (void)release.receive();
-        }));
-      }
-      while (parked.load(std::memory_order_relaxed) != parked_fibers) hilo::yield();
+      hilo::channel<std::uint64_t> answer;
+      auto root = hilo::spawn([&] { visit_by_channel(answer, 0, skynet_leaves); });
+      expect("skynet", answer.receive().value_or(0), skynet_answer(skynet_leaves));
+      root.join();
     }
-    set_bytes(state, double(resident_bytes() - before) / double(parked_fibers));
-    release.close();
-    for (auto& fiber : fibers) fiber.join();
   });
+  set_operations(state, static_cast<double>(state.iterations()));
 }
 
 }  // namespace bench

@@ -4,9 +4,7 @@
 #include "hilo/kernel.hpp"
 
 #include "bench/harness.hpp"
-#include "bench/threads/create.hpp"
-#include "bench/threads/lock.hpp"
-#include "bench/threads/share.hpp"
+#include "bench/threads/program.hpp"
 #include "bench/workloads.hpp"
 
 namespace bench {
@@ -29,43 +27,23 @@ void pingpong(benchmark::State& state, unsigned) {
   set_operations(state, static_cast<double>(state.iterations()));
 }
 
+struct hilo_kit {
+  using thread = hilo::thread;
+  template <class T>
+  using channel = hilo::channel<T>;
+  using mutex = hilo::mutex;
+  using kernel_mutex = hilo::kernel::mutex;
+  using kernel_shared_mutex = hilo::kernel::shared_mutex;
+};
+
 }  // namespace
 }  // namespace bench
 
 int main(int argc, char** argv) {
   using bench::repeat;
   using bench::unit;
-  return bench::run_program(
-      argc, argv,
-      {
-          {"thread_create_join", unit::ns, repeat::fill, 2,
-           bench::thread_create_join<hilo::thread>},
-          {"thread_create_join_alloc", unit::ns, repeat::fill, 2,
-           bench::thread_create_join_alloc<hilo::thread>},
-          {"thread_create_join_8", unit::ns, repeat::fill, 2,
-           bench::thread_create_join_8<hilo::thread>},
-          {"spawn_join", unit::ns, repeat::fill, 2, bench::thread_create_join<hilo::thread>,
-           "the same as thread_create_join"},
-          {"spawn_many", unit::ns, repeat::fill, 2, bench::spawn_many<hilo::thread>,
-           "5,000 detached threads; a process cannot have 1,000,000"},
-          bench::absent("yield", "is the kernel's sched_yield: see pthread"),
-          {"pingpong", unit::ns, repeat::fill, 2, bench::pingpong,
-           "two values over two unbuffered channels"},
-          {"channel_1x1", unit::ns, repeat::fill, 2,
-           bench::through_channel<hilo::thread, hilo::channel, 1, 1>},
-          {"channel_4x4", unit::ns, repeat::fill, 2,
-           bench::through_channel<hilo::thread, hilo::channel, 4, 4>},
-          {"skynet", unit::ms, repeat::fill, 2, bench::skynet<hilo::thread>,
-           "a thread for each of 1,111 nodes, time scaled to 1,111,111"},
-          {"mutex_8", unit::ns, repeat::fill, 2, bench::mutex_8<hilo::thread, hilo::mutex>},
-          {"kernel_mutex", unit::ns, repeat::fill, 1,
-           bench::uncontended<hilo::thread, hilo::kernel::mutex>},
-          {"kernel_mutex_8", unit::ns, repeat::fill, 2,
-           bench::mutex_8<hilo::thread, hilo::kernel::mutex>},
-          {"kernel_shared_mutex_8", unit::ns, repeat::fill, 2,
-           bench::shared_mutex_8<hilo::thread, hilo::kernel::shared_mutex>},
-          {"memory", unit::bytes, repeat::once, 1, bench::memory<hilo::thread>,
-           "2,000 parked threads; without the kernel's own stack of each"},
-          {"wordcount", unit::ms, repeat::once, 2, bench::wordcount<hilo::thread, hilo::channel>},
-      });
+  return bench::run_thread_program<bench::hilo_kit>(
+      argc, argv, bench::absent("yield", "is the kernel's sched_yield: see pthread"),
+      {"pingpong", unit::ns, repeat::fill, 2, bench::pingpong,
+       "two values over two unbuffered channels"});
 }

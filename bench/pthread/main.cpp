@@ -1,15 +1,14 @@
 // The workloads over std::thread, std::mutex and std::condition_variable.
 #include <condition_variable>
 #include <mutex>
+#include <shared_mutex>
 #include <thread>
 
 #include <sched.h>
 
 #include "bench/harness.hpp"
 #include "bench/pthread/channel.hpp"
-#include "bench/threads/create.hpp"
-#include "bench/threads/lock.hpp"
-#include "bench/threads/share.hpp"
+#include "bench/threads/program.hpp"
 #include "bench/workloads.hpp"
 
 namespace bench {
@@ -66,41 +65,23 @@ void pingpong(benchmark::State& state, unsigned) {
   set_operations(state, static_cast<double>(state.iterations()));
 }
 
+struct standard_kit {
+  using thread = std::thread;
+  template <class T>
+  using channel = locked_channel<T>;
+  using mutex = std::mutex;
+  using kernel_mutex = std::mutex;
+  using kernel_shared_mutex = std::shared_mutex;
+};
+
 }  // namespace
 }  // namespace bench
 
 int main(int argc, char** argv) {
   using bench::repeat;
   using bench::unit;
-  return bench::run_program(
-      argc, argv,
-      {
-          {"thread_create_join", unit::ns, repeat::fill, 2, bench::thread_create_join<std::thread>},
-          {"thread_create_join_alloc", unit::ns, repeat::fill, 2,
-           bench::thread_create_join_alloc<std::thread>},
-          {"thread_create_join_8", unit::ns, repeat::fill, 2,
-           bench::thread_create_join_8<std::thread>},
-          {"spawn_join", unit::ns, repeat::fill, 2, bench::thread_create_join<std::thread>,
-           "the same as thread_create_join"},
-          {"spawn_many", unit::ns, repeat::fill, 2, bench::spawn_many<std::thread>,
-           "5,000 detached threads; a process cannot have 1,000,000"},
-          {"yield", unit::ns, repeat::fill, 1, bench::yield, "sched_yield"},
-          {"pingpong", unit::ns, repeat::fill, 2, bench::pingpong,
-           "one word handed over by a mutex and two condition variables"},
-          {"channel_1x1", unit::ns, repeat::fill, 2,
-           bench::through_channel<std::thread, bench::locked_channel, 1, 1>},
-          {"channel_4x4", unit::ns, repeat::fill, 2,
-           bench::through_channel<std::thread, bench::locked_channel, 4, 4>},
-          {"skynet", unit::ms, repeat::fill, 2, bench::skynet<std::thread>,
-           "a thread for each of 1,111 nodes, time scaled to 1,111,111"},
-          {"mutex_8", unit::ns, repeat::fill, 2, bench::mutex_8<std::thread, std::mutex>},
-          {"kernel_mutex", unit::ns, repeat::fill, 1, bench::uncontended<std::thread, std::mutex>},
-          {"kernel_mutex_8", unit::ns, repeat::fill, 2, bench::mutex_8<std::thread, std::mutex>},
-          {"kernel_shared_mutex_8", unit::ns, repeat::fill, 2,
-           bench::shared_mutex_8<std::thread, std::shared_mutex>},
-          {"memory", unit::bytes, repeat::once, 1, bench::memory<std::thread>,
-           "2,000 parked threads; without the kernel's own stack of each"},
-          {"wordcount", unit::ms, repeat::once, 2,
-           bench::wordcount<std::thread, bench::locked_channel>},
-      });
+  return bench::run_thread_program<bench::standard_kit>(
+      argc, argv, {"yield", unit::ns, repeat::fill, 1, bench::yield, "sched_yield"},
+      {"pingpong", unit::ns, repeat::fill, 2, bench::pingpong,
+       "one word handed over by a mutex and two condition variables"});
 }

@@ -90,7 +90,8 @@ void skynet(benchmark::State& state, unsigned) {
     Thread([&] { answer = skynet_visit<Thread>(0, skynet_leaves_of_threads); }).join();
     expect("skynet", answer, skynet_answer(skynet_leaves_of_threads));
   }
-  set_operations(state, static_cast<double>(state.iterations()) * skynet_share_of_threads);
+  set_operations(state,
+                 static_cast<double>(state.iterations()) * skynet_share(skynet_leaves_of_threads));
 }
 
 // Parked threads: each waits for one condition that comes when the memory has been read.
@@ -102,7 +103,7 @@ void memory(benchmark::State& state, unsigned) {
   std::uint64_t parked = 0;
   bool release = false;
   std::array<Thread, parked_threads> threads;
-  const std::uint64_t before = resident_bytes();
+  const memory_use before = current_memory();
   for (auto _ : state) {
     for (Thread& thread : threads) {
       thread = Thread([&] {
@@ -115,7 +116,7 @@ void memory(benchmark::State& state, unsigned) {
     std::unique_lock lock(mutex);
     parked_one.wait(lock, [&] { return parked == parked_threads; });
   }
-  set_bytes(state, double(resident_bytes() - before) / double(parked_threads));
+  set_memory(state, "memory", before, double(parked_threads));
   {
     const std::scoped_lock lock(mutex);
     release = true;

@@ -1,0 +1,236 @@
+"""What ./dev bench prints and writes: the tables of medians, the bars, the notes."""
+
+import dataclasses
+import datetime
+import os
+import platform
+import statistics
+
+from bars import BARS
+
+# In the order of the tables' columns.
+IMPLEMENTATIONS = ["hilo", "hilo_thread", "pthread", "go", "boost", "serial", "tbb"]
+
+# The last columns of a table: one implementation's median divided by another's. What runs with one
+# carrier only is also compared with what runs with more.
+RATIOS = [
+    ("hilo", "pthread"),
+    ("hilo_thread", "pthread"),
+    ("hilo", "go"),
+    ("hilo", "boost"),
+    ("hilo", "serial"),
+    ("hilo", "tbb"),
+]
+
+
+@dataclasses.dataclass
+class Cell:
+    """One figure of one implementation with one number of carriers."""
+
+    figure: str
+    implementation: str
+    carriers: int
+    unit: str
+    values: list = dataclasses.field(default_factory=list)
+
+    def median(self):
+        return statistics.median(self.values)
+
+    def as_json(self):
+        return {
+            "workload": self.figure,
+            "impl": self.implementation,
+            "carriers": self.carriers,
+            "unit": self.unit,
+            "median": self.median(),
+            "min": min(self.values),
+            "max": max(self.values),
+            "rounds": len(self.values),
+        }
+
+
+def show(value, unit):
+    if unit == "bytes":
+        return f"{value:,.0f} B"
+    digits = 0 if value >= 100 else 1 if value >= 10 else 2
+    return f"{value:,.{digits}f} {unit}"
+
+
+def show_ratio(ratio):
+    return f"{ratio:.2f}" if ratio >= 0.1 else f"{ratio:.4f}" if ratio < 0.01 else f"{ratio:.3f}"
+
+
+class Results:
+    """Every cell that was measured."""
+
+    def __init__(self, cells):
+        self.cells = {(c.figure, c.implementation, c.carriers): c for c in cells if c.values}
+
+    def find(self, figure, implementation, carriers):
+        return self.cells.get((figure, implementation, carriers))
+
+    def figures(self):
+        return list(dict.fromkeys(figure for figure, _, _ in self.cells))
+
+    def measured_with(self, figure, implementation):
+        return [n for name, impl, n in self.cells if (name, impl) == (figure, implementation)]
+
+    def rival(self, figure, implementation, carriers):
+        """The cell to compare with: of as many carriers, or the one cell of an implementation that
+        has one carrier only."""
+        alone = self.measured_with(figure, implementation) == [1]
+        return self.find(figure, implementation, 1 if alone else carriers)
+
+    def ratio(self, figure, name, other, carriers):
+        cell = self.find(figure, name, carriers)
+        rival = self.rival(figure, other, carriers)
+        return cell.median() / rival.median() if cell and rival else None
+
+
+def tabulate(results, figures):
+    """A table over some figures: medians, then their ratios; columns in which nothing is are left
+    out."""
+    columns = [n for n in IMPLEMENTATIONS if any(results.measured_with(f, n) for f in figures)]
+    rows = [
+        (figure, carriers)
+        for figure in figures
+        for carriers in sorted({n for name, _, n in results.cells if name == figure})
+    ]
+    ratios = {
+        f"{name}/{other}": [results.ratio(figure, name, other, n) for figure, n in rows]
+        for name, other in RATIOS
+    }
+    ratios = {title: column for title, column in ratios.items() if any(column)}
+    table = [["workload", "carriers", *columns, *ratios]]
+    for i, (figure, carriers) in enumerate(rows):
+        cells = [results.find(figure, name, carriers) for name in columns]
+        table.append(
+            [figure, str(carriers)]
+            + [show(cell.median(), cell.unit) if cell else "-" for cell in cells]
+            + [show_ratio(column[i]) if column[i] else "-" for column in ratios.values()]
+        )
+    return table
+
+
+def tables(results):
+    """One table of threads and fibers, one of fork-join: few implementations do both."""
+    forks = [f for f in results.figures() if results.measured_with(f, "serial")]
+    others = [f for f in results.figures() if f not in forks]
+    return [tabulate(results, group) for group in (others, forks) if group]
+
+
+def judge(bar, results):
+    """What a bar compares with, the bar, what was measured, and the verdict."""
+    cell = results.find(bar.figure, bar.implementation, bar.carriers)
+    rival = None
+    limit = show_ratio(bar.most)
+    against = bar.over
+    if bar.above:
+        against = f"above {bar.above}"
+        rival = results.find(bar.above, bar.implementation, bar.carriers)
+    elif bar.over_carriers:
+        against = f"{bar.over}, {bar.over_carriers} carrier"
+        rival = results.find(bar.figure, bar.over, bar.over_carriers)
+    elif bar.over:
+        rival = results.rival(bar.figure, bar.over, bar.carriers)
+    if cell is None or (against and rival is None):
+        return None
+    if bar.above or not against:
+        value = cell.median() - (rival.median() if rival else 0)
+        limit, shown = show(bar.most, cell.unit), show(value, cell.unit)
+    else:
+        value = cell.median() / rival.median()
+        shown = show_ratio(value)
+    return against or "-", limit, shown, "met" if value <= bar.most else "MISSED"
+
+
+def bars_table(results):
+    """The bars of which something was measured, and how many of the others there are."""
+    table = [["bar", "carriers", "of", "compared with", "at most", "measured", ""]]
+    left_out = 0
+    for bar in BARS:
+        judged = judge(bar, results)
+        if judged is None:
+            left_out += 1
+        else:
+            table.append([bar.figure, str(bar.carriers), bar.implementation, *judged])
+    return table, left_out
+
+
+def summary(table, left_out):
+    missed = sum(row[-1] == "MISSED" for row in table)
+    text = f"{len(table) - 1 - missed} bars met, {missed} missed"
+    return text + (f"; {left_out} not measured in this run" if left_out else "")
+
+
+def print_table(table, left_columns=1):
+    widths = [max(len(row[i]) for row in table) for i in range(len(table[0]))]
+    for row in table:
+        cells = [
+            cell.ljust(width) if i < left_columns else cell.rjust(width)
+            for i, (cell, width) in enumerate(zip(row, widths))
+        ]
+        print("  ".join(cells).rstrip())
+    print()
+
+
+def machine():
+    """What the numbers were measured on, in one line."""
+    model = "unknown CPU"
+    with open("/proc/cpuinfo", encoding="utf-8") as file:
+        for line in file:
+            if line.startswith("model name"):
+                model = line.split(":", 1)[1].strip()
+                break
+    cpus = len(os.sched_getaffinity(0))
+    libc = " ".join(platform.libc_ver())
+    return f"{model}, {cpus} CPUs, Linux {platform.release()}, {libc}"
+
+
+def print_report(results, notes, rounds):
+    print()
+    for table in tables(results):
+        print_table(table)
+    bars, left_out = bars_table(results)
+    if len(bars) > 1:
+        print_table(bars)
+    print(summary(bars, left_out))
+    print(f"{machine()}; medians of {rounds} rounds")
+    for note in notes:
+        print(f"  {note}")
+
+
+def write_report(path, results, notes, rounds):
+    when = datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d %H:%M UTC")
+    lines = [
+        "# hilo benchmarks",
+        "",
+        f"{when}. {machine()}. Medians of {rounds} rounds, the implementations in turns.",
+        "docs/benchmarks.md says what each workload does.",
+        "",
+    ]
+
+    def add(table):
+        lines.append("| " + " | ".join(table[0]) + " |")
+        lines.append("|---|" + "---:|" * (len(table[0]) - 1))
+        lines.extend("| " + " | ".join(row) + " |" for row in table[1:])
+        lines.append("")
+
+    for table in tables(results):
+        add(table)
+    bars, left_out = bars_table(results)
+    lines.extend(["## Bars", "", summary(bars, left_out) + ".", ""])
+    add(bars)
+    lines.extend(["## Each measurement", ""])
+    add(
+        [["workload", "implementation", "carriers", "median", "min", "max", "rounds"]]
+        + [
+            [cell.figure, cell.implementation, str(cell.carriers)]
+            + [show(x, cell.unit) for x in (cell.median(), min(cell.values), max(cell.values))]
+            + [str(len(cell.values))]
+            for cell in results.cells.values()
+        ]
+    )
+    lines += ["## Notes", ""] + [f"* {note}" for note in notes]
+    with open(path, "w", encoding="utf-8") as file:
+        file.write("\n".join(lines) + "\n")
