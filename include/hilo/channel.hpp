@@ -46,53 +46,61 @@ class channel {
   channel(const channel&) = delete;
   channel& operator=(const channel&) = delete;
 
-  // Sends a value. Returns ok, or closed: then the value was not moved from.
-  // Parks: while the channel is full; unbuffered, until a receiver took the value.
-  // Callable from: any fiber or thread.
+  // Sends a value. Returns ok; closed; or cancelled or timed_out when a stop request or a limit
+  // came first (hilo/limit.hpp). Unless ok, the value was not moved from. Parks: while the channel
+  // is full; unbuffered, until a receiver took the value. Callable from: any fiber or thread.
   // Ordering: what happened before send happens before the receive that gets the value.
   // Exceptions: what T's move constructor throws; the value is then not sent.
-  status send(T&& value) { return send_from(value, detail::no_deadline); }
-  status send(const T& value) requires std::is_copy_constructible_v<T> {
+  [[nodiscard]] status send(T&& value) { return send_from(value, detail::no_deadline); }
+  [[nodiscard]] status send(const T& value) requires std::is_copy_constructible_v<T> {
     T copy(value);
     return send_from(copy, detail::no_deadline);
   }
 
   // The same without waiting: would_block when it would have to.
-  status try_send(T&& value) { return send_from(value, no_wait); }
-  status try_send(const T& value) requires std::is_copy_constructible_v<T> {
+  [[nodiscard]] status try_send(T&& value) { return send_from(value, no_wait); }
+  [[nodiscard]] status try_send(const T& value) requires std::is_copy_constructible_v<T> {
     T copy(value);
     return send_from(copy, no_wait);
   }
 
   // The same, waiting until a time at most: then timed_out, and the value was not moved from.
   template <class R, class P>
-  status send_for(T&& value, std::chrono::duration<R, P> patience) {
+  [[nodiscard]] status send_for(T&& value, std::chrono::duration<R, P> patience) {
     return send_from(value, detail::deadline_after(patience));
   }
   template <class C, class D>
-  status send_until(T&& value, std::chrono::time_point<C, D> when) {
+  [[nodiscard]] status send_until(T&& value, std::chrono::time_point<C, D> when) {
     return send_from(value, detail::deadline_at(when));
   }
 
-  // Receives the oldest value; empty once the channel is closed and drained.
-  // Parks: until there is one. Callable from: any fiber or thread. Ordering: as send.
+  // Receives the oldest value; empty once the channel is closed and drained, and when a stop
+  // request or a limit came first (hilo/limit.hpp). Parks: until there is one. Callable from: any
+  // fiber or thread. Ordering: as send.
   std::optional<T> receive() {
     std::optional<T> result;
     (void)receive_into(result, detail::no_deadline);
     return result;
   }
 
+  // The same with the reason when there is none: closed, cancelled or timed_out.
+  [[nodiscard]] status receive(std::optional<T>& result) {
+    return receive_into(result, detail::no_deadline);
+  }
+
   // The same without waiting. ok: `result` holds the value; would_block: none is there; closed:
   // none will come.
-  status try_receive(std::optional<T>& result) { return receive_into(result, no_wait); }
+  [[nodiscard]] status try_receive(std::optional<T>& result) {
+    return receive_into(result, no_wait);
+  }
 
   // The same, waiting until a time at most: then timed_out.
   template <class R, class P>
-  status receive_for(std::optional<T>& result, std::chrono::duration<R, P> patience) {
+  [[nodiscard]] status receive_for(std::optional<T>& result, std::chrono::duration<R, P> patience) {
     return receive_into(result, detail::deadline_after(patience));
   }
   template <class C, class D>
-  status receive_until(std::optional<T>& result, std::chrono::time_point<C, D> when) {
+  [[nodiscard]] status receive_until(std::optional<T>& result, std::chrono::time_point<C, D> when) {
     return receive_into(result, detail::deadline_at(when));
   }
 
@@ -144,71 +152,96 @@ class channel {
   // A value goes straight to a waiting receiver, else into the ring, else the caller waits with the
   // address of the value in its waiter, and the receiver moves it from there.
   status send_from(T& value, std::int64_t deadline) {
-    std::unique_lock guard(core_.lock);
-    if (core_.closed) [[unlikely]]
-      return status::closed;
-    if (detail::waiter* receiver = core_.receivers.first()) {
-      static_cast<std::optional<T>*>(receiver->slot)->emplace(std::move(value));
-      core_.receivers.remove(*receiver);
-      return core_.finish(guard, *receiver);
+    while (true) {
+      std::unique_lock guard(core_.lock);
+      if (core_.closed) [[unlikely]]
+        return status::closed;
+      if (detail::wait_node* receiver = core_.receivers.pop()) {
+        auto& place = *static_cast<std::optional<T>*>(receiver->slot);
+        hand_over(guard, *receiver, [&] { place.emplace(std::move(value)); });
+        return core_.finish(guard, *receiver);
+      }
+      if (core_.count < core_.capacity) {
+        ::new (core_.free_place()) T(std::move(value));
+        core_.add_newest();
+        return core_.finish(guard);
+      }
+      if (deadline == no_wait) return status::would_block;
+      guard.release();
+      const status end = core_.wait_to_send(&value, deadline);
+      if (throwing_move && end == try_again) continue;
+      return end;
     }
-    if (core_.count < core_.capacity) {
-      ::new (core_.free_place()) T(std::move(value));
-      core_.add_newest();
-      return core_.finish(guard);
-    }
-    if (deadline == no_wait) return status::would_block;
-    guard.release();
-    return core_.wait_to_send(&value, deadline);
   }
 
   // The oldest is in the ring if there is any, else it is the first waiting sender's. Taking from
   // the ring makes room, which the first waiting sender's value fills at once: first in, first out.
   status receive_into(std::optional<T>& result, std::int64_t deadline) {
-    std::unique_lock guard(core_.lock);
-    if (core_.count != 0) {
-      T* const oldest = element(core_.oldest());
-      result.emplace(std::move(*oldest));
-      detail::waiter* const sender = core_.senders.first();
-      if (sender == nullptr) {
+    while (true) {
+      std::unique_lock guard(core_.lock);
+      if (core_.count != 0) {
+        T* const oldest = element(core_.oldest());
+        result.emplace(std::move(*oldest));
         oldest->~T();
         core_.drop_oldest();
-        return core_.finish(guard);
+        detail::wait_node* const sender = core_.senders.pop();
+        return sender == nullptr ? core_.finish(guard) : refill(guard, *sender);
       }
-      // The ring is full, so the place of the oldest is the place of the next newest.
-      return take_from_ring_and_sender(guard, *oldest, *sender);
+      if (detail::wait_node* sender = core_.senders.pop()) {
+        hand_over(guard, *sender, [&] { result.emplace(std::move(value_of(*sender))); });
+        return core_.finish(guard, *sender);
+      }
+      if (core_.closed) [[unlikely]]
+        return status::closed;
+      if (deadline == no_wait) return status::would_block;
+      guard.release();
+      const status end = core_.wait_to_receive(&result, deadline);
+      if (throwing_move && end == try_again) continue;
+      return end;
     }
-    if (detail::waiter* sender = core_.senders.first()) {
-      result.emplace(std::move(*static_cast<T*>(sender->slot)));
-      core_.senders.remove(*sender);
-      return core_.finish(guard, *sender);
-    }
-    if (core_.closed) [[unlikely]]
-      return status::closed;
-    if (deadline == no_wait) return status::would_block;
-    guard.release();
-    return core_.wait_to_receive(&result, deadline);
   }
 
-  status take_from_ring_and_sender(std::unique_lock<detail::spin_lock>& guard, T& oldest,
-                                   detail::waiter& sender) {
-    oldest.~T();
-    core_.drop_oldest();
-    if constexpr (std::is_nothrow_move_constructible_v<T>) {
-      ::new (core_.free_place()) T(std::move(*static_cast<T*>(sender.slot)));
-    } else {
+  // Moves the value of a sender that waited for room to the end of the ring. Should that throw, the
+  // sender's own exception is not the receiver's: the sender meets it when it tries again.
+  status refill(std::unique_lock<detail::spin_lock>& guard, detail::wait_node& sender) {
+    if constexpr (throwing_move) {
       try {
-        ::new (core_.free_place()) T(std::move(*static_cast<T*>(sender.slot)));
+        ::new (core_.free_place()) T(std::move(value_of(sender)));
       } catch (...) {
-        // The sender's own exception is not the receiver's; it keeps its value and its place, and
-        // the next receiver meets it.
-        return core_.finish(guard);
+        guard.unlock();
+        detail::wake(*sender.owner, try_again);
+        return status::ok;
       }
+    } else {
+      ::new (core_.free_place()) T(std::move(value_of(sender)));
     }
     core_.add_newest();
-    core_.senders.remove(sender);
     return core_.finish(guard, sender);
   }
+
+  // Calls `move`, which hands a value from or to `other`, whose wait is claimed. Should it throw,
+  // `other` has to wait again.
+  template <class F>
+  static void hand_over(std::unique_lock<detail::spin_lock>& guard, detail::wait_node& other,
+                        F move) {
+    if constexpr (throwing_move) {
+      try {
+        move();
+      } catch (...) {
+        guard.unlock();
+        detail::wake(*other.owner, try_again);
+        throw;
+      }
+    } else {
+      move();
+    }
+  }
+
+  static T& value_of(detail::wait_node& sender) noexcept { return *static_cast<T*>(sender.slot); }
+
+  static constexpr bool throwing_move = !std::is_nothrow_move_constructible_v<T>;
+  // What hand_over() wakes with; no wait ends so otherwise.
+  static constexpr status try_again = status::would_block;
 
   detail::channel_core core_;
 };

@@ -19,9 +19,8 @@ namespace hilo {
 class condition_variable {
  public:
   constexpr condition_variable() noexcept = default;
-  // Must outlive the return of every wait_for and wait_until: their deadline may still be looking
-  // at it; plain waits only have to have been notified. Errors: destroying one that is waited on
-  // aborts.
+  // May follow as soon as all that wait were notified, also before they return. Errors: destroying
+  // one on which somebody waits who was not notified aborts.
   HILO_API ~condition_variable();
   condition_variable(const condition_variable&) = delete;
   condition_variable& operator=(const condition_variable&) = delete;
@@ -32,19 +31,21 @@ class condition_variable {
   HILO_API void notify_all() noexcept;
 
   // Releases the lock, waits for a notification, takes the lock again. Each notify_one ends exactly
-  // one wait, and nothing but a notification ends this one.
+  // one wait, and none ends by chance.
+  // Returns ok; cancelled or timed_out when a stop request or a limit came first (hilo/limit.hpp).
+  // The lock is held again in any case. With a condition: what it says at the end, so true unless
+  // the wait was ended so.
   // Parks: until notified, and then for the lock. Callable from: any fiber or thread that holds it.
   template <class L>
-  void wait(L& lock) {
-    (void)wait_until_ns(lock, detail::no_deadline);
+  status wait(L& lock) {
+    return wait_until_ns(lock, detail::no_deadline);
   }
   template <class L, class P>
-  void wait(L& lock, P condition) {
-    while (!condition()) wait(lock);
+  bool wait(L& lock, P condition) {
+    return wait_condition(lock, detail::no_deadline, std::move(condition));
   }
 
-  // The same until a time at most: ok or timed_out; the lock is held again in either case. With a
-  // condition: what it says at the end.
+  // The same until a time at most, then timed_out.
   template <class L, class C, class D>
   status wait_until(L& lock, std::chrono::time_point<C, D> when) {
     return wait_until_ns(lock, detail::deadline_at(when));
@@ -66,7 +67,7 @@ class condition_variable {
   template <class L, class P>
   bool wait_condition(L& lock, std::int64_t deadline, P condition) {
     while (!condition()) {
-      if (wait_until_ns(lock, deadline) == status::timed_out) return condition();
+      if (wait_until_ns(lock, deadline) != status::ok) return condition();
     }
     return true;
   }
@@ -74,15 +75,16 @@ class condition_variable {
   template <class L>
   status wait_until_ns(L& lock, std::int64_t deadline) {
     // Queued before the lock goes, so a notification that follows its release finds us.
-    detail::waiter& self = enqueue();
+    detail::waiter& self = detail::current_waiter();
+    status end = enqueue(self, deadline);
+    if (end != status::ok) return end;
     lock.unlock();
-    const status end = finish(self, deadline);
+    end = detail::finish_wait(self, deadline, "condition_variable");
     lock.lock();
     return end;
   }
 
-  HILO_API detail::waiter& enqueue() noexcept;
-  HILO_API status finish(detail::waiter& self, std::int64_t deadline) noexcept;
+  HILO_API status enqueue(detail::waiter& self, std::int64_t& deadline) noexcept;
 
   detail::spin_lock queue_lock_;
   detail::wait_list waiters_;  // guarded by queue_lock_

@@ -82,7 +82,9 @@ class [[nodiscard]] fiber {
   // Callable from: anywhere. Errors: detaching an empty handle aborts.
   void detach() { detail::detach_fiber(*claim("detach")->owner); }
 
-  // Asks the fiber to stop: the stop_token it was given or got from this_fiber is requested.
+  // Asks the fiber to stop: a stop is requested of its stop_token, the call in which it is parked
+  // ends with cancelled, and so does every later one at once, except in shielded() and in calls
+  // that promise something on return (hilo/limit.hpp). Never parks. Callable from: anywhere.
   void request_stop() noexcept {
     if (work_ != nullptr) detail::stop_fiber(*work_->owner);
   }
@@ -177,21 +179,21 @@ auto spawn(std::error_code& error, const spawn_options& options, F&& callable, A
 HILO_API void yield() noexcept;
 
 namespace detail {
-HILO_API void sleep_until_ns(std::int64_t deadline) noexcept;
+HILO_API status sleep_until_ns(std::int64_t deadline) noexcept;
 }  // namespace detail
 
 // Waits until a clock reaches `when`; at once if it has. Lateness is some tens of microseconds when
-// a carrier is free.
-// Parks: until then. Callable from: anywhere; a kernel thread sleeps in clock_nanosleep(2).
+// a carrier is free. Returns ok then; cancelled or timed_out when a stop request or a limit came
+// first (hilo/limit.hpp). Parks: until then. Callable from: any fiber or thread.
 template <class C, class D>
-void sleep_until(std::chrono::time_point<C, D> when) noexcept {
-  detail::sleep_until_ns(detail::deadline_at(when));
+status sleep_until(std::chrono::time_point<C, D> when) noexcept {
+  return detail::sleep_until_ns(detail::deadline_at(when));
 }
 
-// Waits for a duration; a negative one is none. Parks and callable from: as sleep_until.
+// Waits for a duration; a negative one is none. Otherwise as sleep_until.
 template <class R, class P>
-void sleep_for(std::chrono::duration<R, P> duration) noexcept {
-  if (duration > duration.zero()) detail::sleep_until_ns(detail::deadline_after(duration));
+status sleep_for(std::chrono::duration<R, P> duration) noexcept {
+  return detail::sleep_until_ns(detail::deadline_after(duration));
 }
 
 namespace this_fiber {

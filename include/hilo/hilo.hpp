@@ -11,6 +11,7 @@
 #include "hilo/fiber_local.hpp"
 #include "hilo/fork_join.hpp"
 #include "hilo/latch.hpp"
+#include "hilo/limit.hpp"
 #include "hilo/mutex.hpp"
 #include "hilo/once.hpp"
 #include "hilo/runtime.hpp"

@@ -19,6 +19,7 @@
 #include "hilo/detail/deadline.hpp"
 #include "hilo/detail/spin_lock.hpp"
 #include "hilo/detail/waiter.hpp"
+#include "hilo/status.hpp"
 
 namespace hilo {
 
@@ -35,7 +36,7 @@ class countdown {
   // Adds `change`; aborts, naming `what`, when the count would be negative.
   HILO_API void change(std::ptrdiff_t change, const char* what) noexcept;
   HILO_API bool is_open() const noexcept;
-  HILO_API bool wait_until(std::int64_t deadline, const char* reason) noexcept;
+  HILO_API status wait_until(std::int64_t deadline, const char* reason) noexcept;
 
  private:
   mutable spin_lock lock_;
@@ -45,10 +46,11 @@ class countdown {
 
 }  // namespace detail
 
-// All waits: Parks: until it opens. Callable from: any fiber or thread. Ordering: what happened
-// before the calls that opened it happens before the wait returns. Destroying one that is waited on
-// aborts; it must also outlive the return of every wait_for and wait_until, whose deadline may
-// still be looking at it.
+// All waits: return ok once it opens; cancelled or timed_out when a stop request or a limit came
+// first (hilo/limit.hpp), which cannot happen to a caller that has neither. Those with a time
+// return whether it opened. Parks: until then. Callable from: any fiber or thread. Ordering: what
+// happened before the calls that opened it happens before the wait returns ok. Destroying one on
+// which somebody waits aborts.
 
 class latch {
  public:
@@ -58,19 +60,19 @@ class latch {
   // Errors: counting below 0 aborts. Never parks.
   void count_down(std::ptrdiff_t by = 1) noexcept { count_.change(-by, "latch"); }
   [[nodiscard]] bool try_wait() const noexcept { return count_.is_open(); }
-  void wait() noexcept { (void)count_.wait_until(detail::no_deadline, "latch"); }
+  status wait() noexcept { return count_.wait_until(detail::no_deadline, "latch"); }
   // True when it opened in time.
   template <class R, class P>
   [[nodiscard]] bool wait_for(std::chrono::duration<R, P> patience) noexcept {
-    return count_.wait_until(detail::deadline_after(patience), "latch");
+    return count_.wait_until(detail::deadline_after(patience), "latch") == status::ok;
   }
   template <class C, class D>
   [[nodiscard]] bool wait_until(std::chrono::time_point<C, D> when) noexcept {
-    return count_.wait_until(detail::deadline_at(when), "latch");
+    return count_.wait_until(detail::deadline_at(when), "latch") == status::ok;
   }
-  void arrive_and_wait(std::ptrdiff_t by = 1) noexcept {
+  status arrive_and_wait(std::ptrdiff_t by = 1) noexcept {
     count_down(by);
-    wait();
+    return wait();
   }
 
  private:
@@ -84,14 +86,14 @@ class wait_group {
   // Errors: more done() than add() aborts. Never parks.
   void done() noexcept { count_.change(-1, "wait_group"); }
   // Waits until all that was added is done.
-  void wait() noexcept { (void)count_.wait_until(detail::no_deadline, "wait_group"); }
+  status wait() noexcept { return count_.wait_until(detail::no_deadline, "wait_group"); }
   template <class R, class P>
   [[nodiscard]] bool wait_for(std::chrono::duration<R, P> patience) noexcept {
-    return count_.wait_until(detail::deadline_after(patience), "wait_group");
+    return count_.wait_until(detail::deadline_after(patience), "wait_group") == status::ok;
   }
   template <class C, class D>
   [[nodiscard]] bool wait_until(std::chrono::time_point<C, D> when) noexcept {
-    return count_.wait_until(detail::deadline_at(when), "wait_group");
+    return count_.wait_until(detail::deadline_at(when), "wait_group") == status::ok;
   }
 
  private:
@@ -109,18 +111,18 @@ class event {
   HILO_API void set() noexcept;
   HILO_API void reset() noexcept;
   [[nodiscard]] HILO_API bool is_set() const noexcept;
-  void wait() noexcept { (void)wait_until_ns(detail::no_deadline); }
+  status wait() noexcept { return wait_until_ns(detail::no_deadline); }
   template <class R, class P>
   [[nodiscard]] bool wait_for(std::chrono::duration<R, P> patience) noexcept {
-    return wait_until_ns(detail::deadline_after(patience));
+    return wait_until_ns(detail::deadline_after(patience)) == status::ok;
   }
   template <class C, class D>
   [[nodiscard]] bool wait_until(std::chrono::time_point<C, D> when) noexcept {
-    return wait_until_ns(detail::deadline_at(when));
+    return wait_until_ns(detail::deadline_at(when)) == status::ok;
   }
 
  private:
-  HILO_API bool wait_until_ns(std::int64_t deadline) noexcept;
+  HILO_API status wait_until_ns(std::int64_t deadline) noexcept;
 
   mutable detail::spin_lock lock_;
   bool set_;                   // guarded by lock_
@@ -136,8 +138,8 @@ class barrier {
   barrier(const barrier&) = delete;
   barrier& operator=(const barrier&) = delete;
 
-  // Arrives and waits for the others.
-  HILO_API void arrive_and_wait() noexcept;
+  // Arrives and waits for the others. One whose wait was ended has arrived all the same.
+  HILO_API status arrive_and_wait() noexcept;
   // Arrives and takes no part in later rounds. Never parks.
   HILO_API void arrive_and_drop() noexcept;
 

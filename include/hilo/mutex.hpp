@@ -27,11 +27,12 @@ class mutex {
   mutex& operator=(const mutex&) = delete;
 
   // Takes the mutex. A fiber keeps its place: after it waited once in vain, the next unlock hands
-  // the mutex over to it. Parks: while another holds it. Callable from: any fiber or thread.
-  // Ordering: all that the last holder did happens before lock returns.
+  // the mutex over to it. Parks: while another holds it; no stop request and no limit ends this,
+  // since the caller goes on as the holder. Callable from: any fiber or thread. Ordering: all that
+  // the last holder did happens before lock returns.
   void lock() noexcept {
     if (!try_lock()) [[unlikely]]
-      (void)lock_slow(detail::no_deadline);
+      (void)lock_slow(detail::until_woken);
   }
 
   // Takes the mutex if it is free; true if so. Never parks. Ordering: as lock, when true.
@@ -42,7 +43,8 @@ class mutex {
                                           std::memory_order_relaxed);
   }
 
-  // Takes the mutex, waiting for a time at most; true if it did. Otherwise as lock.
+  // Takes the mutex; true if it did, false when the time, a stop request or a limit came first.
+  // Otherwise as lock.
   template <class R, class P>
   [[nodiscard]] bool try_lock_for(std::chrono::duration<R, P> patience) noexcept {
     return try_lock() || lock_slow(detail::deadline_after(patience));

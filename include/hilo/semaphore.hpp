@@ -13,6 +13,7 @@
 #include "hilo/detail/deadline.hpp"
 #include "hilo/detail/spin_lock.hpp"
 #include "hilo/detail/waiter.hpp"
+#include "hilo/status.hpp"
 
 namespace hilo {
 
@@ -28,18 +29,19 @@ class semaphore {
   semaphore(const semaphore&) = delete;
   semaphore& operator=(const semaphore&) = delete;
 
-  // Takes one. First come, first served.
+  // Takes one and returns ok; cancelled or timed_out, and nothing taken, when a stop request or
+  // a limit came first (hilo/limit.hpp). First come, first served.
   // Parks: while there is none. Callable from: any fiber or thread.
   // Ordering: what happened before the release of what it takes happens before it returns.
-  void acquire() noexcept { (void)acquire_until(detail::no_deadline); }
+  [[nodiscard]] status acquire() noexcept { return acquire_until(detail::no_deadline); }
   [[nodiscard]] HILO_API bool try_acquire() noexcept;
   template <class R, class P>
   [[nodiscard]] bool try_acquire_for(std::chrono::duration<R, P> patience) noexcept {
-    return acquire_until(detail::deadline_after(patience));
+    return acquire_until(detail::deadline_after(patience)) == status::ok;
   }
   template <class C, class D>
   [[nodiscard]] bool try_acquire_until(std::chrono::time_point<C, D> when) noexcept {
-    return acquire_until(detail::deadline_at(when));
+    return acquire_until(detail::deadline_at(when)) == status::ok;
   }
 
   // Adds `count`, and wakes as many as wait for it. Never parks. Callable from: anywhere.
@@ -47,7 +49,7 @@ class semaphore {
   HILO_API void release(std::ptrdiff_t count = 1) noexcept;
 
  private:
-  HILO_API bool acquire_until(std::int64_t deadline) noexcept;
+  HILO_API status acquire_until(std::int64_t deadline) noexcept;
 
   detail::spin_lock lock_;
   std::ptrdiff_t count_;       // guarded by lock_; 0 while anybody waits

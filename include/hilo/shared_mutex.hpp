@@ -33,7 +33,7 @@ class shared_mutex {
   // Ordering: all that earlier holders did happens before it returns.
   void lock() noexcept {
     if (!try_lock()) [[unlikely]]
-      (void)lock_slow(detail::no_deadline);
+      (void)lock_slow(detail::until_woken);
   }
   [[nodiscard]] bool try_lock() noexcept {
     std::uint32_t expected = 0;
@@ -62,7 +62,7 @@ class shared_mutex {
   // Takes it for reading. Parks: while a writer holds it or waits. Otherwise as lock.
   void lock_shared() noexcept {
     if (!try_lock_shared()) [[unlikely]]
-      (void)lock_shared_slow(detail::no_deadline);
+      (void)lock_shared_slow(detail::until_woken);
   }
   [[nodiscard]] bool try_lock_shared() noexcept {
     std::uint32_t seen = state_.load(std::memory_order_relaxed);
@@ -107,7 +107,7 @@ class shared_mutex {
   HILO_API void unlock_slow() noexcept;
   HILO_API void unlock_shared_slow() noexcept;
   bool wait_turn(const char* how, std::int64_t deadline) noexcept;
-  detail::waiter* grant() noexcept;
+  detail::wait_node* grant() noexcept;
 
   std::atomic<std::uint32_t> state_{0};
   detail::spin_lock queue_lock_;

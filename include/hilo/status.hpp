@@ -5,14 +5,14 @@
 
 namespace hilo {
 
-// Returned, and marked [[nodiscard]], where an exception would be wrong: a closed channel is no
-// error of the program.
-enum class [[nodiscard]] status : std::uint32_t{
-    ok,           // done
-    closed,       // the other side is gone: nothing more can be sent, or all was received
-    would_block,  // a try_ call found that it would have to wait
-    timed_out,    // the deadline passed first
-    cancelled,    // the caller was asked to stop first
+// Returned where an exception would be wrong: a closed channel is no error of the program. Calls
+// that would lose a value when it is ignored are marked [[nodiscard]].
+enum class status : std::uint32_t {
+  ok,           // done
+  closed,       // the other side is gone: nothing more can be sent, or all was received
+  would_block,  // a try_ call found that it would have to wait
+  timed_out,    // the deadline passed first
+  cancelled,    // the caller was asked to stop first
 };
 
 // The enumerator's name, for messages.

@@ -25,27 +25,46 @@
 #include <exception>
 #include <system_error>
 #include <utility>
+#include <vector>
 
 #include "hilo/fiber.hpp"
+#include "hilo/limit.hpp"
 
 #include "runtime/sched/worker.hpp"
 
 namespace hilo::sched {
 namespace {
 
+// The call waits under the limits that its fiber had when it was offered.
 struct helper_task final : detail::task {
-  explicit helper_task(detail::fork_frame& call) noexcept : frame(&call) {
+  explicit helper_task(detail::fork_frame& call, const detail::waiter& parent) : frame(&call) {
+    bool open = true;  // no shield is between
+    for (const detail::wait_limit* one = parent.limits; open && one != nullptr; one = one->outer) {
+      if (one == parent.limits) deadline = one->deadline;
+      if (one->token != nullptr) tokens.push_back(*one->token);
+      open = one->shield != one->depth;
+    }
+    if (open) tokens.push_back(this_fiber::stop_token());
     invoke = [](task& base) noexcept {
       auto& self = static_cast<helper_task&>(base);
       try {
-        self.frame->run(*self.frame);
+        const detail::wait_limit limit(self.deadline);
+        self.run_under(self.tokens.size());
       } catch (...) {
         self.error = std::current_exception();
       }
     };
     destroy = [](task& base) noexcept { static_cast<helper_task&>(base).~helper_task(); };
   }
+
+  void run_under(std::size_t count) {
+    if (count == 0) return frame->run(*frame);
+    with_stop(tokens[count - 1], [&] { run_under(count - 1); });
+  }
+
   detail::fork_frame* frame;
+  std::int64_t deadline = detail::no_deadline;
+  std::vector<std::stop_token> tokens;
 };
 
 // The calls of a fork share their fiber's stop state.
@@ -66,7 +85,7 @@ bool offer_oldest(worker& here) noexcept {
     const spawn_options options{.name = "fork", .stack_size = self.pool->stack_size()};
     void* const place = detail::create_fiber(&here.home(), &options, sizeof(helper_task),
                                              alignof(helper_task), &helper, nullptr);
-    helper->work = ::new (place) helper_task(call);
+    helper->work = ::new (place) helper_task(call, self);
     helper->work->owner = helper;
     share_stop(self, *helper);
   } catch (const std::exception&) {

@@ -1,20 +1,15 @@
-// Parking and waking, for fibers and for kernel threads; and the ways to wait that are nothing but
-// parking: yield and sleep.
+// Parking and waking, for fibers and for kernel threads; and yielding.
 //
 // park() and yield() end in a jump to the switch, which returns to their caller by itself; they
 // keep nothing on the stack (runtime/context/context.hpp says what that saves).
 
-#include <cerrno>
 #include <chrono>
-#include <ctime>
-#include <mutex>
 
 #include <sched.h>
 
 #include "hilo/detail/waiter.hpp"
 #include "hilo/fiber.hpp"
 
-#include "runtime/base/check.hpp"
 #include "runtime/sched/worker.hpp"
 #include "runtime/sys/futex.hpp"
 
@@ -38,16 +33,12 @@ status park_thread(waiter& self) noexcept {
   return self.result;
 }
 
-status park_thread_until(waiter& self, spin_lock& lock, std::int64_t deadline) noexcept {
-  const sys::futex_clock::time_point when{std::chrono::nanoseconds(deadline)};
-  while (self.woken.load(std::memory_order_acquire) == 0) {  // (W2)
-    if (sys::futex_wait_until(self.woken, 0, when) != -ETIMEDOUT) continue;
-    const std::scoped_lock guard(lock);
-    if (self.list == nullptr) break;  // a waker took us: its wake comes
-    self.list->remove(self);
-    return status::timed_out;
-  }
-  return park_thread(self);
+[[gnu::always_inline]] inline status park_on(worker& here, const char* reason) noexcept {
+  fiber& me = here.running();
+  me.parked_on = reason;
+  fiber* const next = here.pick();
+  if (next == &me) return static_cast<status>(me.context.result);  // woken before it left
+  return static_cast<status>(here.switch_to(next != nullptr ? *next : here.base()));
 }
 
 }  // namespace
@@ -59,12 +50,7 @@ waiter& current_waiter() noexcept {
 
 status park(waiter& self, const char* reason) noexcept {
   worker* const here = sched::current_worker();
-  if (here == nullptr) return park_thread(self);
-  fiber& me = here->running();
-  me.parked_on = reason;
-  fiber* next = here->pick();
-  if (next == &me) return static_cast<status>(me.context.result);  // woken before it left
-  return static_cast<status>(here->switch_to(next != nullptr ? *next : here->base()));
+  return here != nullptr ? park_on(*here, reason) : park_thread(self);
 }
 
 void wake(waiter& who, status result) noexcept {
@@ -82,73 +68,30 @@ void wake(waiter& who, status result) noexcept {
   one.home->inject_as_guest(one);
 }
 
+// The wait of a fiber without limits, in line down to the switch; all others go by wait_limited().
 status wait_in(wait_list& list, spin_lock& held, void* slot, const char* reason) noexcept {
-  waiter& self = current_waiter();
+  worker* const here = sched::current_worker();
+  if (here == nullptr || here->running().limited()) [[unlikely]]
+    return wait_limited(list, held, slot, no_deadline, reason);
+  fiber& self = here->running();
   self.slot = slot;
+  self.guard = &held;
   list.push(self);
   held.unlock();
-  return park(self, reason);
+  light_fence();                                                          // (E5), (E6)
+  if (self.interrupts.load(std::memory_order_relaxed) != 0) [[unlikely]]  // (E6)
+    return finish_wait(self, no_deadline, reason);
+  return park_on(*here, reason);
 }
 
 status wait_in_until(wait_list& list, spin_lock& held, void* slot, std::int64_t deadline,
                      const char* reason) noexcept {
-  waiter& self = current_waiter();
-  self.slot = slot;
-  list.push(self);
-  held.unlock();
-  return park_until(self, held, deadline, reason);
-}
-
-status park_until(waiter& self, spin_lock& lock, std::int64_t deadline,
-                  const char* reason) noexcept {
-  if (deadline == no_deadline) return park(self, reason);
-  worker* const here = sched::current_worker();
-  if (here == nullptr) return park_thread_until(self, lock, deadline);
-  struct limit : sched::timer {
-    limit(waiter& waiting, spin_lock& its_lock) noexcept
-        : timer([](timer& one) noexcept { return static_cast<limit&>(one).claim_wait(); }),
-          who(&waiting),
-          list_lock(&its_lock) {}
-    // The waiter if this came first; then it is unlinked and nobody else will wake it.
-    waiter* claim_wait() const noexcept {
-      const std::scoped_lock guard(*list_lock);
-      if (who->list == nullptr) return nullptr;
-      who->list->remove(*who);
-      return who;
-    }
-    waiter* who;
-    spin_lock* list_lock;
-  };
-  limit at_deadline(self, lock);
-  here->timers().arm(at_deadline, deadline);
-  const status result = park(self, reason);
-  // Another waker was first, or will be taken for it: either way the timer must leave our frame.
-  if (result != status::timed_out) at_deadline.wheel->cancel(at_deadline);
-  return result;
+  if (deadline == no_deadline) return wait_in(list, held, slot, reason);
+  return wait_limited(list, held, slot, deadline, reason);
 }
 
 std::int64_t monotonic_now() noexcept {
   return std::chrono::steady_clock::now().time_since_epoch().count();
-}
-
-void sleep_until_ns(std::int64_t when) noexcept {
-  worker* const here = sched::current_worker();
-  if (here == nullptr) {
-    timespec until{.tv_sec = when / 1'000'000'000, .tv_nsec = when % 1'000'000'000};
-    while (::clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, nullptr) == EINTR) {
-    }
-    return;
-  }
-  if (when <= monotonic_now()) return yield();
-  struct alarm : sched::timer {
-    explicit alarm(waiter& sleeper) noexcept
-        : timer([](timer& self) noexcept { return static_cast<alarm&>(self).who; }),
-          who(&sleeper) {}
-    waiter* who;
-  };
-  alarm at_time(current_waiter());
-  here->timers().arm(at_time, when);
-  (void)park(*at_time.who, "sleep");
 }
 
 }  // namespace detail

@@ -39,6 +39,11 @@ void give_back(fiber& one, worker* here) noexcept {
     one.stop = std::stop_source(std::nostopstate);
     one.stop_made.store(0, std::memory_order_relaxed);
   }
+  if (one.interrupts.load(std::memory_order_relaxed) != 0) [[unlikely]] {  // all have returned
+    one.interrupts.store(0, std::memory_order_relaxed);
+    one.stop_requested.store(false, std::memory_order_relaxed);
+    one.claimed.store(0, std::memory_order_relaxed);
+  }
   if (context::sanitizing && (here == nullptr || &here->running() != &one)) {
     one.context.wait_off_cpu();
     one.context.sanitizer.destroy();
@@ -213,7 +218,12 @@ void detach_fiber(fiber& one) noexcept {
 }
 
 void stop_fiber(fiber& one) noexcept {
-  sched::stop_source_of(one).request_stop();
+  if (one.join.load(std::memory_order_acquire) == sched::join_word::ended) return;
+  if (!sched::stop_source_of(one).request_stop()) return;
+  begin_interrupt(one);
+  one.stop_requested.store(true, std::memory_order_release);
+  heavy_fence();  // between (E3) and (E4)
+  finish_interrupt(one, 0);
 }
 
 std::stop_token stop_token_of(fiber& one) {

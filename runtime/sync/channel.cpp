@@ -44,17 +44,18 @@ status channel_core::wait_to_receive(void* result, std::int64_t deadline) noexce
 void channel_core::close() noexcept {
   lock.lock();
   closed = true;
-  waiter* const waiting_senders = senders.take_all();
-  waiter* const waiting_receivers = receivers.take_all();
+  wait_node* const waiting_senders = senders.take_all();
+  wait_node* const waiting_receivers = receivers.take_all();
   lock.unlock();
   wake_all(waiting_receivers, status::closed);
   wake_all(waiting_senders, status::closed);
 }
 
 void channel_core::check_unused() noexcept {
-  const std::scoped_lock guard(lock);
-  HILO_CHECK(senders.empty() && receivers.empty(),
-             "a channel is destroyed while somebody waits on it; close() it and let them go first");
+  constexpr const char* message =
+      "a channel is destroyed while somebody waits on it; close() it and let them go first";
+  retire(senders, lock, message);
+  retire(receivers, lock, message);
 }
 
 std::size_t channel_core::size() const noexcept {

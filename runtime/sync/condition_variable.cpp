@@ -2,38 +2,30 @@
 
 #include <mutex>
 
-#include "runtime/base/check.hpp"
-
 namespace hilo {
 
 condition_variable::~condition_variable() {
-  const std::scoped_lock guard(queue_lock_);
-  HILO_CHECK(waiters_.empty(), "a condition_variable is destroyed while somebody waits on it");
+  detail::retire(waiters_, queue_lock_,
+                 "a condition_variable is destroyed while somebody waits on it");
 }
 
 void condition_variable::notify_one() noexcept {
   queue_lock_.lock();
-  detail::waiter* const one = waiters_.pop();
+  detail::wait_node* const one = waiters_.pop();
   queue_lock_.unlock();
-  if (one != nullptr) detail::wake(*one, status::ok);
+  if (one != nullptr) detail::wake(*one->owner, status::ok);
 }
 
 void condition_variable::notify_all() noexcept {
   queue_lock_.lock();
-  detail::waiter* const all = waiters_.take_all();
+  detail::wait_node* const all = waiters_.take_all();
   queue_lock_.unlock();
   detail::wake_all(all, status::ok);
 }
 
-detail::waiter& condition_variable::enqueue() noexcept {
-  detail::waiter& self = detail::current_waiter();
+status condition_variable::enqueue(detail::waiter& self, std::int64_t& deadline) noexcept {
   const std::scoped_lock guard(queue_lock_);
-  waiters_.push(self);
-  return self;
-}
-
-status condition_variable::finish(detail::waiter& self, std::int64_t deadline) noexcept {
-  return detail::park_until(self, queue_lock_, deadline, "condition_variable");
+  return detail::begin_wait(self, waiters_, queue_lock_, nullptr, deadline);
 }
 
 }  // namespace hilo

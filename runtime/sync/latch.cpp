@@ -9,15 +9,14 @@ namespace hilo {
 namespace detail {
 
 countdown::~countdown() {
-  const std::scoped_lock guard(lock_);
-  HILO_CHECK(waiters_.empty(), "a latch or wait_group is destroyed while somebody waits on it");
+  detail::retire(waiters_, lock_, "a latch or wait_group is destroyed while somebody waits on it");
 }
 
 void countdown::change(std::ptrdiff_t change, const char* what) noexcept {
   lock_.lock();
   HILO_CHECK(change >= 0 || count_ >= -change, "a %s is counted below 0", what);
   count_ += change;
-  waiter* const all = count_ == 0 ? waiters_.take_all() : nullptr;
+  wait_node* const all = count_ == 0 ? waiters_.take_all() : nullptr;
   lock_.unlock();
   wake_all(all, status::ok);
 }
@@ -27,26 +26,25 @@ bool countdown::is_open() const noexcept {
   return count_ == 0;
 }
 
-bool countdown::wait_until(std::int64_t deadline, const char* reason) noexcept {
+status countdown::wait_until(std::int64_t deadline, const char* reason) noexcept {
   lock_.lock();
   if (count_ == 0) {
     lock_.unlock();
-    return true;
+    return status::ok;
   }
-  return wait_in_until(waiters_, lock_, nullptr, deadline, reason) == status::ok;
+  return wait_in_until(waiters_, lock_, nullptr, deadline, reason);
 }
 
 }  // namespace detail
 
 event::~event() {
-  const std::scoped_lock guard(lock_);
-  HILO_CHECK(waiters_.empty(), "an event is destroyed while somebody waits on it");
+  detail::retire(waiters_, lock_, "an event is destroyed while somebody waits on it");
 }
 
 void event::set() noexcept {
   lock_.lock();
   set_ = true;
-  detail::waiter* const all = waiters_.take_all();
+  detail::wait_node* const all = waiters_.take_all();
   lock_.unlock();
   detail::wake_all(all, status::ok);
 }
@@ -61,13 +59,13 @@ bool event::is_set() const noexcept {
   return set_;
 }
 
-bool event::wait_until_ns(std::int64_t deadline) noexcept {
+status event::wait_until_ns(std::int64_t deadline) noexcept {
   lock_.lock();
   if (set_) {
     lock_.unlock();
-    return true;
+    return status::ok;
   }
-  return detail::wait_in_until(waiters_, lock_, nullptr, deadline, "event") == status::ok;
+  return detail::wait_in_until(waiters_, lock_, nullptr, deadline, "event");
 }
 
 barrier::barrier(std::ptrdiff_t participants, std::function<void()> completion)
@@ -76,8 +74,7 @@ barrier::barrier(std::ptrdiff_t participants, std::function<void()> completion)
 }
 
 barrier::~barrier() {
-  const std::scoped_lock guard(lock_);
-  HILO_CHECK(waiters_.empty(), "a barrier is destroyed while somebody waits on it");
+  detail::retire(waiters_, lock_, "a barrier is destroyed while somebody waits on it");
 }
 
 // Counts an arrival; lock_ is held. False when others are still missing. True: the round is over,
@@ -91,16 +88,16 @@ bool barrier::arrive_locked() noexcept {
   if (completion_) completion_();
   lock_.lock();
   missing_ = participants_;
-  detail::waiter* const all = waiters_.take_all();
+  detail::wait_node* const all = waiters_.take_all();
   lock_.unlock();
   detail::wake_all(all, status::ok);
   return true;
 }
 
-void barrier::arrive_and_wait() noexcept {
+status barrier::arrive_and_wait() noexcept {
   lock_.lock();
-  if (arrive_locked()) return;
-  (void)detail::wait_in(waiters_, lock_, nullptr, "barrier");
+  if (arrive_locked()) return status::ok;
+  return detail::wait_in(waiters_, lock_, nullptr, "barrier");
 }
 
 void barrier::arrive_and_drop() noexcept {

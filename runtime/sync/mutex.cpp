@@ -39,7 +39,7 @@ bool mutex::lock_slow(std::int64_t deadline) noexcept {
     }
     const status end = detail::wait_in_until(waiters_, queue_lock_,
                                              lost_before ? &hand_over : nullptr, deadline, "mutex");
-    if (end == status::timed_out) return false;
+    if (end != status::ok) return false;
     // A hand-over is ordered by the wake; (X2) of the last holder came before it.
     if (lost_before) return true;
   }
@@ -52,23 +52,23 @@ void mutex::unlock_slow() noexcept {
     queue_lock_.unlock();
     base::die("unlock of a mutex that is not locked");
   }
-  detail::waiter* const next = waiters_.pop();
+  detail::wait_node* const next = waiters_.pop();
   if (next != nullptr && next->slot == &hand_over) {
     if (waiters_.empty()) state_.store(held, std::memory_order_relaxed);
     queue_lock_.unlock();
-    return detail::wake(*next, status::ok);  // it holds the mutex now
+    return detail::wake(*next->owner, status::ok);  // it holds the mutex now
   }
   // (X2) release. Those still queued are the business of the woken one, which takes it as
   // contended.
   state_.store(open, std::memory_order_release);
   queue_lock_.unlock();
-  if (next != nullptr) detail::wake(*next, status::ok);
+  if (next != nullptr) detail::wake(*next->owner, status::ok);
 }
 
 mutex::~mutex() {
   // An unlock that opened the mutex may not have released queue_lock_ yet; that is its last access.
-  queue_lock_.lock();
-  HILO_CHECK(waiters_.empty(), "a mutex is destroyed while it is locked and others wait for it");
+  detail::retire(waiters_, queue_lock_,
+                 "a mutex is destroyed while it is locked and others wait for it");
   HILO_CHECK(state_.load(std::memory_order_relaxed) == open,
              "a mutex is destroyed while it is locked");
 }

@@ -19,9 +19,10 @@ char as_writer;
 }  // namespace
 
 shared_mutex::~shared_mutex() {
-  queue_lock_.lock();  // an unlock may still be inside; releasing this is its last access
-  HILO_CHECK(state_.load(std::memory_order_relaxed) == 0,
-             "a shared_mutex is destroyed while it is locked or waited for");
+  // An unlock may still be inside; releasing queue_lock_ is its last access.
+  constexpr const char* message = "a shared_mutex is destroyed while it is locked or waited for";
+  detail::retire(waiters_, queue_lock_, message);
+  HILO_CHECK(state_.load(std::memory_order_relaxed) == 0, "%s", message);
 }
 
 bool shared_mutex::lock_slow(std::int64_t deadline) noexcept {
@@ -58,7 +59,7 @@ bool shared_mutex::wait_turn(const char* how, std::int64_t deadline) noexcept {
   if (end == status::ok) return true;
   // A writer that gave up may have kept readers waiting behind it.
   queue_lock_.lock();
-  detail::waiter* const granted = grant();
+  detail::wait_node* const granted = grant();
   queue_lock_.unlock();
   detail::wake_all(granted, status::ok);
   return false;
@@ -71,7 +72,7 @@ void shared_mutex::unlock_slow() noexcept {
   HILO_CHECK((state_.load(std::memory_order_relaxed) & writer) != 0,
              "unlock of a shared_mutex that is not locked exclusively");
   state_.fetch_and(~writer, std::memory_order_release);  // (V2)
-  detail::waiter* const granted = grant();
+  detail::wait_node* const granted = grant();
   queue_lock_.unlock();
   detail::wake_all(granted, status::ok);
 }
@@ -81,24 +82,24 @@ void shared_mutex::unlock_shared_slow() noexcept {
   HILO_CHECK(state_.load(std::memory_order_relaxed) >= reader,
              "unlock of a shared_mutex that is not locked shared");
   state_.fetch_sub(reader, std::memory_order_release);  // (V4)
-  detail::waiter* const granted = grant();
+  detail::wait_node* const granted = grant();
   queue_lock_.unlock();
   detail::wake_all(granted, status::ok);
 }
 
 // Hands the lock to whom it can be handed now, under queue_lock_. Returns them, unlinked and linked
 // to each other by next, for the caller to wake once it released queue_lock_.
-detail::waiter* shared_mutex::grant() noexcept {
-  detail::waiter* granted = nullptr;
-  detail::waiter** end = &granted;
-  while (detail::waiter* first = waiters_.first()) {
+detail::wait_node* shared_mutex::grant() noexcept {
+  detail::wait_node* granted = nullptr;
+  detail::wait_node** end = &granted;
+  while (detail::wait_node* first = waiters_.first()) {
     // (V1), (V3) acquire: what the last holders did happens before the wake of the next.
     const std::uint32_t now = state_.load(std::memory_order_acquire);
     const bool writes = first->slot == &as_writer;
     if ((now & writer) != 0 || (writes && now >= reader)) break;
+    if (!waiters_.take(*first)) continue;  // it is giving up
     // relaxed: the wake orders the new holder after us. `waiting` keeps all others out.
     state_.fetch_add(writes ? writer : reader, std::memory_order_relaxed);
-    waiters_.remove(*first);
     first->next = nullptr;
     *end = first;
     end = &first->next;

@@ -50,10 +50,10 @@ struct channel_core {
     return status::ok;
   }
   // The same; and wakes the other side, whose value was handed over.
-  status finish(std::unique_lock<spin_lock>& guard, waiter& other) noexcept {
+  status finish(std::unique_lock<spin_lock>& guard, wait_node& other) noexcept {
     const bool spent = ++streak % budget == 0;
     guard.unlock();
-    wake(other, status::ok);
+    wake(*other.owner, status::ok);
     if (spent) [[unlikely]]
       spend_budget();
     return status::ok;
@@ -79,8 +79,8 @@ struct channel_core {
   std::size_t element_size;
   std::size_t element_alignment;
   std::byte* ring = nullptr;
-  wait_list senders;    // waiter::slot: the value
-  wait_list receivers;  // waiter::slot: the std::optional to fill
+  wait_list senders;    // wait_node::slot: the value
+  wait_list receivers;  // wait_node::slot: the std::optional to fill
 };
 
 }  // namespace hilo::detail

@@ -4,12 +4,39 @@
 // Protocol. A primitive is a spin_lock, its state, and wait_lists guarded by that lock.
 //
 //   to wait, under the lock:     wait_in(list, lock): links the caller, unlocks, parks
-//   to wake, under the lock:     unlink a waiter (that makes the wake yours alone); unlock; wake()
+//   to wake, under the lock:     pop() a waiter (that makes the wake yours alone); unlock; wake()
 //
-// Each waiter that is linked is unlinked by exactly one waker, is woken once, and parks once: the
-// order of park and wake does not matter, a wake that comes first is kept. After wake() the waker
-// does not touch the waiter again: its owner may be gone. A deadline is one more waker: it takes
-// the lock, and wins if the waiter is still linked.
+// Each wait is ended by exactly one waker and woken once, and parks once: the order of park and
+// wake does not matter, a wake that comes first is kept. After wake() the waker does not touch the
+// waiter again: its owner may be gone.
+//
+// Who ends a wait. Nearly all waits can be ended by the lists' wakers only, and then popping is
+// claiming: no atomic operation but the lock's. Others may come too: a deadline, the other lists of
+// a select, a stop request. Then whoever turns `claimed` from 0 to 1 ends the wait. A waker in
+// a list has to know which it is:
+//
+//   a deadline, a select   the owner sets `contested` before it links
+//   a stop request         may come at any time, and a wait without one must not pay for it. So:
+//
+//     waker, under the lock             interrupter                 owner
+//     (E1) linked := false              (E3) interrupts := …        (E5) linked := true
+//     light_fence                       heavy_fence                 light_fence
+//     (E2) read interrupts              (E4) read linked            (E6) read interrupts
+//
+//   The fences are asymmetric: the heavy one makes every thread of the process pass a full barrier
+//   (detail/fence.hpp). So of (E2) and (E4) at least one sees the other side's store: if the
+//   interrupter finds the waiter linked, every waker from then on finds the interrupt, and both
+//   claim. If it does not, a waker has it, or the owner has not linked yet; then (E6) sees the
+//   interrupt, and the owner leaves again. `interrupts` stays set, so that no later waker takes
+//   the wait for a simple one.
+//   Rejected: claiming in every wake, 12 ns more in a round trip of 47 (measured, pingpong); and an
+//   interrupter that takes the primitive's lock, which may be gone by then.
+//
+// Who unlinks. A waker unlinks what it pops. One who claims from outside takes the list's lock and
+// unlinks the waiter before he wakes it: the owner is still inside its call, so the primitive is
+// there. Should a waker pop it in between, it counts it as `leaving` and goes on to the next; a
+// primitive that is destroyed waits for those (retire()). So a primitive may be destroyed as soon
+// as nobody waits on it that was not woken, though a deadline is just being met.
 //
 // The waiter belongs to the fiber or thread and not to the call, so the functions that park keep
 // nothing on the stack and can leave it by a jump (runtime/context/context.hpp).
@@ -21,6 +48,7 @@
 #include <limits>
 
 #include "hilo/detail/api.hpp"
+#include "hilo/detail/fence.hpp"
 #include "hilo/detail/spin_lock.hpp"
 #include "hilo/status.hpp"
 
@@ -29,23 +57,69 @@ namespace hilo::detail {
 enum class waiter_kind : std::uint8_t { fiber, thread };
 
 class wait_list;
+struct waiter;
+struct wait_limit;
 
-struct waiter {
-  explicit waiter(waiter_kind which) noexcept : kind(which) {}
-  waiter(const waiter&) = delete;
-  waiter& operator=(const waiter&) = delete;
+// A place in a wait list. A waiter has one of its own; select brings one for each case.
+struct wait_node {
+  explicit wait_node(waiter& whose) noexcept : owner(&whose) {}
+  wait_node(const wait_node&) = delete;
+  wait_node& operator=(const wait_node&) = delete;
 
-  waiter* next = nullptr;      // in a wait_list, guarded by its primitive's lock
-  waiter* previous = nullptr;  // likewise
-  wait_list* list = nullptr;   // the list it is linked in, or null; likewise
-  void* slot = nullptr;        // where a value is handed over; set before linking
+  waiter* owner;
+  wait_node* next = nullptr;      // in a wait_list, guarded by its primitive's lock
+  wait_node* previous = nullptr;  // likewise
+  wait_list* list = nullptr;      // where it was linked last; the owner's
+  void* slot = nullptr;           // where a value is handed over; set before linking
+  // Whether it is linked; for a sleeper, which is in no list, whether it sleeps. Written under the
+  // primitive's lock, read without it by (E4): (E5) release, publishes `shield`.
+  std::atomic<bool> linked{false};
+};
+
+struct waiter : wait_node {
+  explicit waiter(waiter_kind which) noexcept : wait_node(*this), kind(which) {}
+
   waiter_kind kind;
+
+  // The owner's, set before it links; read by wakers under the list's lock, and by claimers.
+  std::atomic<bool> contested{false};  // others than the wakers of one list may end the wait
+  // Only an interrupt of this depth or more ends the wait; see wait_limit.
+  std::atomic<std::uint16_t> shield{0};
+
+  // Bit 0: there was an interrupt, ever. The rest: twice the number of those under way.
+  // (E3) written by interrupters; (E6), (E2).
+  std::atomic<std::uint32_t> interrupts{0};
+  std::atomic<bool> stop_requested{false};  // the fiber's own token; with (E3)
+
+  // 1: somebody ends this wait. (E7) acq_rel: the claimer sees what the owner set up, the owner
+  // what the claimer did, through the wake. Reset by the owner before it links, where it may be 1.
+  std::atomic<std::uint32_t> claimed{0};
 
   // Kernel threads only: the futex word. 0 while nobody woke it.
   // Written by the waker, (W1) release: publishes what it did for us. Read and reset by the owner,
   // (W2) acquire.
   std::atomic<std::uint32_t> woken{0};
   status result = status::ok;  // kernel threads only: what park() returns; published by (W1)
+
+  spin_lock* guard = nullptr;    // of `list`; null when an outside claimer need not unlink
+  wait_limit* limits = nullptr;  // the owner's: the innermost limit it waits under
+
+  // Whether a wait has to look at limits and interrupts before it begins.
+  bool limited() const noexcept {
+    return limits != nullptr || interrupts.load(std::memory_order_acquire) != 0;
+  }
+
+  // For a waker that just unlinked `node`: whether the wake is its own.
+  bool take(wait_node& node) noexcept {
+    light_fence();  // between (E1) and (E2)
+    if (!contested.load(std::memory_order_relaxed) &&
+        interrupts.load(std::memory_order_relaxed) == 0) [[likely]] {  // (E2)
+      return true;
+    }
+    if (claimed.exchange(1, std::memory_order_acq_rel) != 0) return false;  // (E7)
+    if (&node != this) slot = &node;  // tells a select which case it was
+    return true;
+  }
 };
 
 // The calling fiber's waiter or, outside a runtime, the calling thread's.
@@ -55,7 +129,7 @@ HILO_API waiter& current_waiter() noexcept;
 // Returns the status that was passed there. reason: a literal that dumps show ("channel receive").
 HILO_API status park(waiter& self, const char* reason) noexcept;
 
-// Ends the wait of a waiter that the caller unlinked. Never parks. From a fiber, another fiber of
+// Ends the wait of a waiter that the caller claimed. Never parks. From a fiber, another fiber of
 // the same runtime is run next by the same carrier, if that parks soon.
 HILO_API void wake(waiter& who, status result) noexcept;
 
@@ -67,64 +141,113 @@ class wait_list {
   wait_list& operator=(const wait_list&) = delete;
 
   bool empty() const noexcept { return first_ == nullptr; }
-  waiter* first() const noexcept { return first_; }
+  wait_node* first() const noexcept { return first_; }
 
-  void push(waiter& one) noexcept {
+  void push(wait_node& one) noexcept {
     one.list = this;
     one.next = nullptr;
     one.previous = last_;
     (last_ != nullptr ? last_->next : first_) = &one;
     last_ = &one;
+    one.linked.store(true, std::memory_order_release);  // (E5)
   }
 
-  void remove(waiter& one) noexcept {
+  void remove(wait_node& one) noexcept {
     (one.previous != nullptr ? one.previous->next : first_) = one.next;
     (one.next != nullptr ? one.next->previous : last_) = one.previous;
-    one.list = nullptr;
+    one.linked.store(false, std::memory_order_relaxed);  // (E1); light_fence follows where needed
   }
 
-  // The one that waits longest, unlinked; null when empty.
-  waiter* pop() noexcept {
-    waiter* one = first_;
-    if (one == nullptr) return nullptr;
-    remove(*one);
-    return one;
+  // Unlinks one and claims its wait; false when somebody else ends that, who then calls leave().
+  bool take(wait_node& one) noexcept {
+    remove(one);
+    if (one.owner->take(one)) [[likely]]
+      return true;
+    ++leaving_;
+    return false;
   }
 
-  // Unlinks all of them; they stay linked to each other by next.
-  waiter* take_all() noexcept {
-    waiter* const all = first_;
-    for (waiter* one = all; one != nullptr; one = one->next) one->list = nullptr;
-    first_ = last_ = nullptr;
+  // The one that waits longest, unlinked and claimed; null when there is none.
+  wait_node* pop() noexcept {
+    while (first_ != nullptr) {
+      wait_node* const one = first_;
+      if (take(*one)) [[likely]]
+        return one;
+    }
+    return nullptr;
+  }
+
+  // All of them, unlinked, claimed, and linked to each other by next.
+  wait_node* take_all() noexcept {
+    wait_node* all = nullptr;
+    wait_node** end = &all;
+    while (wait_node* one = pop()) {
+      *end = one;
+      end = &one->next;
+    }
+    *end = nullptr;
     return all;
   }
 
+  // For whoever claimed the wait of `one` from outside: it is not in the list any more.
+  void leave(wait_node& one) noexcept {
+    if (one.linked.load(std::memory_order_relaxed)) {
+      remove(one);
+    } else {
+      --leaving_;
+    }
+  }
+  bool left() const noexcept { return leaving_ == 0; }
+
  private:
-  waiter* first_ = nullptr;
-  waiter* last_ = nullptr;
+  wait_node* first_ = nullptr;
+  wait_node* last_ = nullptr;
+  std::uint32_t leaving_ = 0;  // popped by a waker, but claimed by another, who has not come yet
 };
 
-// Ends the wait of all that take_all() gave.
-inline void wake_all(waiter* list, status result) noexcept {
+// Ends the waits of all that take_all() gave.
+inline void wake_all(wait_node* list, status result) noexcept {
   while (list != nullptr) {
-    waiter* const after = list->next;  // after wake() the waiter may be gone
-    wake(*list, result);
+    wait_node* const after = list->next;  // after wake() the node may be gone
+    wake(*list->owner, result);
     list = after;
   }
 }
 
-// Waits without end: the caller, whose waiter's slot is set to `slot`, is linked last into `list`,
-// `held` is released, and the caller parks. Returns what its waker passed.
+// CLOCK_MONOTONIC, nanoseconds.
+inline constexpr std::int64_t no_deadline = std::numeric_limits<std::int64_t>::max();
+
+// Waits without a deadline of its own: the caller, whose waiter's slot is set to `slot`, is linked
+// last into `list`, `held` is released, and the caller parks. Returns what its waker passed;
+// cancelled or timed_out when a stop request or a limit ended it (hilo/limit.hpp).
 HILO_API status wait_in(wait_list& list, spin_lock& held, void* slot, const char* reason) noexcept;
 
-// The same until `deadline` (CLOCK_MONOTONIC, nanoseconds): when it passed, the waiter is unlinked
-// again under the lock, and timed_out returned. no_deadline waits without end.
-inline constexpr std::int64_t no_deadline = std::numeric_limits<std::int64_t>::max();
+// The same until `deadline` at most: then timed_out. until_woken is for those that have to keep
+// a promise when they return: nothing but a waker ends the wait, no stop request and no limit.
+inline constexpr std::int64_t until_woken = std::numeric_limits<std::int64_t>::min();
 HILO_API status wait_in_until(wait_list& list, spin_lock& held, void* slot, std::int64_t deadline,
                               const char* reason) noexcept;
 
-// The second half of that, for who linked its waiter and released the lock of the list itself.
-HILO_API status park_until(waiter& self, spin_lock& lock, std::int64_t deadline,
-                           const char* reason) noexcept;
+// What these do where there is a deadline, a limit, or a stop request.
+status wait_limited(wait_list& list, spin_lock& held, void* slot, std::int64_t deadline,
+                    const char* reason) noexcept;
+
+// wait_in_until in two halves, for who has something to do between linking and parking.
+// begin_wait: the lock of `list`, `guard`, is held and stays so. Anything but ok: the wait is over
+// before it began, and nothing is linked. `deadline` becomes the one that holds.
+HILO_API status begin_wait(waiter& self, wait_list& list, spin_lock& guard, void* slot,
+                           std::int64_t& deadline) noexcept;
+HILO_API status finish_wait(waiter& self, std::int64_t deadline, const char* reason) noexcept;
+
+// For destructors: aborts with `message` when somebody waits, and outlasts those just leaving.
+HILO_API void retire(wait_list& list, spin_lock& guard, const char* message) noexcept;
+
+// Claims a wait from outside its list, and unlinks it there. True: the caller has to wake it.
+bool end_wait(waiter& who) noexcept;
+
+// Ends the wait of `who` with cancelled unless it is shielded against `depth`. In between the
+// caller says why where reached() finds it, and passes a heavy_fence(); many may share one.
+void begin_interrupt(waiter& who) noexcept;
+void finish_interrupt(waiter& who, std::uint16_t depth) noexcept;
 
 }  // namespace hilo::detail

@@ -1,0 +1,32 @@
+// A full barrier between two sides of which one comes often and the other nearly never: the often
+// one pays nothing, the rare one lets the kernel put a barrier into every thread of the process
+// (membarrier(2), MEMBARRIER_CMD_PRIVATE_EXPEDITED; some microseconds).
+//
+//   often:   store a; light_fence(); load b        rarely:   store b; heavy_fence(); load a
+//
+// At least one of the loads sees the other side's store. Where membarrier is refused, both are
+// fences of sequential consistency.
+#pragma once
+
+#include <atomic>
+
+#include "hilo/detail/api.hpp"
+
+namespace hilo::detail {
+
+// Set once, before threads that a runtime starts; false is always right for the light side, since
+// the heavy side calls membarrier whenever it works.
+HILO_API extern std::atomic<bool> light_fence_is_free;
+
+inline void light_fence() noexcept {
+  // relaxed: either value is right
+  if (light_fence_is_free.load(std::memory_order_relaxed)) [[likely]] {
+    std::atomic_signal_fence(std::memory_order_seq_cst);  // the compiler keeps the order
+  } else {
+    std::atomic_thread_fence(std::memory_order_seq_cst);
+  }
+}
+
+void heavy_fence() noexcept;
+
+}  // namespace hilo::detail

@@ -1,0 +1,103 @@
+// Limits for everything that a piece of code waits for: a deadline, a stop token, or none at all.
+//
+//   auto answer = hilo::with_timeout(2s, [&] { return ask(server); });
+//
+// A limit holds for all calls that park inside the function it is given, on this fiber or kernel
+// thread, however deep: when it is reached, the call that is parked ends with timed_out or
+// cancelled, and every later one at once, until the function returns. Limits nest: the nearest
+// deadline and every token count. Not for what must end at a certain time without parking: no code
+// is interrupted while it computes, and a mutex is still locked when lock() returns.
+//
+// A fiber's own stop request (fiber::request_stop, the destructor of its handle, its scope) is such
+// a limit around the whole fiber. Calls that return a hilo::status or a bool report the end of
+// their wait; those that promise something on return, such as mutex::lock and fiber::join, are not
+// ended.
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <stop_token>
+#include <utility>
+
+#include "hilo/detail/api.hpp"
+#include "hilo/detail/deadline.hpp"
+#include "hilo/detail/waiter.hpp"
+
+namespace hilo {
+namespace detail {
+
+// A limit lies in the frame of the function that sets it, and in the list of its waiter.
+struct wait_limit {
+  // What is nested in a limit is deeper. The fiber's own stop request has depth 0.
+  HILO_API explicit wait_limit(std::int64_t when = no_deadline, bool is_shield = false) noexcept;
+  HILO_API ~wait_limit();
+  wait_limit(const wait_limit&) = delete;
+  wait_limit& operator=(const wait_limit&) = delete;
+
+  // Ends the waits under this limit with cancelled. From any thread, once.
+  HILO_API void interrupt() noexcept;
+
+  waiter& who;
+  wait_limit* outer;
+  std::int64_t deadline;  // the nearest of this and the outer ones
+  std::uint16_t depth;
+  std::uint16_t shield;  // the depth of the innermost shield, this included; 0: none
+  const std::stop_token* token = nullptr;  // whose stop request it is
+  std::atomic<bool> stopped{false};        // with (E3)
+};
+
+struct stop_limit {
+  struct interrupter {
+    wait_limit* target;
+    void operator()() const noexcept { target->interrupt(); }
+  };
+  explicit stop_limit(const std::stop_token& its) : token(its), on_stop(its, interrupter{&limit}) {
+    limit.token = &token;
+  }
+
+  const std::stop_token token;
+  wait_limit limit;
+  std::stop_callback<interrupter> on_stop;  // its destructor outlasts an interrupt under way
+};
+
+}  // namespace detail
+
+// Calls `f` and returns what it returns; waits in it end with timed_out once the time is reached.
+// Callable from: any fiber or thread. Exceptions: those of `f`.
+template <class C, class D, class F>
+decltype(auto) with_deadline(std::chrono::time_point<C, D> when, F&& f) {
+  const detail::wait_limit limit(detail::deadline_at(when));
+  return std::invoke(std::forward<F>(f));
+}
+template <class R, class P, class F>
+decltype(auto) with_timeout(std::chrono::duration<R, P> patience, F&& f) {
+  const detail::wait_limit limit(detail::deadline_after(patience));
+  return std::invoke(std::forward<F>(f));
+}
+
+// Calls `f` and returns what it returns; waits in it end with cancelled once a stop is requested of
+// `token`, also one that was requested before.
+template <class F>
+decltype(auto) with_stop(const std::stop_token& token, F&& f) {
+  const detail::stop_limit limit(token);
+  return std::invoke(std::forward<F>(f));
+}
+
+// Calls `f` and returns what it returns; no stop request and no limit around it ends a wait in it:
+// for cleaning up. Limits set inside it hold.
+template <class F>
+decltype(auto) shielded(F&& f) {
+  const detail::wait_limit limit(detail::no_deadline, true);
+  return std::invoke(std::forward<F>(f));
+}
+
+namespace this_fiber {
+
+// Why a wait that begins now would end at once: ok (it would not), cancelled or timed_out.
+// Never parks. Callable from: any fiber or thread.
+HILO_API status limit_reached() noexcept;
+
+}  // namespace this_fiber
+}  // namespace hilo

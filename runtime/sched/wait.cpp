@@ -1,0 +1,272 @@
+// Waits: linking, what may end them besides their wakers, and leaving again. hilo/detail/waiter.hpp
+// has the protocol.
+
+#include <algorithm>
+#include <cerrno>
+#include <chrono>
+#include <mutex>
+
+#include <sched.h>
+
+#include "hilo/detail/deadline.hpp"
+#include "hilo/detail/waiter.hpp"
+#include "hilo/limit.hpp"
+
+#include "runtime/base/check.hpp"
+#include "runtime/base/cpu.hpp"
+#include "runtime/sched/worker.hpp"
+#include "runtime/sys/futex.hpp"
+
+namespace hilo::detail {
+namespace {
+
+using sched::worker;
+
+// No interrupt is deep enough.
+constexpr std::uint16_t full_shield = 0xffff;
+
+// The interrupts under way are in their last steps: none of them holds a claim, or the wait that it
+// was for would not be over. Without this, one might take the next wait for the last.
+void settle(waiter& self) noexcept {
+  for (int spins = 0; self.interrupts.load(std::memory_order_acquire) > 1; ++spins) {
+    if (spins < 100) {
+      base::cpu_relax();
+    } else {
+      ::sched_yield();  // an interrupter lost its CPU
+    }
+  }
+}
+
+// What ends a wait of `self` at once.
+status reached(const waiter& self) noexcept {
+  for (const wait_limit* one = self.limits; one != nullptr; one = one->outer) {
+    // acquire: what happened before the stop request is seen
+    if (one->stopped.load(std::memory_order_acquire)) return status::cancelled;
+    if (one->shield == one->depth) return status::ok;  // nothing outside counts
+  }
+  return self.stop_requested.load(std::memory_order_acquire) ? status::cancelled : status::ok;
+}
+
+// Applies what limits the wait: `deadline` becomes the nearest. Anything but ok: it ends at once.
+status limit_wait(waiter& self, std::int64_t& deadline) noexcept {
+  const status end = reached(self);
+  if (end != status::ok) return end;
+  std::uint16_t shield = 0;
+  if (self.limits != nullptr) {
+    shield = self.limits->shield;
+    if (self.limits->deadline < deadline) {
+      deadline = self.limits->deadline;
+      if (deadline <= monotonic_now()) return status::timed_out;
+    }
+  }
+  // Both are published by (E5).
+  self.shield.store(shield, std::memory_order_relaxed);
+  self.claimed.store(0, std::memory_order_relaxed);
+  return status::ok;
+}
+
+// After linking, before parking: whether an interrupt came meanwhile that no interrupter takes for
+// us, since it did not find us linked. Then the wait is over, unless a waker has it already.
+bool interrupted_before_park(waiter& self) noexcept {
+  light_fence();  // between (E5) and (E6)
+  if (self.interrupts.load(std::memory_order_relaxed) == 0) [[likely]]
+    return false;
+  if (self.shield.load(std::memory_order_relaxed) == full_shield || reached(self) == status::ok) {
+    return false;
+  }
+  if (self.guard == nullptr) return self.claimed.exchange(1, std::memory_order_acq_rel) == 0;
+  const std::scoped_lock guard(*self.guard);
+  // Popped: a waker has it, or whoever claimed it before the waker came.
+  if (!self.linked.load(std::memory_order_relaxed)) return false;
+  if (self.claimed.exchange(1, std::memory_order_acq_rel) != 0) return false;  // (E7)
+  self.list->remove(self);
+  return true;
+}
+
+status park_thread_until(waiter& self, std::int64_t deadline, const char* reason) noexcept {
+  const sys::futex_clock::time_point when{std::chrono::nanoseconds(deadline)};
+  while (self.woken.load(std::memory_order_acquire) == 0) {  // (W2)
+    if (sys::futex_wait_until(self.woken, 0, when) != -ETIMEDOUT) continue;
+    if (end_wait(self)) return status::timed_out;
+    break;  // a waker took us: its wake comes
+  }
+  return park(self, reason);
+}
+
+status park_fiber_until(worker& here, waiter& self, std::int64_t deadline,
+                        const char* reason) noexcept {
+  struct limit : sched::timer {
+    explicit limit(waiter& waiting) noexcept
+        : timer([](timer& one) noexcept {
+            waiter* const its = static_cast<limit&>(one).who;
+            return end_wait(*its) ? its : nullptr;
+          }),
+          who(&waiting) {}
+    waiter* who;
+  };
+  limit at_deadline(self);
+  here.timers().arm(at_deadline, deadline);
+  const status result = park(self, reason);
+  // Another waker was first, or will be taken for it: either way the timer must leave our frame.
+  if (result != status::timed_out) at_deadline.wheel->cancel(at_deadline);
+  return result;
+}
+
+void wait_in_shielded(wait_list& list, spin_lock& held, void* slot, const char* reason) noexcept {
+  waiter& self = current_waiter();
+  settle(self);
+  self.claimed.store(0, std::memory_order_relaxed);           // published by (E5)
+  self.shield.store(full_shield, std::memory_order_relaxed);  // likewise
+  self.slot = slot;
+  self.guard = &held;
+  list.push(self);
+  held.unlock();
+  (void)park(self, reason);
+  self.shield.store(0, std::memory_order_relaxed);
+}
+
+}  // namespace
+
+bool end_wait(waiter& who) noexcept {
+  if (who.claimed.exchange(1, std::memory_order_acq_rel) != 0) return false;  // (E7)
+  if (who.guard != nullptr) {
+    const std::scoped_lock guard(*who.guard);
+    who.list->leave(who);
+  }
+  return true;
+}
+
+status begin_wait(waiter& self, wait_list& list, spin_lock& guard, void* slot,
+                  std::int64_t& deadline) noexcept {
+  if (self.limited()) [[unlikely]] {
+    settle(self);
+    const status end = limit_wait(self, deadline);
+    if (end != status::ok) return end;
+  }
+  if (deadline != no_deadline) {
+    if (deadline <= 0) return status::timed_out;
+    self.contested.store(true, std::memory_order_relaxed);  // published by the lock
+  }
+  self.slot = slot;
+  self.guard = &guard;
+  list.push(self);
+  return status::ok;
+}
+
+status finish_wait(waiter& self, std::int64_t deadline, const char* reason) noexcept {
+  status result = status::cancelled;
+  if (!interrupted_before_park(self)) {
+    if (deadline == no_deadline) {
+      result = park(self, reason);
+    } else if (worker* const here = sched::current_worker()) {
+      result = park_fiber_until(*here, self, deadline, reason);
+    } else {
+      result = park_thread_until(self, deadline, reason);
+    }
+  }
+  if (self.guard == nullptr) self.linked.store(false, std::memory_order_relaxed);
+  // From here on no interrupter finds it linked; those that did have gone when it is settled, and
+  // so has the timer: then `claimed` is ours.
+  light_fence();  // pairs with (E3), (E4)
+  settle(self);
+  self.contested.store(false, std::memory_order_relaxed);
+  self.claimed.store(0, std::memory_order_relaxed);
+  return result;
+}
+
+status wait_limited(wait_list& list, spin_lock& held, void* slot, std::int64_t deadline,
+                    const char* reason) noexcept {
+  if (deadline == until_woken) {
+    wait_in_shielded(list, held, slot, reason);
+    return status::ok;
+  }
+  waiter& self = current_waiter();
+  const status end = begin_wait(self, list, held, slot, deadline);
+  held.unlock();
+  return end == status::ok ? finish_wait(self, deadline, reason) : end;
+}
+
+status sleep_until_ns(std::int64_t when) noexcept {
+  waiter& self = current_waiter();
+  std::int64_t deadline = when;
+  if (self.limited()) [[unlikely]] {
+    settle(self);
+    const status end = limit_wait(self, deadline);
+    if (end != status::ok) return end;
+  }
+  if (when <= 0) return status::ok;
+  self.contested.store(true, std::memory_order_relaxed);
+  self.guard = nullptr;
+  self.linked.store(true, std::memory_order_release);  // (E5)
+  const status end = finish_wait(self, deadline, "sleep");
+  return end == status::timed_out && deadline == when ? status::ok : end;
+}
+
+void retire(wait_list& list, spin_lock& guard, const char* message) noexcept {
+  guard.lock();
+  HILO_CHECK(list.empty(), "%s", message);
+  while (!list.left()) {  // its last access is the release of the lock
+    guard.unlock();
+    ::sched_yield();
+    guard.lock();
+  }
+  guard.unlock();
+}
+
+// --- Interrupts ---------------------------------------------------------------------------------
+
+void begin_interrupt(waiter& who) noexcept {
+  who.interrupts.fetch_or(1, std::memory_order_acq_rel);  // (E3)
+  who.interrupts.fetch_add(2, std::memory_order_acq_rel);
+}
+
+void finish_interrupt(waiter& who, std::uint16_t depth) noexcept {
+  // (E4) acquire: pairs with (E5); `shield` is that of the wait.
+  const bool mine = who.linked.load(std::memory_order_acquire) &&
+                    depth >= who.shield.load(std::memory_order_relaxed) && end_wait(who);
+  who.interrupts.fetch_sub(2, std::memory_order_release);  // pairs with settle()
+  if (mine) wake(who, status::cancelled);
+}
+
+wait_limit::wait_limit(std::int64_t when, bool is_shield) noexcept
+    : who(current_waiter()), outer(who.limits), deadline(when), depth(1), shield(0) {
+  if (outer != nullptr) {
+    HILO_CHECK(outer->depth < full_shield - 1, "limits are nested more than 65,000 deep");
+    depth = static_cast<std::uint16_t>(outer->depth + 1);
+    shield = outer->shield;
+    if (!is_shield) deadline = std::min(deadline, outer->deadline);
+  }
+  if (is_shield) shield = depth;
+  who.limits = this;
+}
+
+wait_limit::~wait_limit() {
+  HILO_CHECK(who.limits == this && &current_waiter() == &who,
+             "a limit ends in another fiber than it began, or not innermost first");
+  who.limits = outer;
+  // What the limits set for a wait; the plain wait assumes it.
+  if (outer == nullptr) who.shield.store(0, std::memory_order_relaxed);
+}
+
+void wait_limit::interrupt() noexcept {
+  begin_interrupt(who);
+  stopped.store(true, std::memory_order_release);
+  heavy_fence();  // between (E3) and (E4)
+  finish_interrupt(who, depth);
+}
+
+}  // namespace hilo::detail
+
+namespace hilo::this_fiber {
+
+status limit_reached() noexcept {
+  detail::waiter& self = detail::current_waiter();
+  if (!self.limited()) return status::ok;
+  const status end = detail::reached(self);
+  if (end != status::ok || self.limits == nullptr) return end;
+  const std::int64_t deadline = self.limits->deadline;
+  return deadline != detail::no_deadline && deadline <= detail::monotonic_now() ? status::timed_out
+                                                                                : status::ok;
+}
+
+}  // namespace hilo::this_fiber
