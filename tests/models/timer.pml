@@ -1,6 +1,6 @@
 /* A timer fires while its owner is woken by another and cancels it: timer_wheel::arm, cancel and
- * advance in runtime/sched/timer_wheel.{hpp,cpp}; park_until, its claim, and sleep_until_ns in
- * runtime/sched/park.cpp; wait_list in include/hilo/detail/waiter.hpp.
+ * advance in runtime/sched/timer_wheel.{hpp,cpp}; park_fiber_until, end_wait, finish_wait and
+ * sleep_until_ns in runtime/sched/wait.cpp; wait_list in include/hilo/detail/waiter.hpp.
  *
  * Properties: nobody touches a timer after its owner's wait returned, even if the owner waits again
  * with a timer in the same place; each wait is ended by exactly one wake, by the deadline or by
@@ -12,7 +12,8 @@
  * where stores may pass loads and other stores.
  *
  * Abstracted away. The wheel is one timer and is always due. A wake is one bit and the status it
- * passes (park.pml). The primitive is a lock and the bit linked. SLEEP is sleep_until_ns: no list
+ * passes (park.pml). The primitive is a lock and the bit linked; the wait is contested, so all claim
+ * it (E7). SLEEP is sleep_until_ns: no list
  * and no cancel, the timer is the only waker.
  *
  * holds:
@@ -22,10 +23,12 @@
  * fault: -DFAULT_M1                the timer is marked done before claim() is through
  * fault: -DFAULT_M2                cancel() returns while the timer is firing
  * fault: -DFAULT_NO_CANCEL         who was woken by another does not cancel
- * fault: -DFAULT_CLAIM_ALWAYS      the timer wakes its owner without looking at the list
- * fault: -DFAULT_CLAIM_UNLOCKED    it looks without the list's lock
+ * fault: -DFAULT_CLAIM_ALWAYS      the timer wakes its owner without claiming
+ * fault: -DFAULT_CLAIM_LATE        who claims looks first and sets it then
+ * fault: -DFAULT_LEAVE_UNLOCKED    it leaves the list without the list's lock
+ * fault: -DFAULT_STAY_LINKED       it does not leave the list
+ * fault: -DFAULT_OPEN_EARLY        the owner opens `claimed` before it cancels
  * fault: -DFAULT_CANCEL_UNLOCKED   cancel() looks at the phase before it takes the wheel's lock
- * fault: -DFAULT_CANCEL_IN_LOCK    cancel() is called with the list's lock held
  */
 
 #define ROUNDS 3
@@ -39,11 +42,22 @@
 byte phase = IDLE;
 bool wheel_locked, list_locked;
 bool linked;     /* the owner's waiter, in the primitive's list */
+bool claimed;    /* somebody ends its wait */
+byte leaving;    /* popped by a waker, claimed by the timer */
 byte woken;      /* 0, or the status that the waker passed */
 byte generation; /* of the timer in the owner's frame; even: there is none */
 
 /* Whoever uses the timer: it must be the same that he began with. */
 #define TOUCH assert(generation == mine && generation % 2 == 1)
+
+inline claim(won) {
+#ifdef FAULT_CLAIM_LATE
+  won = !claimed;
+  claimed = true
+#else
+  atomic { won = !claimed; claimed = true } /* (E7) */
+#endif
+}
 
 inline wake(how) {
   atomic {
@@ -59,6 +73,7 @@ proctype owner() {
     round++;
     phase = IDLE;
     generation++; /* the timer is made */
+    claimed = false;
 #ifndef SLEEP
     atomic { !list_locked -> list_locked = true }
     linked = true;
@@ -68,12 +83,12 @@ proctype owner() {
     phase = ARMED;
     wheel_locked = false;
     atomic { woken != 0 -> result = woken; woken = 0 } /* park() */
+#ifdef FAULT_OPEN_EARLY
+    claimed = false;
+#endif
 #if !defined(FAULT_NO_CANCEL) && !defined(SLEEP)
     if
     :: result != TIMED_OUT -> /* cancel() */
-#ifdef FAULT_CANCEL_IN_LOCK
-      atomic { !list_locked -> list_locked = true }
-#endif
 #ifdef FAULT_CANCEL_UNLOCKED
       result = phase;
 #endif
@@ -89,13 +104,11 @@ proctype owner() {
 #ifndef FAULT_M2
       phase != FIRING; /* (M2) */
 #endif
-#ifdef FAULT_CANCEL_IN_LOCK
-      list_locked = false;
-#endif
       assert(woken == 0)
     :: else
     fi;
 #endif
+    assert(!linked && leaving == 0);
     result = 0;
     generation++ /* the frame goes */
   :: else -> break
@@ -120,26 +133,28 @@ end_firing_worker:
       phase = DONE;
 #endif
       TOUCH; /* claim() */
-#ifdef SLEEP
-      won = true;
-#else
-#ifndef FAULT_CLAIM_UNLOCKED
-      atomic { !list_locked -> list_locked = true }
-#endif
-      TOUCH;
 #ifdef FAULT_CLAIM_ALWAYS
       won = true;
 #else
-      won = linked;
+      claim(won);
 #endif
+#ifndef SLEEP
       if
-      :: won -> linked = false
+#ifndef FAULT_STAY_LINKED
+      :: won ->
+#ifndef FAULT_LEAVE_UNLOCKED
+        atomic { !list_locked -> list_locked = true };
+#endif
+        if
+        :: linked -> linked = false
+        :: else -> leaving--
+        fi;
+        list_locked = false
+#endif
       :: else
       fi;
-#ifndef FAULT_CLAIM_UNLOCKED
-      list_locked = false;
 #endif
-#endif
+      TOUCH;
 #ifdef FAULT_WAKE_FIRST
       if
       :: won -> wake(TIMED_OUT)
@@ -168,8 +183,16 @@ end_other_waker:
   do
   :: linked ->
     atomic { !list_locked -> list_locked = true }
-    won = linked;
-    linked = false;
+    if
+    :: linked ->
+      linked = false;
+      claim(won);
+      if
+      :: !won -> leaving++
+      :: else
+      fi
+    :: else
+    fi;
     list_locked = false;
     if
     :: won -> wake(OK)
