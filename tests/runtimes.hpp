@@ -21,6 +21,11 @@ void on_each_runtime(F&& body) {
   }
 }
 
+// Parks the calling fiber and returns on another carrier. It is woken by a fiber that then keeps
+// its carrier busy until another one took the caller away; so there must be one that is idle at
+// times.
+void migrate();
+
 // A stress test's seed: HILO_SEED if set, else drawn; INFO prints it when a check fails.
 std::uint64_t stress_seed();
 

@@ -6,7 +6,8 @@
 //   use(answer.join());
 //
 // Fibers share their carrier's thread_local variables, errno among them, and may continue on
-// another carrier after any call that parks: do not keep a pointer to one across such a call.
+// another carrier after any call that parks: do not keep a pointer to one across such a call. Code
+// that cannot be told so gets thread_local variables of its own: tls::own, below.
 #pragma once
 
 #include <chrono>
@@ -24,12 +25,32 @@
 
 namespace hilo {
 
+// Whose thread-local storage a fiber has.
+enum class tls : std::uint8_t {
+  inherit,  // what runtime_options.tls says
+  carrier,  // that of the kernel thread that runs it, shared with its other fibers
+  // Its own, as a kernel thread has: errno, thread_local objects (made at first use, destroyed at
+  // the fiber's end), pthread_self() and pthread keys, locale, exceptions in flight and malloc's
+  // cache stay with it across parks and migrations. Costs some kilobytes a fiber, under a
+  // microsecond at its start and end, and some nanoseconds a switch. Where it cannot be had (clone
+  // backend and FSGSBASE are needed; no address or thread sanitizer) spawn fails with ENOTSUP and
+  // says why. docs/fibers.md tells what is still the carrier's.
+  own,
+};
+
 // How a fiber is made; every member has a default.
 struct spawn_options {
   // For reports and dumps; at most 23 characters are kept.
   std::string_view name{};
   // Bytes of stack, rounded up to a power of two, 16 KiB to 1 GiB; 0: the runtime's stack_size.
   std::size_t stack_size = 0;
+  hilo::tls tls = hilo::tls::inherit;
+  // Keeps the floating-point control words with the fiber: rounding mode and traps (fenv.h). It
+  // starts with its spawner's. Otherwise they are the carrier's, and must be as they were whenever
+  // the fiber parks. Costs some nanoseconds a switch. Exception flags are never kept.
+  bool keep_fp_control = false;
+  // Paints the stack first, so that stack_usage() is exact. Costs memory for the whole of it.
+  bool paint_stack = false;
 };
 
 // A fiber's number, unique in its runtime; never 0 for a fiber.
@@ -41,6 +62,14 @@ struct fiber_id {
 // The handle of a spawned fiber that returns T. Its destructor asks the fiber to stop and joins it,
 // as std::jthread's does (C++20 [thread.jthread.cons]). A handle may be moved to, and used from,
 // any fiber or thread, by one at a time; it may not outlive its runtime.
+template <class T>
+class fiber;
+
+namespace detail {
+template <class T>
+sched::fiber* owner_of(const fiber<T>& handle) noexcept;
+}  // namespace detail
+
 template <class T>
 class [[nodiscard]] fiber {
  public:
@@ -95,6 +124,8 @@ class [[nodiscard]] fiber {
   }
 
  private:
+  friend sched::fiber* detail::owner_of<T>(const fiber& handle) noexcept;
+
   detail::task_of<T>* claim(const char* what) noexcept {
     if (work_ == nullptr) [[unlikely]]
       misuse(what);
@@ -120,9 +151,18 @@ namespace detail {
 
 [[noreturn]] HILO_API void empty_handle(const char* what) noexcept;
 
+// The fiber behind a handle; null for an empty one.
+template <class T>
+sched::fiber* owner_of(const fiber<T>& handle) noexcept {
+  return handle.work_ == nullptr ? nullptr : handle.work_->owner;
+}
+
+// Inlined, as everything between the user and create_fiber() is: the address that this returns to
+// is the spawn site of reports.
 template <class F, class... A>
-auto spawn_on(sched::scheduler* where, const spawn_options* options, std::error_code* error,
-              F&& callable, A&&... arguments) {
+[[gnu::always_inline]] inline auto spawn_on(sched::scheduler* where, const spawn_options* options,
+                                            std::error_code* error, F&& callable,
+                                            A&&... arguments) {
   using result = spawn_result_t<std::decay_t<F>, std::decay_t<A>...>;
   using work_type = task_with<result, std::decay_t<F>, std::decay_t<A>...>;
   sched::fiber* made = nullptr;
@@ -155,20 +195,22 @@ void fiber<T>::misuse(const char* what) noexcept {
 // Ordering: what happened before spawn happens before the callable runs.
 template <class F, class... A>
 requires detail::spawnable<F, A...>
-auto spawn(F&& callable, A&&... arguments) {
+[[gnu::always_inline]] inline auto spawn(F&& callable, A&&... arguments) {
   return detail::spawn_on(nullptr, nullptr, nullptr, std::forward<F>(callable),
                           std::forward<A>(arguments)...);
 }
 
 template <class F, class... A>
-auto spawn(const spawn_options& options, F&& callable, A&&... arguments) {
+[[gnu::always_inline]] inline auto spawn(const spawn_options& options, F&& callable,
+                                         A&&... arguments) {
   return detail::spawn_on(nullptr, &options, nullptr, std::forward<F>(callable),
                           std::forward<A>(arguments)...);
 }
 
 // The same without an exception: sets `error` and returns an empty handle.
 template <class F, class... A>
-auto spawn(std::error_code& error, const spawn_options& options, F&& callable, A&&... arguments) {
+[[gnu::always_inline]] inline auto spawn(std::error_code& error, const spawn_options& options,
+                                         F&& callable, A&&... arguments) {
   error.clear();
   return detail::spawn_on(nullptr, &options, &error, std::forward<F>(callable),
                           std::forward<A>(arguments)...);

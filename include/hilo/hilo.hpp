@@ -17,5 +17,6 @@
 #include "hilo/runtime.hpp"
 #include "hilo/semaphore.hpp"
 #include "hilo/shared_mutex.hpp"
+#include "hilo/stack_usage.hpp"
 #include "hilo/status.hpp"
 #include "hilo/thread.hpp"

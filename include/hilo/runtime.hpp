@@ -29,6 +29,14 @@ struct runtime_options {
   // Bytes of addresses to reserve for the stacks of one size. 0: as much as RLIMIT_AS lets, at most
   // 1 TiB (4 million fibers of the default size).
   std::size_t stack_reserve = 0;
+  // Lets fibers run without a guard page below their stack once vm.max_map_count allows no more
+  // guards, on kernels that need a mapping for each (before Linux 6.13). Otherwise spawn fails
+  // then. A fiber without a guard that overflows its stack writes into another's.
+  bool unguarded_stacks = false;
+  // Of fibers that do not say: spawn_options.tls.
+  hilo::tls tls = hilo::tls::carrier;
+  // For all fibers, as spawn_options.paint_stack.
+  bool paint_stacks = false;
 };
 
 class runtime {
@@ -48,12 +56,12 @@ class runtime {
   // Callable from: any fiber or thread.
   template <class F, class... A>
   requires detail::spawnable<F, A...>
-  auto spawn(F&& callable, A&&... arguments) {
+  [[gnu::always_inline]] auto spawn(F&& callable, A&&... arguments) {
     return detail::spawn_on(scheduler_.get(), nullptr, nullptr, std::forward<F>(callable),
                             std::forward<A>(arguments)...);
   }
   template <class F, class... A>
-  auto spawn(const spawn_options& options, F&& callable, A&&... arguments) {
+  [[gnu::always_inline]] auto spawn(const spawn_options& options, F&& callable, A&&... arguments) {
     return detail::spawn_on(scheduler_.get(), &options, nullptr, std::forward<F>(callable),
                             std::forward<A>(arguments)...);
   }
@@ -61,7 +69,7 @@ class runtime {
   // Runs callable() as a fiber of this runtime and waits for it; returns its value or rethrows its
   // exception. Callable from: any fiber or thread.
   template <class F>
-  auto run(F&& callable) {
+  [[gnu::always_inline]] auto run(F&& callable) {
     return spawn(spawn_options{.name = "main"}, std::forward<F>(callable)).join();
   }
 
@@ -79,12 +87,12 @@ class runtime {
 // Callable from: a kernel thread; in a fiber of another runtime it holds up the carrier while it
 // waits for what was left behind.
 template <class F>
-auto run(const runtime_options& options, F&& callable) {
+[[gnu::always_inline]] inline auto run(const runtime_options& options, F&& callable) {
   return runtime(options).run(std::forward<F>(callable));
 }
 template <class F>
 requires detail::spawnable<F>
-auto run(F&& callable) {
+[[gnu::always_inline]] inline auto run(F&& callable) {
   return run(runtime_options{}, std::forward<F>(callable));
 }
 

@@ -56,6 +56,14 @@ static_assert(offsetof(context, result) == context_result, "the switch in assemb
 // Leaves `from` and continues `to`; returns, when somebody switches back, from.result.
 extern "C" std::uint32_t hilo_switch_context(context* from, context* to) noexcept;
 
+// The same where one of the two has a thread block of its own: continues with that thread pointer.
+extern "C" std::uint32_t hilo_switch_context_and_tls(context* from, context* to,
+                                                     void* thread_pointer) noexcept;
+
+// Changes the calling kernel thread's thread pointer. For functions that use no thread-local
+// variable themselves: a compiler may keep the address of one across the call.
+extern "C" void hilo_set_thread_pointer(void* thread_pointer) noexcept;
+
 // Lays out `to` so that the first switch there calls entry(argument) on the stack that ends at
 // `top` (16-byte aligned). entry never returns; unwinding ends below it. One file per CPU.
 using entry_function = void (*)(void* argument);
@@ -72,6 +80,14 @@ inline std::uint32_t switch_context(context& from, context& to, bool dying = fal
   } else {
     return hilo_switch_context(&from, &to);
   }
+}
+
+// The same where one of the two has a thread block of its own. No sanitizer is told: such fibers
+// are refused under those that would have to be (context/tls_block.hpp).
+inline std::uint32_t switch_context_and_tls(context& from, context& to,
+                                            void* thread_pointer) noexcept {
+  to.on_cpu.store(1, std::memory_order_relaxed);  // as above
+  return hilo_switch_context_and_tls(&from, &to, thread_pointer);
 }
 
 }  // namespace hilo::context

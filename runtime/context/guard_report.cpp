@@ -29,11 +29,11 @@ void on_fault(int signal, siginfo_t* info, void* machine) {
     const stack_arena* arena = slot.load(std::memory_order_acquire);
     char* top = arena == nullptr ? nullptr : arena->guarded_by(info->si_addr);
     if (top == nullptr) continue;
-    char who[160] = "a fiber";
+    char who[700] = "a fiber";
     if (auto describe = describer.load(std::memory_order_acquire)) describe(top, who, sizeof who);
     base::report(
         "stack overflow in %s: its stack of %zu KiB is full (raise runtime_options.stack_size or "
-        "spawn_options.stack_size, or look for endless recursion)",
+        "spawn_options.stack_size, or look for endless recursion; addr2line shows the line)",
         who, arena->stack_size() / 1024);
     // End as an unhandled fault does, so that a core is dumped and the status says SIGSEGV.
     struct sigaction standard {};

@@ -4,6 +4,10 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <mutex>
+#include <vector>
+
+#include "hilo/detail/spin_lock.hpp"
 
 #include "runtime/base/sanitizers.hpp"
 
@@ -87,19 +91,34 @@ struct sanitizer_context {
   }
 };
 
-// Tells valgrind that [low, top) is a stack, so that it does not take a switch for a jump.
-inline unsigned register_stack([[maybe_unused]] const void* low, [[maybe_unused]] const void* top) {
+// Tells valgrind of stacks, so that it does not take a switch to one for a jump of the stack
+// pointer. Keeps its names for them, under valgrind only.
+class stack_registry {
+ public:
+  // `count` stacks of `bytes`, the first at `low`, each `stride` above the last. From any thread.
+  void add([[maybe_unused]] const char* low, [[maybe_unused]] std::size_t bytes,
+           [[maybe_unused]] std::size_t stride, [[maybe_unused]] std::size_t count) noexcept {
 #if HILO_VALGRIND
-  return VALGRIND_STACK_REGISTER(low, top);
-#else
-  return 0;
+    if (RUNNING_ON_VALGRIND == 0) return;
+    const std::scoped_lock guard(lock_);
+    for (std::size_t i = 0; i < count; ++i, low += stride) {
+      names_.push_back(VALGRIND_STACK_REGISTER(low, low + bytes));
+    }
 #endif
-}
+  }
 
-inline void deregister_stack([[maybe_unused]] unsigned id) {
+  void forget_all() noexcept {
 #if HILO_VALGRIND
-  VALGRIND_STACK_DEREGISTER(id);
+    for (const unsigned name : names_) VALGRIND_STACK_DEREGISTER(name);
+    names_.clear();
 #endif
-}
+  }
+
+#if HILO_VALGRIND
+ private:
+  detail::spin_lock lock_;
+  std::vector<unsigned> names_;  // guarded by lock_
+#endif
+};
 
 }  // namespace hilo::context

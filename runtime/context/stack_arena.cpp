@@ -1,6 +1,7 @@
 #include "runtime/context/stack_arena.hpp"
 
 #include <algorithm>
+#include <atomic>
 #include <bit>
 #include <cerrno>
 #include <cstdio>
@@ -45,10 +46,31 @@ std::size_t map_limit() {
   return limit;
 }
 
+std::atomic<const guard_support*> pretended{
+    nullptr};  // release and acquire: publishes what it says
+
+// Guards that are mappings, of all arenas: the limit is the process's. Relaxed, it is only counted.
+std::atomic<std::size_t> mapped_guards{0};
+
+// Takes up to `wanted` more while the count is below the limit; returns how many.
+std::size_t take_mapped_guards(std::size_t wanted, std::size_t limit) noexcept {
+  std::size_t used = mapped_guards.load(std::memory_order_relaxed);
+  std::size_t granted = 0;
+  do {
+    granted = std::min(wanted, limit - std::min(used, limit));
+  } while (granted != 0 &&
+           !mapped_guards.compare_exchange_weak(used, used + granted, std::memory_order_relaxed));
+  return granted;
+}
+
 }  // namespace
 
-stack_arena::stack_arena(std::size_t stack_size, std::size_t reserve)
-    : stack_size_(stack_size), stride_(stack_size + page) {
+void pretend_guard_support(const guard_support* wanted) noexcept {
+  pretended.store(wanted, std::memory_order_release);
+}
+
+stack_arena::stack_arena(std::size_t stack_size, std::size_t reserve, bool unguarded)
+    : stack_size_(stack_size), stride_(stack_size + page), unguarded_(unguarded) {
   const bool fixed = reserve != 0;
   bytes_ = fixed ? reserve : largest_reserve;
   // An address-space limit (RLIMIT_AS) is no reason to fail while nobody asked for a size.
@@ -67,16 +89,19 @@ stack_arena::stack_arena(std::size_t stack_size, std::size_t reserve)
   // A huge page under a stack would touch 2 MiB where one page is wanted.
   ::madvise(base_, bytes_, MADV_NOHUGEPAGE);
 
+  const guard_support* const told = pretended.load(std::memory_order_acquire);
   guards_ = guard_kind::mapping;
-  if (capacity_ != 0 && ::mprotect(base_, page, PROT_READ | PROT_WRITE) == 0) {
+  if ((told == nullptr || told->page_table) && capacity_ != 0 &&
+      ::mprotect(base_, page, PROT_READ | PROT_WRITE) == 0) {
     if (::madvise(base_, page, MADV_GUARD_INSTALL) == 0) guards_ = guard_kind::page_table;
   }
   if (guards_ == guard_kind::mapping) {
     ::mprotect(base_, page, PROT_NONE);
     // Two mappings a stack; a part of the limit stays with the program's own.
-    const std::size_t limit = map_limit();
-    capacity_ = std::min(capacity_, (limit - std::min(limit, limit / 8 + 1024)) / 2);
+    const std::size_t limit = told != nullptr ? told->mappings : map_limit();
+    mapping_limit_ = (limit - std::min(limit, limit / 8 + 1024)) / 2;
   }
+  unguarded_from_.store(capacity_, std::memory_order_relaxed);  // nobody else knows the arena
   // Untouched until a slot is closed.
   void* bits = ::mmap(nullptr, closed_bytes(), PROT_READ | PROT_WRITE,
                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
@@ -92,6 +117,8 @@ stack_arena::stack_arena(std::size_t stack_size, std::size_t reserve)
 
 stack_arena::~stack_arena() {
   unwatch_guards(*this);
+  registered_.forget_all();
+  mapped_guards.fetch_sub(mapped_guards_, std::memory_order_relaxed);  // a count, nothing more
   ::munmap(closed_, closed_bytes());
   ::munmap(base_, bytes_);
 }
@@ -100,28 +127,65 @@ std::size_t stack_arena::closed_bytes() const noexcept {
   return (capacity_ / 64 + 1) * sizeof(std::uint64_t);
 }
 
-stack_arena::batch stack_arena::open(std::size_t wanted) noexcept {
-  std::size_t first = opened_.load(std::memory_order_relaxed);
+// Moves opened_ over up to `wanted` slots; returns over how many.
+std::size_t stack_arena::claim(std::size_t wanted, std::size_t& first) noexcept {
+  first = opened_.load(std::memory_order_relaxed);
   std::size_t count = 0;
   do {
     count = std::min(wanted, capacity_ - std::min(first, capacity_));
-    if (count == 0) return {};
-  } while (!opened_.compare_exchange_weak(first, first + count, std::memory_order_relaxed));
+  } while (count != 0 &&
+           !opened_.compare_exchange_weak(first, first + count, std::memory_order_relaxed));
+  return count;
+}
 
+stack_arena::batch stack_arena::open(std::size_t wanted) noexcept {
+  return guards_ == guard_kind::page_table ? open_guarded(wanted) : open_by_mapping(wanted);
+}
+
+stack_arena::batch stack_arena::open_guarded(std::size_t wanted) noexcept {
+  std::size_t first = 0;
+  const std::size_t count = claim(wanted, first);
+  if (count == 0) return {};
   char* const low = base_ + first * stride_;
   int error = 0;
-  if (guards_ == guard_kind::page_table) {
+  if (::mprotect(low, count * stride_, PROT_READ | PROT_WRITE) != 0) error = errno;
+  for (std::size_t i = 0; error == 0 && i < count; ++i) {
+    if (::madvise(low + i * stride_, page, MADV_GUARD_INSTALL) != 0) error = errno;
+  }
+  return hand_out(first, count, error);
+}
+
+stack_arena::batch stack_arena::open_by_mapping(std::size_t wanted) noexcept {
+  const std::scoped_lock guard(opening_);
+  std::size_t first = opened_.load(std::memory_order_relaxed);
+  if (first == capacity_) return {};
+  bool guarded = first < unguarded_from_.load(std::memory_order_relaxed);
+  std::size_t granted = guarded ? take_mapped_guards(wanted, mapping_limit_) : 0;
+  if (guarded && granted == 0) {
+    if (!unguarded_) return {.error = EAGAIN};
+    unguarded_from_.store(first, std::memory_order_relaxed);
+    guarded = false;
+  }
+  const std::size_t count = claim(guarded ? granted : wanted, first);
+  char* const low = base_ + first * stride_;
+  int error = 0;
+  if (!guarded) {
     if (::mprotect(low, count * stride_, PROT_READ | PROT_WRITE) != 0) error = errno;
-    for (std::size_t i = 0; error == 0 && i < count; ++i) {
-      if (::madvise(low + i * stride_, page, MADV_GUARD_INSTALL) != 0) error = errno;
-    }
-  } else {
-    for (std::size_t i = 0; error == 0 && i < count; ++i) {
-      if (::mprotect(low + i * stride_ + page, stack_size_, PROT_READ | PROT_WRITE) != 0) {
-        error = errno;
-      }
+  }
+  for (std::size_t i = 0; guarded && error == 0 && i < count; ++i) {
+    if (::mprotect(low + i * stride_ + page, stack_size_, PROT_READ | PROT_WRITE) != 0) {
+      error = errno;
     }
   }
+  if (error == 0) {
+    mapped_guards_ += granted;
+  } else {
+    mapped_guards.fetch_sub(granted, std::memory_order_relaxed);
+  }
+  return hand_out(first, count, error);
+}
+
+stack_arena::batch stack_arena::hand_out(std::size_t first, std::size_t count, int error) noexcept {
   if (error != 0) {
     // Hand the range back if nobody opened one behind it; otherwise these addresses, which hold no
     // memory, stay unused until the arena goes.
@@ -129,11 +193,15 @@ stack_arena::batch stack_arena::open(std::size_t wanted) noexcept {
     opened_.compare_exchange_strong(end, first, std::memory_order_relaxed);
     return {.error = error};
   }
-  for (std::size_t i = 0; i < count; ++i) {
-    char* const top = low + (i + 1) * stride_;
-    register_stack(top - stack_size_, top);
-  }
-  return {.first_top = low + stride_, .count = count};
+  char* const top = base_ + (first + 1) * stride_;
+  registered_.add(top - stack_size_, stack_size_, stride_, count);
+  return {.first_top = top, .count = count};
+}
+
+std::size_t stack_arena::unguarded() const noexcept {
+  // relaxed: two counts that only grow apart
+  const std::size_t from = unguarded_from_.load(std::memory_order_relaxed);
+  return std::max(opened_.load(std::memory_order_relaxed), from) - from;
 }
 
 void stack_arena::close(char* top) noexcept {
@@ -156,17 +224,18 @@ char* stack_arena::reopen() noexcept {
 }
 
 std::string stack_arena::explain(int error) const {
+  if (error == EAGAIN) {
+    return "this kernel guards each stack with a mapping, and vm.max_map_count allows guards for " +
+           std::to_string(mapping_limit_) +
+           " stacks; raise it, use Linux 6.13, or set runtime_options.unguarded_stacks";
+  }
   if (error != 0) {
     return "the kernel would not open another stack of " + base::format_bytes(stack_size_) +
-           "; free memory, or raise the memory or overcommit limit";
+           "; free memory, or raise the memory or overcommit limit" +
+           (guards_ == guard_kind::mapping ? " or vm.max_map_count" : "");
   }
-  const std::string all = "all " + std::to_string(capacity_) + " stacks of " +
-                          base::format_bytes(stack_size_) + " are in use; ";
-  if (guards_ == guard_kind::mapping) {
-    return all +
-           "this kernel guards each with a mapping: raise vm.max_map_count, or use Linux 6.13";
-  }
-  return all + address_space_limit() + "set a larger runtime_options.stack_reserve";
+  return "all " + std::to_string(capacity_) + " stacks of " + base::format_bytes(stack_size_) +
+         " are in use; " + address_space_limit() + "set a larger runtime_options.stack_reserve";
 }
 
 char* stack_arena::guarded_by(const void* address) const noexcept {
@@ -175,8 +244,10 @@ char* stack_arena::guarded_by(const void* address) const noexcept {
   // relaxed: a faulting fiber's own slot was opened before it ran
   const std::size_t opened = opened_.load(std::memory_order_relaxed);
   if (at < start || at >= start + opened * stride_) return nullptr;
+  const std::size_t slot = (at - start) / stride_;
   if ((at - start) % stride_ >= page) return nullptr;
-  return base_ + ((at - start) / stride_ + 1) * stride_;
+  if (slot >= unguarded_from_.load(std::memory_order_relaxed)) return nullptr;  // as opened_
+  return base_ + (slot + 1) * stride_;
 }
 
 }  // namespace hilo::context

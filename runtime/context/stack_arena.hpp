@@ -8,9 +8,10 @@
 //
 // Guards. MADV_GUARD_INSTALL (Linux 6.13) marks a page in the page table alone and keeps the
 // mapping whole (measured: 1,000,000 guards, 0.4 us each, one mapping). Older kernels get what is
-// left of the reservation between the stacks, as PROT_NONE; then every stack is a mapping of its
-// own and the number of stacks is bounded by vm.max_map_count, which this file checks before the
-// kernel does.
+// left of the reservation between the stacks, as PROT_NONE; then every stack and every guard is a
+// mapping of its own, and the guards of all arenas are bounded by vm.max_map_count, which this file
+// checks before the kernel does. Past that bound there are no more stacks, or, where it was asked
+// for, stacks without guards: those follow each other in one mapping.
 //
 // A slot that is not needed for a while is closed: its memory goes back to the kernel, its
 // addresses and its guard stay, and it is reopened before a new one is opened.
@@ -22,17 +23,28 @@
 #include <string>
 
 #include "hilo/detail/spin_lock.hpp"
+#include "hilo/kernel/mutex.hpp"
+
+#include "runtime/context/sanitizer.hpp"
 
 namespace hilo::context {
 
 enum class guard_kind : std::uint8_t { page_table, mapping };
 
+// What the kernel offers for guards.
+struct guard_support {
+  bool page_table = false;   // MADV_GUARD_INSTALL
+  std::size_t mappings = 0;  // vm.max_map_count
+};
+// For tests of older kernels: arenas made from now on believe this; null: they find out.
+void pretend_guard_support(const guard_support* pretended) noexcept;
+
 class stack_arena {
  public:
   // Reserves `reserve` bytes of addresses for stacks of `stack_size` bytes; reserve 0 takes as much
-  // as the process is allowed, at most 1 TiB. stack_size is a multiple of the page size.
-  // Throws std::system_error.
-  stack_arena(std::size_t stack_size, std::size_t reserve);
+  // as the process is allowed, at most 1 TiB. stack_size is a multiple of the page size. unguarded:
+  // past the bound on guards there are stacks without. Throws std::system_error.
+  stack_arena(std::size_t stack_size, std::size_t reserve, bool unguarded = false);
   ~stack_arena();
   stack_arena(const stack_arena&) = delete;
   stack_arena& operator=(const stack_arena&) = delete;
@@ -40,7 +52,7 @@ class stack_arena {
   struct batch {
     char* first_top = nullptr;  // end of the first stack; the others follow at stride()
     std::size_t count = 0;      // 0: none could be opened
-    int error = 0;              // then why; 0 when the reservation is used up
+    int error = 0;              // then why: 0 when the reservation is used up, EAGAIN the guards
   };
 
   // Opens up to `wanted` new slots, with their guards. Safe from any thread.
@@ -67,7 +79,14 @@ class stack_arena {
   // The end of the stack whose guard holds `address`, or null. Async-signal-safe.
   char* guarded_by(const void* address) const noexcept;
 
+  // Those opened so far that have no guard.
+  std::size_t unguarded() const noexcept;
+
  private:
+  batch open_guarded(std::size_t wanted) noexcept;
+  batch open_by_mapping(std::size_t wanted) noexcept;
+  batch hand_out(std::size_t first, std::size_t count, int error) noexcept;
+  std::size_t claim(std::size_t wanted, std::size_t& first) noexcept;
   std::size_t closed_bytes() const noexcept;
 
   std::size_t stack_size_;
@@ -80,6 +99,17 @@ class stack_arena {
   // Slots opened so far. Any thread moves it forward by compare-exchange; relaxed, because it only
   // divides the range: what a slot holds is published by the queues that hand out its fiber.
   std::atomic<std::size_t> opened_{0};
+
+  // Guards that are mappings: slots from `unguarded_from_` on have none. Written under opening_,
+  // read by the fault handler; relaxed, as opened_.
+  kernel::mutex opening_;
+  const bool unguarded_;  // allowed
+  std::size_t mapping_limit_ = 0;
+  std::size_t mapped_guards_ = 0;  // guarded by opening_; counted against all arenas' limit
+  std::atomic<std::size_t> unguarded_from_;
+
+  // Valgrind's names of the stacks it was told of.
+  stack_registry registered_;
 
   detail::spin_lock closed_lock_;
   std::uint64_t* closed_ = nullptr;  // guarded by closed_lock_: a bit for each slot

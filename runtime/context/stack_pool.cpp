@@ -27,8 +27,8 @@ void stack_pool::list::append(list& other) noexcept {
 }
 
 stack_pool::stack_pool(std::size_t stack_size, std::size_t reserve, unsigned size_class,
-                       build_stack build)
-    : arena_(stack_size, reserve), size_class_(size_class), build_(build) {}
+                       build_stack build, bool unguarded)
+    : arena_(stack_size, reserve, unguarded), size_class_(size_class), build_(build) {}
 
 stack* stack_pool::pop_any() noexcept {
   for (list* each : {&recent_, &aging_, &old_}) {

@@ -2,6 +2,8 @@
 
 #include "hilo/detail/api.hpp"
 
+#include "runtime/thread/cpu.hpp"
+
 namespace hilo::sched {
 
 // Read by name in the accessor's assembly, in programs too.
@@ -13,6 +15,13 @@ extern "C" {
 // Called by a carrier on its own stack only.
 void set_current_worker(worker* one) noexcept {
   hilo_current_worker = one;
+}
+
+// The variable lies at the same place in every thread block: that is what initial-exec means.
+void set_current_worker_in(void* thread_pointer, worker* one) noexcept {
+  const auto offset = reinterpret_cast<char*>(&hilo_current_worker) -
+                      static_cast<char*>(kernel::cpu::thread_pointer());
+  *reinterpret_cast<worker**>(static_cast<char*>(thread_pointer) + offset) = one;
 }
 
 }  // namespace hilo::sched

@@ -18,4 +18,8 @@ inline worker* current_worker() noexcept {
 
 void set_current_worker(worker* one) noexcept;
 
+// The same for another thread block than the caller's: nobody runs on it. A fiber that owns one is
+// told its worker at each switch to it, so the accessor asks nothing.
+void set_current_worker_in(void* thread_pointer, worker* one) noexcept;
+
 }  // namespace hilo::sched

@@ -3,9 +3,11 @@
 #include <algorithm>
 #include <cstdio>
 #include <new>
+#include <utility>
 
 #include "runtime/sched/local.hpp"
 #include "runtime/sched/spawn.hpp"
+#include "runtime/sched/worker.hpp"
 
 namespace hilo::sched {
 namespace {
@@ -17,11 +19,28 @@ char* align_down(char* at, std::size_t alignment) noexcept {
   return reinterpret_cast<char*>(reinterpret_cast<std::uintptr_t>(at) & ~(alignment - 1));
 }
 
+// Runs the destructors of a fiber with a thread block of its own; what is left of its life it
+// spends on its carrier's. The carrier is asked for before the block is made new, for until then it
+// is read there, and nothing parks any more.
+[[gnu::noinline]] void leave_own_block(fiber& self) {
+  self.own->run_destructors();
+  destroy_locals(self.locals);  // those that a destructor made
+  worker& here = *current_worker();
+  self.own->leave(here.thread_pointer());
+  context::tls_block::give(std::exchange(self.own, nullptr));
+  self.keeps &= static_cast<std::uint8_t>(~keeps::thread_block);
+  here.forget_exceptions();
+}
+
 void enter_fiber(void* argument) {
   fiber& self = *static_cast<fiber*>(argument);
   self.context.sanitizer.arrive();
+  if (self.own != nullptr) [[unlikely]]
+    self.own->enter();
   self.work->invoke(*self.work);
   destroy_locals(self.locals);
+  if (self.own != nullptr) [[unlikely]]
+    leave_own_block(self);
   end_fiber(self);
 }
 
@@ -49,6 +68,8 @@ void* prepare_fiber(fiber& one, std::size_t bytes, std::size_t alignment) noexce
   one.exceptions = {};
   one.join.store(join_word::running, std::memory_order_relaxed);  // nobody knows the fiber yet
   one.started = false;
+  one.keeps = 0;
+  one.painted = false;
   one.name[0] = '\0';
   return place;
 }

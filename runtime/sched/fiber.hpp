@@ -25,7 +25,9 @@
 #include "hilo/fiber_local.hpp"
 
 #include "runtime/context/context.hpp"
+#include "runtime/context/fp_control.hpp"
 #include "runtime/context/stack_cache.hpp"
+#include "runtime/context/tls_block.hpp"
 
 namespace hilo::sched {
 
@@ -37,6 +39,20 @@ class scheduler;
 struct exception_globals {
   void* caught = nullptr;
   unsigned uncaught = 0;
+};
+
+// What a switch moves for a fiber beyond the registers. Most fibers keep nothing.
+namespace keeps {
+inline constexpr std::uint8_t thread_block = 1;  // fiber::own
+inline constexpr std::uint8_t fp_control = 2;    // fiber::fp
+}  // namespace keeps
+
+// What its spawner may ask of a fiber beyond a stack.
+struct fiber_extras {
+  bool own_block = false;
+  bool fp_control = false;
+  bool paint = false;
+  bool any() const noexcept { return own_block || fp_control || paint; }
 };
 
 // The word a fiber and its handle meet at. Values below `waiters` are states; others are the
@@ -68,7 +84,12 @@ struct alignas(64) fiber : detail::fork_list, context::stack, detail::waiter {
 
   const char* parked_on = nullptr;  // why it waits, for dumps
   std::uint64_t id = 0;
-  bool started = false;  // false until it first runs: such fibers are depth-first work
+  bool started = false;               // false until it first runs: such fibers are depth-first work
+  std::uint8_t keeps = 0;             // bits of sched::keeps; its own while it lives
+  bool painted = false;               // its stack was, at spawn
+  context::fp_control fp;             // while suspended, if it keeps that
+  context::tls_block* own = nullptr;  // if it keeps one
+  const void* spawned_at = nullptr;   // where its spawn returned to
 
   // (T1)/(T2): 0 none, 1 being made, 2 there. The stop state is made by whoever needs it first,
   // the fiber or its handle; most fibers never do.

@@ -82,11 +82,15 @@ bool offer_oldest(worker& here) noexcept {
   detail::fork_frame& call = self.oldest();
   fiber* helper = nullptr;
   try {
-    const spawn_options options{.name = "fork", .stack_size = self.pool->stack_size()};
+    const spawn_options options{.name = "fork",
+                                .stack_size = self.pool->stack_size(),
+                                .tls = self.own != nullptr ? tls::own : tls::carrier,
+                                .keep_fp_control = (self.keeps & keeps::fp_control) != 0};
     void* const place = detail::create_fiber(&here.home(), &options, sizeof(helper_task),
                                              alignof(helper_task), &helper, nullptr);
     helper->work = ::new (place) helper_task(call, self);
     helper->work->owner = helper;
+    helper->spawned_at = self.spawned_at;
     share_stop(self, *helper);
   } catch (const std::exception&) {
     if (helper != nullptr) detail::discard_unstarted(*helper);

@@ -2,6 +2,7 @@
 
 #include <bit>
 #include <cerrno>
+#include <cstdio>
 #include <mutex>
 #include <string>
 #include <system_error>
@@ -10,6 +11,7 @@
 #include <sys/prctl.h>
 
 #include "runtime/base/check.hpp"
+#include "runtime/base/code_address.hpp"
 #include "runtime/base/error.hpp"
 #include "runtime/context/guard_report.hpp"
 #include "runtime/sched/worker.hpp"
@@ -19,17 +21,30 @@ namespace {
 
 void describe_stack(char* top, char* text, std::size_t room) noexcept {
   // The control block lies within the last page of the stack; build_fiber() left its address there.
-  describe_fiber(*reinterpret_cast<fiber* const*>(top)[-1], text, room);
+  const fiber& one = *reinterpret_cast<fiber* const*>(top)[-1];
+  char who[64];
+  char site[600];
+  describe_fiber(one, who, sizeof who);
+  // The address before the one that the call returns to is the call's.
+  base::format_code_address(static_cast<const char*>(one.spawned_at) - 1, site, sizeof site);
+  std::snprintf(text, room, "%s, spawned at %s", who, site);
 }
 
 }  // namespace
 
 scheduler::scheduler(const runtime_options& options)
-    : stack_reserve_(options.stack_reserve), default_class_(size_class_of(options.stack_size)) {
+    : stack_reserve_(options.stack_reserve),
+      default_class_(size_class_of(options.stack_size)),
+      default_extras_{.own_block = options.tls == tls::own, .paint = options.paint_stacks},
+      unguarded_stacks_(options.unguarded_stacks) {
   if (options.carriers < 1 || options.carriers > most_carriers) {
     base::fail(EINVAL, "start a runtime",
                "runtime_options.carriers is " + std::to_string(options.carriers) +
                    "; it must be from 1 to " + std::to_string(most_carriers));
+  }
+  if (default_extras_.own_block && !context::tls_refusal().empty()) {
+    base::fail(ENOTSUP, "start a runtime whose fibers own thread-local storage",
+               context::tls_refusal());
   }
   context::describe_stacks_with(describe_stack);
   pool(default_class_);  // the usual stacks: an error comes here and not at the first spawn
@@ -106,7 +121,7 @@ context::stack_pool& scheduler::pool(unsigned size_class) {
   const std::scoped_lock guard(pools_lock_);
   if (auto* there = place.load(std::memory_order_relaxed)) return *there;  // written under the lock
   auto* made = new context::stack_pool(smallest_stack << size_class, stack_reserve_, size_class,
-                                       build_fiber);
+                                       build_fiber, unguarded_stacks_);
   place.store(made, std::memory_order_release);  // (C)
   return *made;
 }

@@ -14,6 +14,7 @@
 #include "hilo/thread.hpp"
 
 #include "runtime/context/stack_cache.hpp"
+#include "runtime/sched/fiber.hpp"
 #include "runtime/sched/idle.hpp"
 #include "runtime/sched/injector.hpp"
 #include "runtime/sys/futex.hpp"
@@ -60,6 +61,15 @@ class scheduler {
   static unsigned size_class_of(std::size_t bytes);
   unsigned default_class() const noexcept { return default_class_; }
 
+  // What is asked of fibers spawned without options, and with these.
+  fiber_extras default_extras() const noexcept { return default_extras_; }
+  fiber_extras extras_of(const spawn_options& options) const noexcept {
+    return {.own_block =
+                options.tls == tls::inherit ? default_extras_.own_block : options.tls == tls::own,
+            .fp_control = options.keep_fp_control,
+            .paint = default_extras_.paint || options.paint_stack};
+  }
+
   // The stacks of a class; made at first use. Throws std::system_error.
   context::stack_pool& pool(unsigned size_class);
 
@@ -97,6 +107,8 @@ class scheduler {
 
   std::size_t stack_reserve_;
   unsigned default_class_;
+  fiber_extras default_extras_;
+  bool unguarded_stacks_;
 
   // Pools by class. Made under pools_lock_, published by release, read by acquire (label C).
   kernel::mutex pools_lock_;

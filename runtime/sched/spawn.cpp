@@ -6,13 +6,16 @@
 #include <exception>
 #include <string>
 #include <system_error>
+#include <utility>
 
 #include <sched.h>
 
 #include "hilo/fiber.hpp"
+#include "hilo/stack_usage.hpp"
 
 #include "runtime/base/check.hpp"
 #include "runtime/base/error.hpp"
+#include "runtime/context/stack_usage.hpp"
 #include "runtime/sched/worker.hpp"
 
 namespace hilo::sched {
@@ -74,8 +77,25 @@ fiber* take_stack(scheduler& where, worker* here, unsigned size_class) {
   return &fiber::of(*one);
 }
 
+// What few fibers have: a thread block, control words, a painted stack. Throws std::system_error.
+[[gnu::cold, gnu::noinline]] void equip(fiber& one, fiber_extras wanted) {
+  char* const low = one.top - one.pool->stack_size();
+  if (wanted.own_block) {
+    one.own = context::tls_block::take(low, one.pool->stack_size());
+    one.keeps |= keeps::thread_block;
+  }
+  if (wanted.fp_control) {
+    one.fp = context::read_fp_control();  // its spawner's, as a thread has its creator's
+    one.keeps |= keeps::fp_control;
+  }
+  if (wanted.paint) {
+    context::paint_stack(low, static_cast<char*>(one.context.sp));
+    one.painted = true;
+  }
+}
+
 void* create(scheduler* where, const spawn_options* options, std::size_t bytes,
-             std::size_t alignment, fiber** made) {
+             std::size_t alignment, const void* site, fiber** made) {
   worker* const here = current_worker();
   if (where == nullptr) {
     if (here == nullptr) [[unlikely]] {
@@ -91,6 +111,7 @@ void* create(scheduler* where, const spawn_options* options, std::size_t bytes,
   fiber* const one = take_stack(*where, local, size_class);
   one->context.wait_off_cpu();  // see give_back()
   one->home = where;
+  one->spawned_at = site;
   void* const place = prepare_fiber(*one, bytes, alignment);
   if (local != nullptr) {
     local->spawned_count.bump();
@@ -105,6 +126,16 @@ void* create(scheduler* where, const spawn_options* options, std::size_t bytes,
                "its callable and arguments are " + base::format_bytes(bytes) +
                    ", too many for a stack of " + base::format_bytes(one->pool->stack_size()) +
                    "; set spawn_options.stack_size or pass a pointer");
+  }
+  const fiber_extras extras =
+      options == nullptr ? where->default_extras() : where->extras_of(*options);
+  if (extras.any()) [[unlikely]] {
+    try {
+      equip(*one, extras);
+    } catch (...) {
+      detail::discard_unstarted(*one);
+      throw;
+    }
   }
   if (options != nullptr && !options->name.empty()) {
     const std::size_t length = std::min(options->name.size(), fiber::name_room - 1);
@@ -161,9 +192,10 @@ using sched::worker;
 
 void* create_fiber(sched::scheduler* where, const spawn_options* options, std::size_t bytes,
                    std::size_t alignment, fiber** made, std::error_code* error) {
-  if (error == nullptr) return sched::create(where, options, bytes, alignment, made);
+  const void* const site = __builtin_return_address(0);
+  if (error == nullptr) return sched::create(where, options, bytes, alignment, site, made);
   try {
-    return sched::create(where, options, bytes, alignment, made);
+    return sched::create(where, options, bytes, alignment, site, made);
   } catch (const std::system_error& failed) {
     *error = failed.code();
     return nullptr;
@@ -195,6 +227,7 @@ status join_fiber(fiber& one) noexcept {
 }
 
 void discard_unstarted(fiber& one) noexcept {
+  if (one.own != nullptr) context::tls_block::give(std::exchange(one.own, nullptr));
   if (worker* const here = sched::current_worker(); here != nullptr && &here->home() == one.home) {
     here->ended_count.bump();
   } else {
@@ -228,6 +261,22 @@ void stop_fiber(fiber& one) noexcept {
 
 std::stop_token stop_token_of(fiber& one) {
   return sched::stop_source_of(one).get_token();
+}
+
+stack_usage_report stack_usage_of(const fiber* one) {
+  if (one == nullptr) {
+    worker* const here = sched::current_worker();
+    if (here == nullptr) {
+      base::fail(EINVAL, "tell how much of its stack the caller used", "it is no fiber");
+    }
+    one = &here->running();
+  }
+  const std::size_t size = one->pool->stack_size();
+  const char* const low = one->top - size;
+  const char* const lowest = one->painted ? context::lowest_painted_over(low, one->top)
+                                          : context::lowest_page_in_use(low, one->top);
+  return {
+      .size = size, .used = static_cast<std::size_t>(one->top - lowest), .painted = one->painted};
 }
 
 std::uint64_t id_of(const fiber& one) noexcept {

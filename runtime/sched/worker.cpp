@@ -11,6 +11,7 @@
 
 #include "runtime/base/check.hpp"
 #include "runtime/context/guard_report.hpp"
+#include "runtime/thread/cpu.hpp"
 
 namespace hilo::sched {
 namespace {
@@ -46,6 +47,7 @@ void worker::run() {
   const context::alternate_stack signals;
   set_current_worker(this);
   exceptions_ = reinterpret_cast<exception_globals*>(abi::__cxa_get_globals());
+  thread_pointer_ = kernel::cpu::thread_pointer();
   if constexpr (context::sanitizing) {
     pthread_attr_t attributes;
     void* low = nullptr;
@@ -76,6 +78,32 @@ void worker::run() {
     sleep();
   }
   set_current_worker(nullptr);
+}
+
+// The switch where one of the two keeps more than registers. The exception globals of a fiber with
+// a thread block are in that block, and so is its carrier's worker, for the accessor to find.
+std::uint32_t worker::switch_keeping(fiber& to, bool dying) noexcept {
+  fiber& from = running();
+  if (((from.keeps | to.keeps) & keeps::fp_control) != 0) {
+    const context::fp_control now = context::read_fp_control();
+    const bool has_own = (from.keeps & keeps::fp_control) != 0;
+    (has_own ? from.fp : fp_) = now;
+    context::write_fp_control((to.keeps & keeps::fp_control) != 0 ? to.fp : fp_);
+  }
+  if (from.own == nullptr) from.exceptions = *exceptions_;
+  if (to.own == nullptr) *exceptions_ = to.exceptions;
+  to.carrier = this;
+  to.started = true;
+  forks = &to;
+  if (from.own == nullptr && to.own == nullptr) {
+    return context::switch_context(from.context, to.context, dying);
+  }
+  void* thread_pointer = thread_pointer_;
+  if (to.own != nullptr) {
+    thread_pointer = to.own->thread_pointer();
+    set_current_worker_in(thread_pointer, this);
+  }
+  return context::switch_context_and_tls(from.context, to.context, thread_pointer);
 }
 
 // Every poll_period switches: what would otherwise wait until this worker has nothing to do.

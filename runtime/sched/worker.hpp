@@ -58,6 +58,8 @@ class worker : public detail::carrier {
   // Leaves the running fiber for another, or for the base. Returns what its waker passed.
   std::uint32_t switch_to(fiber& to, bool dying = false) noexcept {
     fiber& from = running();
+    if ((from.keeps | to.keeps) != 0) [[unlikely]]
+      return switch_keeping(to, dying);
     from.exceptions = *exceptions_;
     *exceptions_ = to.exceptions;
     to.carrier = this;
@@ -66,6 +68,10 @@ class worker : public detail::carrier {
     return context::switch_context(from.context, to.context, dying);
   }
   fiber& base() noexcept { return base_; }
+
+  // The carrier's own, for a fiber that gives its thread block up.
+  void* thread_pointer() const noexcept { return thread_pointer_; }
+  void forget_exceptions() noexcept { *exceptions_ = {}; }
 
   // Makes a fiber runnable next.
   void run_next(fiber& one) noexcept {
@@ -145,6 +151,7 @@ class worker : public detail::carrier {
     return fill_slot(nullptr);
   }
 
+  std::uint32_t switch_keeping(fiber& to, bool dying) noexcept;
   fiber* take() noexcept;
   fiber* poll() noexcept;
   fiber* take_injected() noexcept;
@@ -163,6 +170,8 @@ class worker : public detail::carrier {
   // The owner's, every switch.
   scheduler& scheduler_;
   exception_globals* exceptions_ = nullptr;  // the carrier thread's own
+  void* thread_pointer_ = nullptr;           // likewise
+  context::fp_control fp_;                   // likewise, while a fiber that keeps its own runs
   const bool shared_;                        // there are other workers
   bool searching_ = false;
   bool drowsy_ = false;  // slept for a whole tidy period

@@ -11,6 +11,7 @@
 #include <netdb.h>
 
 #include "runtime/base/error.hpp"
+#include "runtime/sys/futex.hpp"
 #include "runtime/sys/syscall.hpp"
 #include "runtime/thread/cpu.hpp"
 #include "runtime/thread/thread_keys.hpp"
@@ -19,21 +20,30 @@
 namespace hilo::kernel {
 namespace {
 
-void register_robust_list(const libc_layout& layout, unsigned char* block) noexcept {
+robust_list_head* prepare_robust_list(const libc_layout& layout, unsigned char* block) noexcept {
   auto* head = reinterpret_cast<robust_list_head*>(block + layout.robust_list);
   head->list.next = &head->list;
   head->futex_offset = layout.robust_lock_offset;
   head->list_op_pending = nullptr;
+  return head;
+}
+
+void register_robust_list(const libc_layout& layout, unsigned char* block) noexcept {
+  robust_list_head* head = prepare_robust_list(layout, block);
   // A kernel without robust lists has none to clean up either.
   sys::call(SYS_set_robust_list, head, sizeof *head);
+}
+
+struct rseq* rseq_area(const libc_layout& layout, void* thread_pointer) noexcept {
+  return reinterpret_cast<struct rseq*>(static_cast<unsigned char*>(thread_pointer) +
+                                        layout.rseq_offset);
 }
 
 // The kernel forgets the registration by itself at the thread's end and touches the area no more
 // once the thread has begun to exit, so nothing unregisters it: the block outlives the thread.
 void register_rseq(const libc_layout& layout, void* thread_pointer) noexcept {
   if (layout.rseq_length == 0) return;
-  auto* area = reinterpret_cast<struct rseq*>(static_cast<unsigned char*>(thread_pointer) +
-                                              layout.rseq_offset);
+  auto* area = rseq_area(layout, thread_pointer);
   std::memset(area, 0, offsetof(struct rseq, flags) + sizeof area->flags);
   area->cpu_id = static_cast<std::uint32_t>(RSEQ_CPU_ID_UNINITIALIZED);
   if (sys::call(SYS_rseq, area, layout.rseq_length, 0, cpu::rseq_signature) < 0) {
@@ -74,10 +84,9 @@ std::uint32_t* thread_block::tid(const libc_layout& layout) const noexcept {
   return reinterpret_cast<std::uint32_t*>(block_ + layout.tid);
 }
 
-void thread_block::describe_stack(const libc_layout& layout, const stack& where) const noexcept {
+void thread_block::describe_stack(const libc_layout& layout, const void* bottom,
+                                  std::size_t size) const noexcept {
   if (layout.stack == 0) return;
-  const void* bottom = where.bottom();
-  const std::size_t size = where.size();
   std::memcpy(block_ + layout.stack, &bottom, sizeof bottom);
   std::memcpy(block_ + layout.stack + sizeof bottom, &size, sizeof size);
 }
@@ -93,6 +102,51 @@ void thread_block::enter(const libc_layout& layout) noexcept {
   register_rseq(layout, thread_pointer());
   // Every time: setlocale may have been called since.
   layout.init_ctype();
+}
+
+void thread_block::enter_untold(const libc_layout& layout) noexcept {
+  fresh_ = false;
+  if (generation_ != module_generation()) {
+    generation_ = module_generation();
+    reset_tls_images(layout);
+  }
+  prepare_robust_list(layout, block_);
+  if (layout.rseq_length != 0) {
+    // What glibc leaves there when the kernel refuses: sched_getcpu() asks the kernel.
+    rseq_area(layout, thread_pointer())->cpu_id =
+        static_cast<std::uint32_t>(RSEQ_CPU_ID_REGISTRATION_FAILED);
+  }
+  layout.init_ctype();
+}
+
+// As the kernel's exit_robust_list (kernel/futex/core.c). The lowest bit of a link marks a mutex of
+// priority inheritance, whose waiters the kernel looks after.
+void thread_block::abandon_robust_mutexes(const libc_layout& layout) noexcept {
+  auto* head = reinterpret_cast<robust_list_head*>(block_ + layout.robust_list);
+  const auto link_of = [](const void* link) {
+    return reinterpret_cast<struct robust_list*>(reinterpret_cast<std::uintptr_t>(link) &
+                                                 ~std::uintptr_t{1});
+  };
+  const void* tagged = head->list.next;
+  while (link_of(tagged) != &head->list) {
+    auto* const link = link_of(tagged);
+    const bool inherits = link != tagged;
+    tagged = link->next;  // read first: the next owner links it elsewhere
+    auto& word = *reinterpret_cast<sys::futex_word*>(reinterpret_cast<unsigned char*>(link) +
+                                                     layout.robust_lock_offset);
+    std::uint32_t before = word.load(std::memory_order_relaxed);  // confirmed by the exchange
+    bool ours = true;
+    do {
+      ours = (before & FUTEX_TID_MASK) == *tid(layout);
+      // release: who recovers the mutex sees what was done under it, as after an unlock
+    } while (ours &&
+             !word.compare_exchange_weak(before, (before & FUTEX_WAITERS) | FUTEX_OWNER_DIED,
+                                         std::memory_order_release, std::memory_order_relaxed));
+    if (ours && !inherits && (before & FUTEX_WAITERS) != 0) {
+      sys::futex_wake_one(&word, sys::futex_scope::shared);
+    }
+  }
+  head->list.next = &head->list;
 }
 
 void thread_block::run_destructors(const libc_layout& layout) noexcept {

@@ -6,6 +6,7 @@
 // blocks as threads ever lived at once.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 
 #include "runtime/thread/libc_layout.hpp"
@@ -27,7 +28,11 @@ class thread_block {
   [[nodiscard]] std::uint32_t* tid(const libc_layout& layout) const noexcept;
 
   // In the starting thread: sets what pthread_getattr_np reads.
-  void describe_stack(const libc_layout& layout, const stack& where) const noexcept;
+  void describe_stack(const libc_layout& layout, const stack& where) const noexcept {
+    describe_stack(layout, where.bottom(), where.size());
+  }
+  void describe_stack(const libc_layout& layout, const void* bottom,
+                      std::size_t size) const noexcept;
 
   // Whether parts of it are set only by enter(): no thread has run on it yet, or modules were
   // loaded after the last one made it new.
@@ -35,6 +40,12 @@ class thread_block {
 
   // In the new thread, first thing. A signal handler may come earlier if the block is complete.
   void enter(const libc_layout& layout) noexcept;
+  // The same for a block that goes from one kernel thread to another, a fiber's: the kernel, which
+  // knows one robust list and one rseq area a thread, is not told of this one's.
+  void enter_untold(const libc_layout& layout) noexcept;
+  // For such a block, what the kernel does at a thread's end: robust mutexes that are still held
+  // get EOWNERDEAD, and one who waits for each is woken.
+  void abandon_robust_mutexes(const libc_layout& layout) noexcept;
   // In the thread, when its function has ended: the destructors of thread_local objects and of
   // pthread keys.
   void run_destructors(const libc_layout& layout) noexcept;

@@ -1,12 +1,14 @@
 #include "runtime/context/stack_arena.hpp"
 
 #include <algorithm>
+#include <cerrno>
 #include <cstdint>
 #include <cstdlib>
 #include <fstream>
 #include <string>
 #include <system_error>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include <pthread.h>
@@ -197,4 +199,64 @@ TEST_CASE("stack_pool: stacks grow old only while nobody takes them, and old one
   CHECK(pool.reopen() != nullptr);
   pool.give(other);
   CHECK(pool.take(error) == other);
+}
+
+TEST_CASE(
+    "stack_arena: a kernel without guard pages of the page table gets mappings, to its limit") {
+  static constexpr hilo::context::guard_support old{.page_table = false, .mappings = 1400};
+  hilo::context::pretend_guard_support(&old);
+  stack_arena bounded(16 * kib, 64 * 1024 * kib);
+  stack_arena unbounded(16 * kib, 64 * 1024 * kib, true);
+  hilo::context::pretend_guard_support(nullptr);
+  CHECK(bounded.guards() == hilo::context::guard_kind::mapping);
+  // (1400 - 1400/8 - 1024) / 2 guards, of both arenas
+  const auto first = bounded.open(60);
+  REQUIRE(first.count == 60);
+  const auto second = unbounded.open(60);
+  REQUIRE(second.count == 40);
+  CHECK(unbounded.unguarded() == 0);
+  const auto third = unbounded.open(60);
+  REQUIRE(third.count == 60);
+  CHECK(unbounded.unguarded() == 60);
+  const auto none = bounded.open(1);
+  CHECK(none.count == 0);
+  CHECK(none.error == EAGAIN);
+  CHECK(bounded.explain(EAGAIN).find("vm.max_map_count") != std::string::npos);
+  for (const auto& [arena, from] : {std::pair(&bounded, first), std::pair(&unbounded, second)}) {
+    for (std::size_t i = 0; i < from.count; ++i) {
+      char* const top = from.first_top + i * arena->stride();
+      top[-1] = top[-16 * static_cast<std::ptrdiff_t>(kib)] = 1;
+      CHECK(arena->guarded_by(top - 16 * kib - 1) == top);
+    }
+  }
+  for (std::size_t i = 0; i < third.count; ++i) {
+    char* const top = third.first_top + i * unbounded.stride();
+    top[-1] = top[-16 * static_cast<std::ptrdiff_t>(kib)] = 1;
+    CHECK(unbounded.guarded_by(top - 16 * kib - 1) == nullptr);
+  }
+}
+
+TEST_CASE("stack_arena: guards that are mappings are given back with their arena") {
+  static constexpr hilo::context::guard_support old{.page_table = false, .mappings = 1400};
+  hilo::context::pretend_guard_support(&old);
+  for (int i = 0; i < 3; ++i) {
+    stack_arena arena(16 * kib, 64 * 1024 * kib);
+    CHECK(arena.open(200).count == 100);
+  }
+  hilo::context::pretend_guard_support(nullptr);
+}
+
+TEST_CASE("stack_arena: a guard that is a mapping is hit and told as any other") {
+  const auto end = hilo::test::run_in_child([] {
+    static constexpr hilo::context::guard_support old{.page_table = false, .mappings = 65530};
+    hilo::context::pretend_guard_support(&old);
+    stack_arena arena(16 * kib, 64 * 1024 * kib);
+    const auto opened = arena.open(2);
+    volatile char* guard = opened.first_top + arena.stride() - 16 * kib - 1;
+    *guard = 1;
+    std::_Exit(5);
+  });
+  CAPTURE(end.describe());
+  CHECK(end.says("hilo: stack overflow in "));
+  CHECK_FALSE(end.exited);
 }

@@ -2,6 +2,7 @@
 
 #include <atomic>
 #include <chrono>
+#include <cstdint>
 #include <cstdio>
 #include <cstring>
 #include <stdexcept>
@@ -9,6 +10,7 @@
 #include <system_error>
 #include <vector>
 
+#include <dlfcn.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -167,27 +169,44 @@ TEST_CASE("runtime: outside of one, channel and mutex work and spawn says what t
   CHECK(contains(error_of([] { hilo::spawn([] {}).join(); }), "call spawn inside hilo::run"));
 }
 
-TEST_CASE("runtime: a stack overflow is reported with the fiber and its stack size") {
-  const auto end = run_in_child([] {
-    hilo::run(runtime_options{.carriers = 2}, [] {
-      hilo::spawn(hilo::spawn_options{.name = "deep one", .stack_size = 64 * 1024}, [] {
-        struct recursion {
-          static int go(volatile int* depth) {
-            volatile int frame[256];
-            frame[0] = *depth + 1;
-            if (frame[0] < 0) return 0;  // never, but no compiler can tell
-            return go(frame) + frame[0];
-          }
-        };
-        volatile int zero = 0;
-        return recursion::go(&zero);
-      }).join();
-    });
-  });
+namespace {
+
+// The spawn site of the report: an address in here.
+[[gnu::noinline]] void spawn_deep_one() {
+  hilo::spawn(hilo::spawn_options{.name = "deep one", .stack_size = 64 * 1024}, [] {
+    struct recursion {
+      static int go(volatile int* depth) {
+        volatile int frame[256];
+        frame[0] = *depth + 1;
+        if (frame[0] < 0) return 0;  // never, but no compiler can tell
+        return go(frame) + frame[0];
+      }
+    };
+    volatile int zero = 0;
+    return recursion::go(&zero);
+  }).join();
+}
+
+}  // namespace
+
+TEST_CASE("runtime: a stack overflow is reported with the fiber, where it was spawned, its size") {
+  const auto end =
+      run_in_child([] { hilo::run(runtime_options{.carriers = 2}, [] { spawn_deep_one(); }); });
   CAPTURE(end.describe());
   CHECK_FALSE(end.exited);
   CHECK(end.says("hilo: stack overflow in fiber #"));
-  CHECK(end.says("\"deep one\": its stack of 64 KiB is full"));
+  CHECK(end.says("\"deep one\", spawned at /"));
+  CHECK(end.says(": its stack of 64 KiB is full"));
+  // "spawned at module+0xoffset"; the child was a copy, so its addresses are ours.
+  Dl_info module{};
+  REQUIRE(::dladdr(reinterpret_cast<void*>(&spawn_deep_one), &module) != 0);
+  const std::size_t plus = end.output.find("+0x");
+  REQUIRE(plus != std::string::npos);
+  const auto site = reinterpret_cast<std::uintptr_t>(module.dli_fbase) +
+                    std::stoull(end.output.substr(plus + 3), nullptr, 16);
+  const auto spawner = reinterpret_cast<std::uintptr_t>(&spawn_deep_one);
+  CHECK(site > spawner);
+  CHECK(site < spawner + 2048);
 }
 
 TEST_CASE("runtime: a fault that is no overflow stays what it was") {

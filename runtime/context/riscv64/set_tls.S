@@ -1,0 +1,17 @@
+// void hilo_set_thread_pointer(void* thread_pointer)
+//
+//   a0  the thread pointer
+
+        .text
+        .globl  hilo_set_thread_pointer
+        .hidden hilo_set_thread_pointer
+        .type   hilo_set_thread_pointer, @function
+        .balign 16
+hilo_set_thread_pointer:
+        .cfi_startproc
+        mv      tp, a0                  // libc's variables are another thread block's from here on
+        ret
+        .cfi_endproc
+        .size   hilo_set_thread_pointer, . - hilo_set_thread_pointer
+
+        .section .note.GNU-stack, "", @progbits
