@@ -9,6 +9,8 @@ void spawn_join(benchmark::State& state, unsigned carriers);
 void spawn_many(benchmark::State& state, unsigned carriers);
 void skynet(benchmark::State& state, unsigned carriers);
 void skynet_channel(benchmark::State& state, unsigned carriers);
+void raw_switch(benchmark::State& state, unsigned carriers);
+void raw_switch_own(benchmark::State& state, unsigned carriers);
 void yield(benchmark::State& state, unsigned carriers);
 void pingpong(benchmark::State& state, unsigned carriers);
 void channel_1x1(benchmark::State& state, unsigned carriers);
