@@ -32,7 +32,7 @@ from report import IMPLEMENTATIONS, Cell, Results, print_report, write_report
 PEERS = {"go": "golang-go", "boost": "libboost-fiber1.81-dev", "tbb": "libtbb-dev"}
 
 # Measured with --peers or when --only names them: the default run stays under 3 minutes without.
-LONG = {"uts_t3", "timers_storm", "skynet_channel", "memory_1m", "idle"}
+LONG = {"uts_t3", "memory_1m", "idle"}
 
 # Measured in one round, since it takes its time and gives the same every time.
 ONCE = {"memory_1m"}
