@@ -174,7 +174,7 @@ def measure(programs, workloads, options, scratch):
                 for figure, value in answer.items():
                     entry.cells[figure].values.append(value)
         progress.finish(
-            f"{workload}: {len(entries)} entries x {rounds[workload]}, "
+            f"{workload}: {len(entries)} x {rounds[workload]} measurements, "
             f"{time.monotonic() - start:.1f} s"
         )
 

@@ -159,8 +159,8 @@ def bars_table(results):
 
 def summary(table, left_out):
     missed = sum(row[-1] == "MISSED" for row in table)
-    text = f"{len(table) - 1 - missed} bars met, {missed} missed"
-    return text + (f"; {left_out} not measured in this run" if left_out else "")
+    text = f"bars met: {len(table) - 1 - missed}, missed: {missed}"
+    return text + (f", not measured in this run: {left_out}" if left_out else "")
 
 
 def print_table(table, left_columns=1):
