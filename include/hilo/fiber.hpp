@@ -38,6 +38,14 @@ enum class tls : std::uint8_t {
   own,
 };
 
+// In which order runnable fibers of a carrier take turns. Nobody starves: after 16 fibers of high
+// priority in a row one of the others runs, and at least every 512th turn is an idle one's.
+enum class priority : std::uint8_t {
+  high,    // before all others; for what answers quickly and runs briefly
+  normal,  // in the order of hilo's run queues, the fastest
+  idle,    // when no carrier finds anything else to run
+};
+
 // How a fiber is made; every member has a default.
 struct spawn_options {
   // For reports and dumps; at most 23 characters are kept.
@@ -51,6 +59,10 @@ struct spawn_options {
   bool keep_fp_control = false;
   // Paints the stack first, so that stack_usage() is exact. Costs memory for the whole of it.
   bool paint_stack = false;
+  // When it runs before others that are ready too.
+  priority urgency = priority::normal;
+  // Stays on the carrier that runs it first, as after this_fiber::pin().
+  bool pinned = false;
 };
 
 // A fiber's number, unique in its runtime; never 0 for a fiber.
@@ -245,6 +257,14 @@ HILO_API fiber_id id() noexcept;
 
 // The calling fiber's stop token; in a kernel thread one that is never requested.
 HILO_API std::stop_token stop_token();
+
+// Keeps the calling fiber on its carrier from now on, until unpin() as often: for libraries that
+// belong to one kernel thread, and to keep the address of a thread_local variable across a park. It
+// takes turns with the others there; while it computes or waits they may go elsewhere. Its priority
+// no longer counts. In a kernel thread that runs no fiber it does nothing.
+// Errors: more unpin() than pin() aborts.
+HILO_API void pin() noexcept;
+HILO_API void unpin() noexcept;
 
 }  // namespace this_fiber
 

@@ -3,6 +3,7 @@
 // last the kernel floor: thread, and clone with child.
 #pragma once
 
+#include "hilo/blocking.hpp"
 #include "hilo/channel.hpp"
 #include "hilo/child.hpp"
 #include "hilo/clone.hpp"
@@ -20,3 +21,4 @@
 #include "hilo/stack_usage.hpp"
 #include "hilo/status.hpp"
 #include "hilo/thread.hpp"
+#include "hilo/timer.hpp"

@@ -6,8 +6,11 @@
 //   }
 #pragma once
 
+#include <chrono>
 #include <cstddef>
+#include <functional>
 #include <memory>
+#include <string_view>
 #include <utility>
 
 #include "hilo/detail/api.hpp"
@@ -37,6 +40,21 @@ struct runtime_options {
   hilo::tls tls = hilo::tls::carrier;
   // For all fibers, as spawn_options.paint_stack.
   bool paint_stacks = false;
+
+  // How many kernel threads more there may be, to stand in for carriers that are held up in
+  // hilo::blocking or in a system call; 1 to 32768. They are started when needed, and end after 10
+  // s without use. When all are in use, further hilo::blocking calls wait for one, in the order
+  // they came, while the other fibers run on; be generous where such calls wait for each other.
+  unsigned spare_carriers = 512;
+  // How long a fiber may stay in a system call of its own, outside hilo::blocking, before another
+  // carrier is started for the others that wait behind it. 0: it holds its carrier up.
+  std::chrono::milliseconds stuck_after{20};
+  // How long a fiber may compute without a call that parks or yields before it is reported, at most
+  // once a second: others may be waiting behind it. 0: never.
+  std::chrono::milliseconds report_busy_after{2000};
+  // Gets such a report, one line of text, in a kernel thread of the runtime; it may not throw. By
+  // default it goes to standard error.
+  std::function<void(std::string_view)> report_busy{};
 };
 
 class runtime {

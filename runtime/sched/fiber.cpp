@@ -37,8 +37,12 @@ void enter_fiber(void* argument) {
   self.context.sanitizer.arrive();
   if (self.own != nullptr) [[unlikely]]
     self.own->enter();
+  if (self.special) [[unlikely]]
+    begin_special(self);
   self.work->invoke(*self.work);
   destroy_locals(self.locals);
+  if (self.special) [[unlikely]]
+    end_special(self);
   if (self.own != nullptr) [[unlikely]]
     leave_own_block(self);
   end_fiber(self);
@@ -70,6 +74,7 @@ void* prepare_fiber(fiber& one, std::size_t bytes, std::size_t alignment) noexce
   one.started = false;
   one.keeps = 0;
   one.painted = false;
+  one.special = false;
   one.name[0] = '\0';
   return place;
 }

@@ -22,6 +22,7 @@
 #include "hilo/detail/fork.hpp"
 #include "hilo/detail/task.hpp"
 #include "hilo/detail/waiter.hpp"
+#include "hilo/fiber.hpp"
 #include "hilo/fiber_local.hpp"
 
 #include "runtime/context/context.hpp"
@@ -90,6 +91,14 @@ struct alignas(64) fiber : detail::fork_list, context::stack, detail::waiter {
   context::fp_control fp;             // while suspended, if it keeps that
   context::tls_block* own = nullptr;  // if it keeps one
   const void* spawned_at = nullptr;   // where its spawn returned to
+
+  // Waits in a lane and not in a ring (lanes.cpp): it has a priority or is pinned. Its own, and its
+  // spawner's before it starts; the four behind it count only if it is set.
+  bool special = false;
+  bool pin_first = false;  // to the worker that runs it first
+  priority urgency = priority::normal;
+  std::uint32_t pins = 0;
+  worker* pinned_to = nullptr;  // while pins is not 0
 
   // (T1)/(T2): 0 none, 1 being made, 2 there. The stop state is made by whoever needs it first,
   // the fiber or its handle; most fibers never do.

@@ -110,7 +110,7 @@ void worker::offer_forks() noexcept {
 }
 
 void worker::ask_for_forks() noexcept {
-  for (std::size_t i = 0; shared_ && i < scheduler_.workers(); ++i) {
+  for (std::size_t i = 0; shared() && i < scheduler_.workers(); ++i) {
     worker& other = scheduler_.at(i);
     // (F2), after (F1) in begin_search() or enter()
     if (&other == this || other.wanted.load(std::memory_order_seq_cst) != 0) continue;

@@ -57,6 +57,10 @@ void idle_workers::wake_one() noexcept {
   chosen->wake_up();
 }
 
+void idle_workers::wake(worker& one) noexcept {
+  if (leave(one)) one.wake_up();
+}
+
 void idle_workers::wake_all() noexcept {
   while (true) {
     worker* chosen = nullptr;

@@ -91,6 +91,12 @@ class idle_workers {
   bool begin_watch() noexcept;
   void end_watch() noexcept;
 
+  // Wakes this one if it sleeps.
+  void wake(worker& one) noexcept;
+
+  // How many sleep. (D)
+  std::size_t sleepers() const noexcept { return sleeping(state_.load(std::memory_order_seq_cst)); }
+
   // Wakes every sleeper (the end of the runtime).
   void wake_all() noexcept;
 

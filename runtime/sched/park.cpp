@@ -104,9 +104,9 @@ void yield() noexcept {
   }
   sched::fiber& me = here->running();
   sched::fiber* const next = here->pick();
-  if (next == nullptr) return;
+  if (next == nullptr && !me.special && !here->called_back()) return;
   here->run_later(me);
-  here->switch_to(*next);
+  here->switch_to(next != nullptr ? *next : here->base());
 }
 
 namespace this_fiber {

@@ -3,6 +3,7 @@
 #include <bit>
 #include <cerrno>
 #include <cstdio>
+#include <exception>
 #include <mutex>
 #include <string>
 #include <system_error>
@@ -36,7 +37,10 @@ scheduler::scheduler(const runtime_options& options)
     : stack_reserve_(options.stack_reserve),
       default_class_(size_class_of(options.stack_size)),
       default_extras_{.own_block = options.tls == tls::own, .paint = options.paint_stacks},
-      unguarded_stacks_(options.unguarded_stacks) {
+      unguarded_stacks_(options.unguarded_stacks),
+      carriers_(options.carriers),
+      spares_(*this, options.spare_carriers),
+      monitor_(*this, options) {
   if (options.carriers < 1 || options.carriers > most_carriers) {
     base::fail(EINVAL, "start a runtime",
                "runtime_options.carriers is " + std::to_string(options.carriers) +
@@ -46,35 +50,67 @@ scheduler::scheduler(const runtime_options& options)
     base::fail(ENOTSUP, "start a runtime whose fibers own thread-local storage",
                context::tls_refusal());
   }
+  if (options.spare_carriers < 1 || options.spare_carriers > most_spares) {
+    base::fail(EINVAL, "start a runtime",
+               "runtime_options.spare_carriers is " + std::to_string(options.spare_carriers) +
+                   "; it must be from 1 to " + std::to_string(most_spares));
+  }
   context::describe_stacks_with(describe_stack);
   pool(default_class_);  // the usual stacks: an error comes here and not at the first spawn
-  workers_.resize(options.carriers);
-  for (unsigned i = 0; i < options.carriers; ++i) workers_[i] = std::make_unique<worker>(*this, i);
-  idle_.reserve(options.carriers);
+  const std::size_t most = carriers_ + options.spare_carriers;
+  workers_.resize(most);
+  threads_.resize(most);
+  idle_.reserve(most);
+  spares_.reserve(most);
+  for (unsigned i = 0; i < carriers_; ++i) {
+    wheels_.push_back(std::make_unique<timer_wheel>(detail::monotonic_now()));
+    places_.push_back(std::make_unique<place>(*wheels_[i]));
+    workers_[i] = std::make_unique<worker>(*this, i, places_[i].get());
+  }
+  made_.store(carriers_, std::memory_order_relaxed);  // starting the carriers publishes it
   start_carriers();
 }
 
+// Fibers have stacks of their own; a carrier's carries the search and the signal handlers.
+thread scheduler::start_carrier(std::size_t index) {
+  const thread_options how{.name = "hilo/" + std::to_string(index), .stack_size = 256 * 1024};
+  return thread(how, [this, index] {
+    // The kernel may round a sleeper's deadline up by 50 us to save interrupts; timers promise
+    // less.
+    ::prctl(PR_SET_TIMERSLACK, 1);
+    workers_[index]->run();
+  });
+}
+
 void scheduler::start_carriers() {
-  carriers_.reserve(workers_.size());
+  std::size_t started = 0;
   try {
-    for (std::size_t i = 0; i < workers_.size(); ++i) {
-      // Fibers have stacks of their own; this one carries the search and the signal handlers.
-      const thread_options how{.name = "hilo/" + std::to_string(i), .stack_size = 256 * 1024};
-      carriers_.emplace_back(how, [this, i] {
-        // The kernel may round a sleeper's deadline up by 50 us to save interrupts; timers promise
-        // less.
-        ::prctl(PR_SET_TIMERSLACK, 1);
-        workers_[i]->run();
-      });
-    }
+    for (; started < carriers_; ++started) threads_[started] = start_carrier(started);
   } catch (const std::system_error& error) {
-    const std::size_t started = carriers_.size();
     stop();
     for (auto& one : pools_) delete one.load(std::memory_order_relaxed);  // no carrier is left
-    base::fail(
-        error.code().value(),
-        "start carrier " + std::to_string(started + 1) + " of " + std::to_string(workers_.size()),
-        std::string(error.what()) + "; set fewer runtime_options.carriers");
+    base::fail(error.code().value(),
+               "start carrier " + std::to_string(started + 1) + " of " + std::to_string(carriers_),
+               std::string(error.what()) + "; set fewer runtime_options.carriers");
+  }
+}
+
+bool scheduler::start_spare(worker*& one) noexcept {
+  try {
+    const std::scoped_lock guard(starting_);
+    std::size_t index = made_.load(std::memory_order_relaxed);  // written under starting_
+    if (one == nullptr) {
+      workers_[index] = std::make_unique<worker>(*this, static_cast<unsigned>(index), nullptr);
+      one = workers_[index].get();
+      made_.store(index + 1, std::memory_order_release);  // (E)
+    } else {
+      index = one->index();
+    }
+    one->expect_wake_up();
+    threads_[index] = start_carrier(index);  // joins the one that ended
+    return true;
+  } catch (const std::exception&) {
+    return false;
   }
 }
 
@@ -97,9 +133,11 @@ scheduler::~scheduler() {
 void scheduler::stop() noexcept {
   // seq_cst: (P1) of the idle protocol, with stopping as the queue
   stopping_.store(true, std::memory_order_seq_cst);
+  monitor_.stop();  // first: it starts spares
   idle_.wake_all();
   // A worker that entered its sleep before the store and was not yet in the list saw the store.
-  carriers_.clear();
+  spares_.stop();
+  threads_.clear();
 }
 
 unsigned scheduler::size_class_of(std::size_t bytes) {
@@ -156,13 +194,13 @@ bool scheduler::tidy_stacks(std::int64_t now) noexcept {
 
 std::uint64_t scheduler::spawned() const noexcept {
   std::uint64_t sum = guest_spawned_.load(std::memory_order_acquire);
-  for (const auto& one : workers_) sum += one->spawned_count.read();
+  for (std::size_t i = 0; i < workers(); ++i) sum += workers_[i]->spawned_count.read();
   return sum;
 }
 
 std::uint64_t scheduler::returned() const noexcept {
   std::uint64_t sum = guest_returned_.load(std::memory_order_acquire);
-  for (const auto& one : workers_) sum += one->returned_count.read();
+  for (std::size_t i = 0; i < workers(); ++i) sum += workers_[i]->returned_count.read();
   return sum;
 }
 
@@ -171,7 +209,7 @@ std::uint64_t scheduler::returned() const noexcept {
 // when the first was: at the moment between them none was alive.
 bool scheduler::all_ended() const noexcept {
   std::uint64_t ended = guest_ended_.load(std::memory_order_acquire);
-  for (const auto& one : workers_) ended += one->ended_count.read();
+  for (std::size_t i = 0; i < workers(); ++i) ended += workers_[i]->ended_count.read();
   return ended == spawned();
 }
 
@@ -203,7 +241,7 @@ void runtime::deleter::operator()(sched::scheduler* one) const noexcept {
   delete one;
 }
 unsigned runtime::carriers() const noexcept {
-  return static_cast<unsigned>(scheduler_->workers());
+  return scheduler_->carriers();
 }
 
 }  // namespace hilo

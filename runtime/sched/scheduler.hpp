@@ -17,6 +17,8 @@
 #include "runtime/sched/fiber.hpp"
 #include "runtime/sched/idle.hpp"
 #include "runtime/sched/injector.hpp"
+#include "runtime/sched/monitor.hpp"
+#include "runtime/sched/spares.hpp"
 #include "runtime/sys/futex.hpp"
 
 namespace hilo::sched {
@@ -29,6 +31,7 @@ class scheduler {
   static constexpr unsigned size_classes = 17;
   static constexpr std::size_t smallest_stack = 16 * 1024;
   static constexpr unsigned most_carriers = 1024;
+  static constexpr unsigned most_spares = 32 * 1024;
 
   // Checks the options, reserves stacks and starts the carriers. Throws std::system_error.
   explicit scheduler(const runtime_options& options);
@@ -37,12 +40,28 @@ class scheduler {
   scheduler(const scheduler&) = delete;
   scheduler& operator=(const scheduler&) = delete;
 
-  std::size_t workers() const noexcept { return workers_.size(); }
+  // Kernel threads that run fibers at a time, but for extra places.
+  unsigned carriers() const noexcept { return carriers_; }
+
+  // Workers made so far, spares among them. (E) acquire: pairs with the release in start_spare();
+  // publishes the worker.
+  std::size_t workers() const noexcept { return made_.load(std::memory_order_acquire); }
+  std::size_t most_workers() const noexcept { return workers_.size(); }
   worker& at(std::size_t index) noexcept { return *workers_[index]; }
   idle_workers& idle() noexcept { return idle_; }
+  spares& spare() noexcept { return spares_; }
+  monitor& watching() noexcept { return monitor_; }
+  timer_wheel& wheel(std::size_t index) noexcept { return *wheels_[index]; }
+  place& base_place(std::size_t index) noexcept { return *places_[index]; }
+
+  // Makes `one`, or a new worker if that is null, a spare that waits to be sent somewhere. False
+  // when there is no memory or no thread for it.
+  bool start_spare(worker*& one) noexcept;
 
   // Makes a fiber runnable from one of its workers.
   void inject(fiber& one) noexcept {
+    if (one.special) [[unlikely]]
+      return run_special(one);
     injector_.push(one);  // (P1)
     idle_.published();
   }
@@ -54,6 +73,11 @@ class scheduler {
     inject(one);
     guests_.fetch_sub(1, std::memory_order_release);  // (G) pairs with the destructor's acquire
   }
+  // Puts a special fiber into its lane; from anywhere (lanes.cpp).
+  [[gnu::cold]] void run_special(fiber& one) noexcept;
+  // The fibers of high or of idle priority that are runnable.
+  injector& lane(priority which) noexcept { return lanes_[which == priority::high ? 0 : 1]; }
+
   std::size_t injected() const noexcept { return injector_.size(); }
   injector& injected_fibers() noexcept { return injector_; }
 
@@ -85,9 +109,9 @@ class scheduler {
   void count_guest_end() noexcept { guest_ended_.fetch_add(1, std::memory_order_release); }
   void count_guest_return() noexcept { guest_returned_.fetch_add(1, std::memory_order_release); }
 
-  // Numbers of fibers that guests spawn; the workers' start at workers().
-  std::uint64_t next_guest_id() noexcept {
-    return guest_ids_.fetch_add(1, std::memory_order_relaxed) * (workers() + 1) + 1;
+  // Numbers for fibers: the first of `count` that nobody else gets.
+  std::uint64_t next_ids(std::uint64_t count) noexcept {
+    return next_id_.fetch_add(count, std::memory_order_relaxed);  // only has to differ
   }
 
   // Whether no fiber is alive. Exact once no fiber and no foreign thread spawns any more.
@@ -102,6 +126,7 @@ class scheduler {
 
  private:
   void start_carriers();
+  thread start_carrier(std::size_t index);
   void wait_for_fibers() noexcept;
   void stop() noexcept;
 
@@ -117,8 +142,15 @@ class scheduler {
   std::atomic<bool> tidying_{false};        // one worker at a time; acquire and release (Y)
   std::atomic<std::int64_t> tidied_at_{0};  // written by that one; relaxed, only a time
 
-  std::vector<std::unique_ptr<worker>> workers_;  // constant once the carriers run
+  const unsigned carriers_;
+  std::vector<std::unique_ptr<timer_wheel>> wheels_;  // one a place
+  std::vector<std::unique_ptr<place>> places_;
+  std::vector<std::unique_ptr<worker>> workers_;  // room for all; made_ of them are there
+  std::atomic<std::size_t> made_{0};              // written by start_spare() under starting_ (E)
+  kernel::mutex starting_;
   injector injector_;
+  std::array<injector, 2> lanes_;
+  std::atomic<std::uint32_t> prompts_{0};  // whom a guest prompts next; relaxed: only a turn
   idle_workers idle_;
 
   std::uint64_t spawned() const noexcept;
@@ -127,14 +159,16 @@ class scheduler {
   std::atomic<std::uint64_t> guest_spawned_{0};
   std::atomic<std::uint64_t> guest_ended_{0};
   std::atomic<std::uint64_t> guest_returned_{0};
-  std::atomic<std::uint64_t> guest_ids_{0};
+  std::atomic<std::uint64_t> next_id_{1};
   std::atomic<std::uint32_t> guests_{0};  // threads inside inject_as_guest()
   std::atomic<bool> stopping_{false};
   // 0 nobody waits for the last fiber, 1 somebody does, 2 it ended (a futex). seq_cst: see
   // idle_reached().
   sys::futex_word draining_{0};
 
-  std::vector<thread> carriers_;
+  spares spares_;
+  monitor monitor_;
+  std::vector<thread> threads_;  // workers_[i]'s carrier
 };
 
 }  // namespace hilo::sched

@@ -118,7 +118,7 @@ void* create(scheduler* where, const spawn_options* options, std::size_t bytes,
     one->id = local->next_id();
   } else {
     where->count_guest_spawn();
-    one->id = where->next_guest_id();
+    one->id = where->next_ids(1);
   }
   if (place == nullptr) [[unlikely]] {
     detail::discard_unstarted(*one);
@@ -141,6 +141,12 @@ void* create(scheduler* where, const spawn_options* options, std::size_t bytes,
     const std::size_t length = std::min(options->name.size(), fiber::name_room - 1);
     std::memcpy(one->name, options->name.data(), length);
     one->name[length] = '\0';
+  }
+  if (options != nullptr && (options->urgency != priority::normal || options->pinned)) {
+    one->special = true;
+    one->pin_first = options->pinned;
+    one->urgency = options->urgency;
+    one->pins = 0;
   }
   *made = one;
   return place;

@@ -10,4 +10,8 @@ struct fiber;
 // else will, and runs another fiber.
 [[noreturn]] void end_fiber(fiber& self) noexcept;
 
+// Before a special fiber's first call, and after its last (lanes.cpp).
+[[gnu::cold]] void begin_special(fiber& self) noexcept;
+[[gnu::cold]] void end_special(fiber& self) noexcept;
+
 }  // namespace hilo::sched

@@ -70,6 +70,7 @@ void timer_wheel::arm(timer& one, std::int64_t when_ns) noexcept {
   one.expiry = std::max(tick_at_or_after(when_ns), elapsed_ + 1);
   one.phase.store(timer::armed, std::memory_order_relaxed);  // seen through lock_
   link(one);
+  count(1);
   update_next();
 }
 
@@ -78,6 +79,7 @@ bool timer_wheel::cancel(timer& one) noexcept {
     const std::scoped_lock guard(lock_);
     if (one.phase.load(std::memory_order_relaxed) == timer::armed) {  // changes only under lock_
       unlink(one);
+      count(-1U);
       update_next();
       one.phase.store(timer::idle, std::memory_order_relaxed);
       return true;
@@ -109,6 +111,7 @@ std::size_t timer_wheel::advance(std::int64_t now_ns) noexcept {
           if (one->expiry <= elapsed_) {
             one->phase.store(timer::firing, std::memory_order_relaxed);  // seen through lock_
             one->next = std::exchange(due, one);
+            count(-1U);
           } else {
             link(*one);
           }

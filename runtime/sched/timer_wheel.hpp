@@ -1,7 +1,7 @@
 // Timers of one worker: a hierarchical wheel (Varghese and Lauck, SOSP 1987, scheme 7), so arming
 // and cancelling are O(1) for any number of timers.
 //
-// Six levels of 64 slots; a slot of level n spans 64^n ticks of 65.5 us. A timer goes to the level
+// Six levels of 64 slots; a slot of level n spans 64^n ticks of 32.8 us. A timer goes to the level
 // of the highest digit (base 64) in which its expiry differs from now, and moves down when that
 // slot comes up. Expiries round up to a tick: a timer is never early and less than a tick late by
 // this.
@@ -68,16 +68,19 @@ class timer_wheel {
   // Fires all that are due. Returns how many waiters were woken.
   std::size_t advance(std::int64_t now_ns) noexcept;
 
+  // Timers that are armed. relaxed: a hint.
+  std::uint32_t size() const noexcept { return size_.load(std::memory_order_relaxed); }
+
   // A lower bound of the next expiry, in nanoseconds; never when there is none. Any thread; a hint
   // for all but the owner. relaxed: advance() looks again under the lock.
   std::int64_t next_ns() const noexcept { return next_ns_.load(std::memory_order_relaxed); }
 
  private:
-  static constexpr unsigned tick_shift = 16;  // 65.5 us: an eighth of the lateness we promise
+  static constexpr unsigned tick_shift = 15;  // 32.8 us: a fifteenth of the lateness we promise
   static constexpr unsigned digit_bits = 6;
   static constexpr unsigned slots = 1U << digit_bits;
   static constexpr unsigned levels = 6;
-  static constexpr std::uint64_t horizon = std::uint64_t{1} << (digit_bits * levels);  // 52 days
+  static constexpr std::uint64_t horizon = std::uint64_t{1} << (digit_bits * levels);  // 26 days
 
   static std::uint64_t tick_at_or_before(std::int64_t ns) noexcept {
     return static_cast<std::uint64_t>(ns) >> tick_shift;
@@ -90,11 +93,15 @@ class timer_wheel {
   void update_next() noexcept;
 
   detail::spin_lock lock_;
-  // All below guarded by lock_, but next_ns_, which is written under it.
+  // All below guarded by lock_, but next_ns_ and size_, which are written under it.
   std::uint64_t elapsed_;  // all timers up to this tick have fired
   std::array<std::uint64_t, levels> occupied_{};
   std::array<std::array<timer*, slots>, levels> slots_{};
   std::atomic<std::int64_t> next_ns_{never};
+  std::atomic<std::uint32_t> size_{0};
+  void count(std::uint32_t change) noexcept {
+    size_.store(size_.load(std::memory_order_relaxed) + change, std::memory_order_relaxed);
+  }
 };
 
 }  // namespace hilo::sched

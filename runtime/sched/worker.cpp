@@ -1,11 +1,13 @@
 #include "runtime/sched/worker.hpp"
 
 #include <algorithm>
+#include <cerrno>
 #include <chrono>
 #include <utility>
 
 #include <cxxabi.h>
 #include <pthread.h>
+#include <unistd.h>
 
 #include "hilo/fiber.hpp"
 
@@ -24,7 +26,12 @@ constexpr int search_rounds = 4;          // as Go
 constexpr int relax_between_rounds = 64;  // guess: some 2 us in all
 constexpr nanoseconds first_nap = microseconds(20);
 constexpr nanoseconds longest_nap = microseconds(200);
+// Where many timers are armed, a sleeper wakes for them at most this often, and fires some at a
+// time: a wake-up costs as much as some ten timers. Where there are few, each is on time.
+constexpr nanoseconds timer_spacing = microseconds(200);
+constexpr std::uint32_t few_timers = 32;   // guess
 constexpr std::size_t most_injected = 64;  // fibers taken from the injector at a time
+constexpr std::uint64_t ids_at_a_time = 1024;
 
 sys::futex_clock::time_point to_time(std::int64_t ns) {
   return sys::futex_clock::time_point(nanoseconds(ns));
@@ -32,22 +39,23 @@ sys::futex_clock::time_point to_time(std::int64_t ns) {
 
 }  // namespace
 
-worker::worker(scheduler& owner, unsigned index)
+worker::worker(scheduler& owner, unsigned index, place* at)
     : scheduler_(owner),
-      shared_(owner.workers() > 1),
+      shared_(owner.carriers() > 1),
       index_(index),
       random_state_(index * 0x9e3779b9U + 0x7f4a7c15U),
-      timers_(detail::monotonic_now()) {
+      activity_(at != nullptr ? activity::running : activity::spare) {
+  if (at != nullptr) hold(*at);
   forks = &base_;
   HILO_CHECK(static_cast<void*>(static_cast<detail::carrier*>(this)) == this,
              "a worker does not start with its carrier");
 }
 
-void worker::run() {
-  const context::alternate_stack signals;
-  set_current_worker(this);
+// Tells the sanitizers of the carrier's own stack, and finds what is the kernel thread's own.
+void worker::adopt_stack() noexcept {
   exceptions_ = reinterpret_cast<exception_globals*>(abi::__cxa_get_globals());
   thread_pointer_ = kernel::cpu::thread_pointer();
+  tid_.store(static_cast<int>(::gettid()), std::memory_order_relaxed);
   if constexpr (context::sanitizing) {
     pthread_attr_t attributes;
     void* low = nullptr;
@@ -58,18 +66,32 @@ void worker::run() {
     }
     base_.context.sanitizer.adopt(low, bytes);
   }
+}
+
+void worker::run() {
+  const context::alternate_stack signals;
+  set_current_worker(this);
+  adopt_stack();
+  if (place_ == nullptr) await_wake_up();  // whoever started this spare sends it somewhere
   while (true) {
-    fiber* next = take();
-    if (next == nullptr && timers_.next_ns() <= detail::monotonic_now()) {
-      timers_.advance(detail::monotonic_now());
-      next = take();
+    if (place_ == nullptr) {
+      if (!find_place()) break;
+      continue;
     }
+    if (called_back()) {
+      leave_place();
+      continue;
+    }
+    fiber* next = take();
+    if (next == nullptr && fire_timers()) next = take();
     if (next == nullptr) next = search();
+    if (next == nullptr) next = scheduler_.lane(priority::idle).take(1);
     if (next != nullptr) {
       if (searching_) {
         searching_ = false;
-        if (scheduler_.idle().end_search()) scheduler_.idle().published();
+        end_search();
       }
+      scheduler_.watching().running();
       next->context.wait_off_cpu();
       switch_to(*next);
       continue;
@@ -106,14 +128,8 @@ std::uint32_t worker::switch_keeping(fiber& to, bool dying) noexcept {
   return context::switch_context_and_tls(from.context, to.context, thread_pointer);
 }
 
-// Every poll_period switches: what would otherwise wait until this worker has nothing to do.
-fiber* worker::poll() noexcept {
-  if (timers_.next_ns() != timer_wheel::never) timers_.advance(detail::monotonic_now());
-  return scheduler_.injected() == 0 ? nullptr : take_injected();
-}
-
 fiber* worker::take_injected() noexcept {
-  const std::size_t share = scheduler_.injected() / scheduler_.workers() + 1;
+  const std::size_t share = scheduler_.injected() / scheduler_.carriers() + 1;
   fiber* const first = scheduler_.injected_fibers().take(std::min(share, most_injected));
   if (first == nullptr) return nullptr;
   for (fiber* one = first->next_injected; one != nullptr;) {
@@ -123,7 +139,7 @@ fiber* worker::take_injected() noexcept {
   }
   // Who looked for them between the injector and the ring saw neither, and may sleep. A searcher
   // publishes when it ends its search.
-  if (shared_ && !searching_ && share > 1) scheduler_.idle().published();
+  if (shared() && !searching_ && share > 1) scheduler_.idle().published();
   return first;
 }
 
@@ -157,11 +173,29 @@ fiber* worker::steal_slot(std::uint32_t seen) noexcept {
              : nullptr;
 }
 
+// Stops being a searcher, to run what it found. Who published something meanwhile woke nobody
+// because of us. So the last one does it for them, if it is still there: (P3) saw us, hence (P1)
+// comes before our end, and we before our look at the queues.
+void worker::end_search() noexcept {
+  idle_workers& idle = scheduler_.idle();
+  if (!idle.end_search()) return;
+  if (work_somewhere() || (shared() && slot_filled()) || filled_slot().who != nullptr) {
+    idle.published();
+  }
+}
+
 fiber* worker::search() noexcept {
-  if (!shared_) return nullptr;
+  if (!shared()) return nullptr;
+  if (!searching_ && !(searching_ = scheduler_.idle().begin_search(scheduler_.carriers()))) {
+    return nullptr;
+  }
   const auto workers = static_cast<std::uint32_t>(scheduler_.workers());
-  if (!searching_ && !(searching_ = scheduler_.idle().begin_search(workers))) return nullptr;
-  for (int round = 0; round < search_rounds; ++round) {
+  // Who was up for its timers has no reason to expect more.
+  const int rounds = std::exchange(up_for_timers_, false) ? 1 : search_rounds;
+  for (int round = 0; round < rounds; ++round) {
+    if (round != 0) {
+      for (int i = 0; i < relax_between_rounds; ++i) base::cpu_relax();
+    }
     ask_for_forks();
     const std::uint32_t start = random() % workers;
     for (std::uint32_t i = 0; i < workers; ++i) {
@@ -172,13 +206,16 @@ fiber* worker::search() noexcept {
     if (scheduler_.injected() != 0) {
       if (fiber* one = take_injected()) return one;
     }
-    for (int i = 0; i < relax_between_rounds; ++i) base::cpu_relax();
+    if (fiber* one = take_special()) return one;
   }
   return nullptr;
 }
 
 bool worker::work_somewhere() const noexcept {
-  if (scheduler_.injected_fibers().settled_size() != 0) return true;
+  if (scheduler_.injected_fibers().settled_size() != 0 || mail_.settled_size() != 0) return true;
+  for (const priority which : {priority::high, priority::idle}) {
+    if (scheduler_.lane(which).settled_size() != 0) return true;
+  }
   for (std::size_t i = 0; i < scheduler_.workers(); ++i) {
     if (scheduler_.at(i).has_surplus()) return true;
   }
@@ -187,7 +224,7 @@ bool worker::work_somewhere() const noexcept {
 
 // A worker whose slot is filled, and the switch it was seen at; no worker when there is none.
 worker::watched worker::filled_slot() const noexcept {
-  for (std::size_t i = 0; shared_ && i < scheduler_.workers(); ++i) {
+  for (std::size_t i = 0; shared() && i < scheduler_.workers(); ++i) {
     worker& other = scheduler_.at(i);
     if (&other != this && other.slot_filled()) return {&other, other.tick()};
   }
@@ -198,7 +235,8 @@ worker::watched worker::filled_slot() const noexcept {
 // it naps, and takes the slot's fiber when its worker ran the same fiber all through a nap.
 void worker::sleep() noexcept {
   std::int64_t tidy_at = tidy();
-  woken_.store(0, std::memory_order_relaxed);  // nobody wakes us before enter() publishes us
+  expect_wake_up();  // nobody wakes us before enter() publishes us
+  activity_.store(activity::asleep, std::memory_order_relaxed);
   idle_workers& idle = scheduler_.idle();
   idle.enter(*this, std::exchange(searching_, false));  // (Q1)
   ask_for_forks();
@@ -209,7 +247,7 @@ void worker::sleep() noexcept {
   while (stay && woken_.load(std::memory_order_acquire) == 0) {  // (K2)
     const watched now = filled_slot();  // (Q3), after (Q1) or after the last end_watch()
     const bool watching = now.who != nullptr && idle.begin_watch();
-    std::int64_t until = std::min(timers_.next_ns(), tidy_at);
+    std::int64_t until = std::min(next_alarm(), tidy_at);
     if (watching) until = std::min(until, detail::monotonic_now() + nap.count());
     if (until == timer_wheel::never) {
       sys::futex_wait(woken_, 0);
@@ -220,7 +258,7 @@ void worker::sleep() noexcept {
     // in the next round or wakes a sleeper.
     if (watching) idle.end_watch();
     const std::int64_t time = detail::monotonic_now();
-    if (timers_.next_ns() <= time) break;
+    if (timers().next_ns() <= time) break;
     if (tidy_at <= time) {
       drowsy_ = true;
       break;
@@ -232,6 +270,7 @@ void worker::sleep() noexcept {
     nap = std::min(nap * 2, longest_nap);
   }
   const bool left = idle.leave(*this);
+  activity_.store(activity::running, std::memory_order_relaxed);
   searching_ = true;
   if (left) {
     if (stale.who == nullptr) return;
@@ -239,7 +278,7 @@ void worker::sleep() noexcept {
     return;
   }
   // A publisher took us out of the sleepers: its store comes within some instructions.
-  while (woken_.load(std::memory_order_acquire) == 0) sys::futex_wait(woken_, 0);  // (K2)
+  await_wake_up();
 }
 
 // Before a sleep: gives back what was not needed. Returns until when to sleep at most.
@@ -259,6 +298,40 @@ std::int64_t worker::tidy() noexcept {
 void worker::wake_up() noexcept {
   woken_.store(1, std::memory_order_release);  // (K1)
   sys::futex_wake_one(&woken_);
+}
+
+// On the base: fires the timers that are due. False: there are none.
+bool worker::fire_timers() noexcept {
+  const std::int64_t next = timers().next_ns();
+  if (next == timer_wheel::never) return false;
+  const std::int64_t now = detail::monotonic_now();
+  if (next > now) return false;
+  fired_at_ = now;
+  up_for_timers_ = true;
+  return timers().advance(now) != 0;
+}
+
+// When a sleep shall end for a timer.
+std::int64_t worker::next_alarm() noexcept {
+  const std::int64_t next = timers().next_ns();
+  if (timers().size() <= few_timers) return next;
+  return std::max(next, fired_at_ + timer_spacing.count());
+}
+
+void worker::await_wake_up() noexcept {
+  while (woken_.load(std::memory_order_acquire) == 0) sys::futex_wait(woken_, 0);  // (K2)
+}
+
+bool worker::await_wake_up_until(std::int64_t when) noexcept {
+  while (woken_.load(std::memory_order_acquire) == 0) {  // (K2)
+    if (sys::futex_wait_until(woken_, 0, to_time(when)) == -ETIMEDOUT) return false;
+  }
+  return true;
+}
+
+void worker::more_ids() noexcept {
+  ids_ = scheduler_.next_ids(ids_at_a_time);
+  ids_end_ = ids_ + ids_at_a_time;
 }
 
 std::uint32_t worker::random() noexcept {

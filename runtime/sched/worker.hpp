@@ -5,10 +5,13 @@
 // One fiber, the last that was spawned or woken, waits in the next slot and runs as soon as the
 // current one parks: it is the one the current fiber most likely waits for, and its data is warm.
 //
-//   next slot   at most `longest_streak` times in a row while others wait, then to the end of
-//   `ready` spawned     newest first      } in turn, so that neither starves the other ready oldest
-//   first      } injector    every `poll_period` switches, and when the others are empty; then
-//   timers too
+//   next slot   at most `longest_streak` times in a row while others wait, then to the end of ready
+//   spawned     newest first    } in turn, so that neither
+//   ready       oldest first    } starves the other
+//   injector    every `poll_period` switches, and when the others are empty; then timers too
+//
+// Fibers with a priority, and pinned ones, wait in lanes of their own (lanes.cpp): attend() looks
+// there every poll_period switches, and at once when it was prompted.
 //
 // A switch goes from fiber to fiber; the carrier's own stack (`base_`) is used only to search and
 // to sleep.
@@ -33,6 +36,7 @@
 #include "runtime/sched/current.hpp"
 #include "runtime/sched/fiber.hpp"
 #include "runtime/sched/scheduler.hpp"
+#include "runtime/sched/spares.hpp"
 #include "runtime/sched/timer_wheel.hpp"
 #include "runtime/sched/work_ring.hpp"
 #include "runtime/sys/futex.hpp"
@@ -41,15 +45,17 @@ namespace hilo::sched {
 
 class worker : public detail::carrier {
  public:
-  worker(scheduler& owner, unsigned index);
+  // Without a place it is a spare.
+  worker(scheduler& owner, unsigned index, place* at);
 
-  // The carrier's body: runs fibers until the scheduler stops.
+  // The carrier's body: runs fibers until the scheduler stops, or no longer needs this carrier.
   void run();
 
   // --- for the fiber that runs here, on its own stack ---
 
   fiber& running() noexcept { return static_cast<fiber&>(*forks); }
   scheduler& home() noexcept { return scheduler_; }
+  unsigned index() const noexcept { return index_; }
 
   // The fiber to run next, or null when there is none here (or it is still on a CPU): then the base
   // context. May be the running fiber itself.
@@ -75,12 +81,16 @@ class worker : public detail::carrier {
 
   // Makes a fiber runnable next.
   void run_next(fiber& one) noexcept {
+    if (one.special) [[unlikely]]
+      return scheduler_.run_special(one);
     if (fiber* previous = fill_slot(&one)) return surplus(*previous);
-    if (shared_) scheduler_.idle().slot_published();
+    if (shared()) scheduler_.idle().slot_published();
   }
 
   // Makes a fiber runnable behind the others.
   void run_later(fiber& one) noexcept {
+    if (one.special) [[unlikely]]
+      return scheduler_.run_special(one);
     if (!ready_.push(&one)) [[unlikely]]
       scheduler_.inject(one);
   }
@@ -89,7 +99,7 @@ class worker : public detail::carrier {
   void surplus(fiber& one) noexcept {
     if (!(one.started ? ready_ : spawned_).push(&one)) [[unlikely]]
       return scheduler_.inject(one);
-    if (shared_) scheduler_.idle().published();
+    if (shared()) scheduler_.idle().published();
   }
 
   // Whether a spawn should run its child first: the ring of new fibers is full, so keeping the
@@ -100,7 +110,24 @@ class worker : public detail::carrier {
   [[gnu::cold, gnu::noinline]] void offer_forks() noexcept;
 
   context::stack_cache& cache(unsigned size_class) noexcept { return caches_[size_class]; }
-  timer_wheel& timers() noexcept { return timers_; }
+  timer_wheel& timers() noexcept { return *place_->timers; }
+
+  // Fibers that may run nowhere else; the owner's count of those alive.
+  void pin(fiber& one) noexcept;
+  void unpin(fiber& one) noexcept;
+
+  // Whether the base shall run now, though fibers wait: this worker shall leave its place.
+  bool called_back() const noexcept {
+    return place_->closing.load(std::memory_order_relaxed) && pinned_ == 0;
+  }
+
+  // --- for blocking.cpp, whose head says how: the running fiber leaves its worker and comes back
+
+  bool has_pinned() const noexcept { return pinned_ != 0; }
+  void offer_place() noexcept { offer_.store(offered, std::memory_order_release); }  // (H1)
+  bool take_place_back() noexcept;
+  void return_later(fiber& one) noexcept { returning_ = &one; }
+  place* beside = nullptr;  // the extra place that was opened for it meanwhile
 
   // Lives begun, ended, and stacks given back, as far as they happened here. Plain counters for the
   // owner; scheduler::all_ended() sums them: (N) release, pairs with its acquire.
@@ -113,12 +140,42 @@ class worker : public detail::carrier {
   };
   tally spawned_count, ended_count, returned_count;
 
-  std::uint64_t next_id() noexcept { return ids_++ * (scheduler_.workers() + 1) + index_ + 2; }
+  std::uint64_t next_id() noexcept {
+    if (ids_ == ids_end_) [[unlikely]]
+      more_ids();
+    return ids_++;
+  }
 
   // --- for other workers ---
 
-  // Ends this worker's sleep; the caller took it out of the sleepers.
+  // Ends this worker's sleep; the caller took it out of the sleepers, or of the spares.
   void wake_up() noexcept;
+  void expect_wake_up() noexcept { woken_.store(0, std::memory_order_relaxed); }
+  void await_wake_up() noexcept;
+  bool await_wake_up_until(std::int64_t when) noexcept;
+
+  // To a spare that was taken: stand in for `held`, or hold `extra`; or go back to sleep.
+  void send_to(worker* held, place* extra) noexcept;
+
+  // Makes the owner attend at its next switch. release: pairs with the exchange in attend() (A);
+  // publishes what it is to find.
+  void prompt() noexcept {
+    attend_at_.store(tick_.load(std::memory_order_relaxed), std::memory_order_release);
+  }
+
+  // From now on others steal here. The caller makes sure that the owner sees it before they do: it
+  // is the owner, or saw it asleep in a system call after this.
+  void share() noexcept { shared_.store(true, std::memory_order_seq_cst); }
+
+  // A pinned fiber that is runnable.
+  void deliver(fiber& one) noexcept;
+
+  // What the monitor sees. relaxed: it looks again.
+  enum class activity : std::uint8_t { running, asleep, spare };
+  activity now_doing() const noexcept { return activity_.load(std::memory_order_relaxed); }
+  timer_wheel* last_timers() const noexcept { return wheel_.load(std::memory_order_relaxed); }
+  bool blocks() const noexcept { return offer_.load(std::memory_order_relaxed) != kept; }
+  int carrier_id() const noexcept { return tid_.load(std::memory_order_relaxed); }
 
   // Takes a fiber from this worker's rings for `thief`, and moves up to half of them there.
   fiber* steal_for(worker& thief) noexcept;
@@ -141,9 +198,9 @@ class worker : public detail::carrier {
   // Puts a fiber into the slot; returns the one that was there. The exchange is also the full
   // barrier (P2) of the idle protocol.
   fiber* fill_slot(fiber* one) noexcept {
-    if (shared_) return slot_.exchange(one, std::memory_order_seq_cst);
-    fiber* const previous = slot_.load(std::memory_order_relaxed);  // nobody else reads it
-    slot_.store(one, std::memory_order_relaxed);
+    if (shared()) return slot_.exchange(one, std::memory_order_seq_cst);
+    fiber* const previous = slot_.load(std::memory_order_relaxed);  // nobody else writes it
+    slot_.store(one, std::memory_order_release);  // a spare may come while this carrier is held up
     return previous;
   }
   fiber* empty_slot() noexcept {
@@ -152,11 +209,27 @@ class worker : public detail::carrier {
   }
 
   std::uint32_t switch_keeping(fiber& to, bool dying) noexcept;
+  bool shared() const noexcept { return shared_.load(std::memory_order_relaxed); }
+
   fiber* take() noexcept;
-  fiber* poll() noexcept;
+  bool attend(std::uint32_t tick, fiber*& chosen) noexcept;
+  fiber* take_special() noexcept;
   fiber* take_injected() noexcept;
+  void more_ids() noexcept;
+  bool find_place() noexcept;
+  bool stand_in_for(worker& held) noexcept;
+  void leave_place() noexcept;
+  void hold(place& at) noexcept {
+    place_ = &at;
+    at.holder.store(this, std::memory_order_relaxed);
+    wheel_.store(at.timers, std::memory_order_relaxed);
+  }
+  void adopt_stack() noexcept;
   fiber* search() noexcept;
+  void end_search() noexcept;
   void ask_for_forks() noexcept;
+  bool fire_timers() noexcept;
+  std::int64_t next_alarm() noexcept;
   void sleep() noexcept;
   std::int64_t tidy() noexcept;
   struct watched {
@@ -172,17 +245,39 @@ class worker : public detail::carrier {
   exception_globals* exceptions_ = nullptr;  // the carrier thread's own
   void* thread_pointer_ = nullptr;           // likewise
   context::fp_control fp_;                   // likewise, while a fiber that keeps its own runs
-  const bool shared_;                        // there are other workers
+  place* place_ = nullptr;                   // its own while it holds it; null in a spare
+  // Others may steal here. Written by the owner and, while that sleeps, by the monitor; relaxed:
+  // share() says how the owner comes to know.
+  std::atomic<bool> shared_;
   bool searching_ = false;
-  bool drowsy_ = false;  // slept for a whole tidy period
+  std::int64_t fired_at_ = 0;   // when the base last fired timers
+  bool up_for_timers_ = false;  // since the last search
+  bool drowsy_ = false;         // slept for a whole tidy period
   const unsigned index_;
   std::uint32_t streak_ = 0;
+  std::uint32_t special_streak_ = 0;          // how often in a row attend() chose a special fiber
+  std::uint32_t polled_ = 0, idle_turn_ = 0;  // ticks
+  std::uint32_t pinned_ = 0;
   std::uint32_t random_state_;
-  std::uint64_t ids_ = 0;
+  std::uint64_t ids_ = 0, ids_end_ = 0;  // fiber ids left of its share
+  fiber* returning_ = nullptr;           // came out of a blocking call, but the place is gone
   std::array<context::stack_cache, size_classes> caches_;
 
   // Written by the owner, read by watchers.
   alignas(base::cache_line) std::atomic<std::uint32_t> tick_{0};  // switches, modulo 2^32
+  // The tick at which to attend(). Written by the owner, and by who prompts it (A).
+  std::atomic<std::uint32_t> attend_at_{poll_period};
+  std::atomic<activity> activity_;
+  std::atomic<int> tid_{0};                   // of the carrier
+  std::atomic<timer_wheel*> wheel_{nullptr};  // of the last place it held; as old as the scheduler
+
+  // Who has the queue while the running fiber blocks: the table in spares.hpp. acq_rel: what one
+  // wrote into the queue is seen by the next.
+  enum : std::uint32_t { kept, offered, moving, moved };
+  std::atomic<std::uint32_t> offer_{kept};
+  // Written by who sends a spare, before it wakes it.
+  worker* errand_held_ = nullptr;
+  place* errand_place_ = nullptr;
 
   // Filled by the owner, emptied by the owner or a watcher. seq_cst: the idle protocol's queue.
   alignas(base::cache_line) std::atomic<fiber*> slot_{nullptr};
@@ -193,15 +288,17 @@ class worker : public detail::carrier {
 
   work_ring spawned_;
   work_ring ready_;
-  timer_wheel timers_;
+  injector mail_;  // runnable fibers that are pinned here
   fiber base_;
 };
 
 inline fiber* worker::take() noexcept {
   const std::uint32_t tick = tick_.load(std::memory_order_relaxed) + 1;  // only we write it
   tick_.store(tick, std::memory_order_release);
-  if (tick % poll_period == 0) [[unlikely]] {
-    if (fiber* one = poll()) return one;
+  if (static_cast<std::int32_t>(tick - attend_at_.load(std::memory_order_relaxed)) >= 0)
+      [[unlikely]] {
+    fiber* chosen = nullptr;
+    if (attend(tick, chosen)) return chosen;
   }
   if (fiber* one = empty_slot()) {
     if (++streak_ <= longest_streak || (ready_.empty() && spawned_.empty())) return one;
@@ -210,13 +307,13 @@ inline fiber* worker::take() noexcept {
   streak_ = 0;
   work_ring& first = (tick & 1) != 0 ? spawned_ : ready_;
   if (&first == &spawned_) {
-    if (fiber* one = spawned_.take_newest(shared_)) return one;
-    if (fiber* one = ready_.take_oldest(shared_)) return one;
+    if (fiber* one = spawned_.take_newest(shared())) return one;
+    if (fiber* one = ready_.take_oldest(shared())) return one;
   } else {
-    if (fiber* one = ready_.take_oldest(shared_)) return one;
-    if (fiber* one = spawned_.take_newest(shared_)) return one;
+    if (fiber* one = ready_.take_oldest(shared())) return one;
+    if (fiber* one = spawned_.take_newest(shared())) return one;
   }
-  return scheduler_.injected() == 0 ? nullptr : take_injected();
+  return scheduler_.injected() == 0 ? take_special() : take_injected();
 }
 
 inline fiber* worker::pick() noexcept {

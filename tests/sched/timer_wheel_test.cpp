@@ -14,7 +14,7 @@ using hilo::sched::timer_wheel;
 
 namespace {
 
-constexpr std::int64_t tick = 1 << 16;
+constexpr std::int64_t tick = 1 << 15;
 
 struct recorded : timer {
   explicit recorded(std::vector<recorded*>& log)

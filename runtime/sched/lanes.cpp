@@ -1,0 +1,118 @@
+// Special fibers: those with a priority, and those pinned to a worker.
+//
+// They wait in lanes and not in rings, so that the rings' path knows nothing of them but one byte
+// of the fiber. The lanes of high and of idle priority belong to the scheduler, as the injector
+// does; pinned fibers wait in their worker's mail. attend() looks there: at once after a prompt,
+// else every poll_period switches, and a worker that finds nothing else looks before it sleeps.
+//
+// Who puts a fiber into a lane publishes it by the idle protocol (idle.hpp), with the lane as the
+// queue. Mail is for one worker: deliver() takes just that one out of the sleepers, under the lock
+// by which it became one. If the worker entered first, deliver() finds it there; if it enters
+// later, it reads the mail's size after that lock, and sees the fiber.
+//
+// The prompt: deliver() and run_special() put the fiber into a lane and then store attend_at_
+// (release); the owner exchanges attend_at_ (acquire) and then reads the lanes (A). Either the
+// exchange follows the store, and what follows it sees the fiber, or the store stands and the owner
+// attends at its next switch.
+#include "runtime/base/check.hpp"
+#include "runtime/sched/spawn.hpp"
+#include "runtime/sched/worker.hpp"
+
+namespace hilo::sched {
+namespace {
+
+constexpr std::uint32_t idle_period = 512;  // switches between two turns of idle fibers, at most
+
+}  // namespace
+
+// Runs once in a while, at the switch `tick`. True: `chosen` is next, or the base if it is null.
+bool worker::attend(std::uint32_t tick, fiber*& chosen) noexcept {
+  (void)attend_at_.exchange(tick + poll_period, std::memory_order_acq_rel);  // (A)
+  if (called_back()) return true;
+  if (tick - polled_ >= poll_period) {
+    polled_ = tick;
+    // No thief is left: then none comes before the owner slept in a system call (share()).
+    if (shared() && scheduler_.carriers() == 1 && scheduler_.spare().extra_places() == 0) {
+      shared_.store(false, std::memory_order_relaxed);
+    }
+    if (timers().next_ns() != timer_wheel::never) timers().advance(detail::monotonic_now());
+    if (tick - idle_turn_ >= idle_period) {
+      idle_turn_ = tick;
+      if ((chosen = scheduler_.lane(priority::idle).take(1)) != nullptr) return true;
+    }
+    if (scheduler_.injected() != 0 && (chosen = take_injected()) != nullptr) return true;
+  }
+  const bool urgent = scheduler_.lane(priority::high).size() != 0;
+  if (special_streak_ < (urgent ? longest_streak : 1) && (chosen = take_special()) != nullptr) {
+    ++special_streak_;
+    attend_at_.store(tick + 1, std::memory_order_relaxed);  // there may be more
+    return true;
+  }
+  if (special_streak_ != 0) attend_at_.store(tick + 1, std::memory_order_relaxed);
+  special_streak_ = 0;
+  return false;
+}
+
+fiber* worker::take_special() noexcept {
+  injector& urgent = scheduler_.lane(priority::high);
+  if (urgent.size() != 0) {
+    if (fiber* one = urgent.take(1)) return one;
+  }
+  return mail_.size() == 0 ? nullptr : mail_.take(1);
+}
+
+void worker::deliver(fiber& one) noexcept {
+  mail_.push(one);
+  prompt();
+  if (current_worker() != this) scheduler_.idle().wake(*this);
+}
+
+void worker::pin(fiber& one) noexcept {
+  if (one.pins++ != 0) return;
+  if (!one.special) one.urgency = priority::normal;
+  one.special = true;
+  one.pinned_to = this;
+  ++pinned_;
+}
+
+void worker::unpin(fiber& one) noexcept {
+  HILO_CHECK(one.special && one.pins != 0, "a fiber is unpinned that is not pinned");
+  if (--one.pins != 0) return;
+  one.special = one.urgency != priority::normal;
+  --pinned_;
+}
+
+void scheduler::run_special(fiber& one) noexcept {
+  if (one.pins != 0) return one.pinned_to->deliver(one);
+  lane(one.urgency).push(one);  // (P1)
+  if (one.urgency == priority::high) {
+    worker* const here = current_worker();
+    const bool ours = here != nullptr && &here->home() == this;
+    (ours ? *here : at(prompts_.fetch_add(1, std::memory_order_relaxed) % workers())).prompt();
+  }
+  idle_.published();
+}
+
+void begin_special(fiber& self) noexcept {
+  if (self.pin_first) current_worker()->pin(self);
+}
+
+void end_special(fiber& self) noexcept {
+  if (self.pins == 0) return;
+  self.pins = 1;
+  current_worker()->unpin(self);
+}
+
+}  // namespace hilo::sched
+
+namespace hilo::this_fiber {
+
+void pin() noexcept {
+  if (sched::worker* const here = sched::current_worker()) here->pin(here->running());
+}
+
+void unpin() noexcept {
+  if (sched::worker* const here = sched::current_worker()) here->unpin(here->running());
+}
+
+}  // namespace hilo::this_fiber

@@ -1,0 +1,173 @@
+#include "runtime/sched/monitor.hpp"
+
+#include <algorithm>
+#include <cstdio>
+#include <exception>
+#include <mutex>
+#include <utility>
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include "runtime/sched/busy_report.hpp"
+#include "runtime/sched/worker.hpp"
+
+namespace hilo::sched {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::nanoseconds;
+
+// Naps while something runs. When nobody switched in between they double; the longest are for when
+// nobody is left to be relieved.
+constexpr std::int64_t shortest_nap = nanoseconds(milliseconds(5)).count();
+constexpr std::int64_t long_nap = nanoseconds(milliseconds(10)).count();
+constexpr std::int64_t longest_nap = nanoseconds(milliseconds(100)).count();
+constexpr std::int64_t overdue = nanoseconds(milliseconds(1)).count();
+constexpr std::int64_t report_period = nanoseconds(std::chrono::seconds(1)).count();
+
+// Whether a thread of this process is asleep in a system call: proc(5), /proc/pid/syscall, which
+// says "running", or a number, or -1 outside of calls (a page fault). Where the kernel does not
+// offer it, nobody is.
+bool in_system_call(int tid) noexcept {
+  char path[64];
+  std::snprintf(path, sizeof path, "/proc/self/task/%d/syscall", tid);
+  const int file = ::open(path, O_RDONLY | O_CLOEXEC);
+  if (file < 0) return false;
+  char text[16] = "";
+  const auto length = ::read(file, text, sizeof text - 1);
+  ::close(file);
+  return length > 0 && text[0] >= '0' && text[0] <= '9';
+}
+
+std::int64_t to_ns(milliseconds time) noexcept {
+  return nanoseconds(std::clamp<milliseconds>(time, milliseconds(0), std::chrono::hours(24 * 365)))
+      .count();
+}
+
+}  // namespace
+
+monitor::monitor(scheduler& watched, const runtime_options& options)
+    : scheduler_(watched),
+      stuck_after_(to_ns(options.stuck_after)),
+      busy_after_(to_ns(options.report_busy_after)),
+      report_(options.report_busy),
+      word_(stuck_after_ == 0 && busy_after_ == 0 ? awake : absent) {}
+
+void monitor::rouse() noexcept {
+  std::uint32_t seen = dozing;
+  if (word_.compare_exchange_strong(seen, awake, std::memory_order_acq_rel,
+                                    std::memory_order_acquire)) {
+    sys::futex_wake_one(&word_);
+    return;
+  }
+  if (seen != absent) return;
+  const std::scoped_lock guard(starting_);
+  if (!word_.compare_exchange_strong(seen, awake, std::memory_order_acq_rel,
+                                     std::memory_order_relaxed)) {
+    return;
+  }
+  try {
+    seen_.resize(scheduler_.most_workers());
+    thread_ = thread(thread_options{.name = "hilo/monitor", .stack_size = 256 * 1024},
+                     [this] { watch(); });
+  } catch (const std::exception&) {
+    // Nobody watches: no thread or no memory. Everything else works without.
+  }
+}
+
+void monitor::stop() noexcept {
+  thread last;
+  {
+    const std::scoped_lock guard(starting_);
+    word_.store(ended, std::memory_order_release);
+    last = std::move(thread_);
+  }
+  sys::futex_wake_one(&word_);
+}
+
+void monitor::watch() noexcept {
+  std::int64_t nap = shortest_nap;
+  while (word_.load(std::memory_order_acquire) != ended) {
+    const std::int64_t now = detail::monotonic_now();
+    const finding worst = look(now);
+    nap = worst == finding::moves
+              ? shortest_nap
+              : std::min(nap * 2, worst == finding::waits ? long_nap : longest_nap);
+    const std::uint32_t places = scheduler_.carriers() + scheduler_.spare().extra_places();
+    std::uint32_t seen = awake;
+    if (scheduler_.idle().sleepers() >= places &&
+        word_.compare_exchange_strong(seen, dozing, std::memory_order_seq_cst)) {  // (D1)
+      if (scheduler_.idle().sleepers() >= places) {                                // (D2)
+        sys::futex_wait(word_, dozing);
+        nap = shortest_nap;
+      }
+      seen = dozing;
+      word_.compare_exchange_strong(seen, awake, std::memory_order_acq_rel,
+                                    std::memory_order_relaxed);
+      continue;
+    }
+    const std::int64_t until = std::min(now + nap, std::max(now + shortest_nap, next_timer()));
+    sys::futex_wait_until(word_, awake, sys::futex_clock::time_point(nanoseconds(until)));
+  }
+}
+
+// Looks at every worker and every wheel.
+monitor::finding monitor::look(std::int64_t now) noexcept {
+  finding worst = finding::settled;
+  for (std::size_t i = 0; i < scheduler_.workers(); ++i) {
+    worst = std::max(worst, look_at(scheduler_.at(i), seen_[i], now));
+  }
+  for (std::size_t i = 0; i < scheduler_.carriers(); ++i) {
+    timer_wheel& wheel = scheduler_.wheel(i);
+    if (wheel.next_ns() >= now - overdue) continue;
+    const worker* const holder = scheduler_.base_place(i).holder.load(std::memory_order_relaxed);
+    if (seen_[holder->index()].since != now) wheel.advance(now);  // it runs, and did not switch
+  }
+  return worst;
+}
+
+// When the first timer is overdue.
+std::int64_t monitor::next_timer() noexcept {
+  std::int64_t first = timer_wheel::never - overdue;
+  for (std::size_t i = 0; i < scheduler_.carriers(); ++i) {
+    first = std::min(first, scheduler_.wheel(i).next_ns());
+  }
+  return first + overdue;
+}
+
+monitor::finding monitor::look_at(worker& one, record& last, std::int64_t now) noexcept {
+  const std::uint32_t tick = one.tick();
+  const bool runs = one.now_doing() == worker::activity::running && !one.blocks();
+  const bool moved = tick != last.tick;
+  if (!runs || moved || last.since == 0) {
+    last.tick = tick;
+    last.since = now;
+    if (last.extra != nullptr) scheduler_.spare().close_extra(*std::exchange(last.extra, nullptr));
+    return moved ? finding::moves : runs ? finding::waits : finding::settled;
+  }
+  if (last.extra != nullptr) return finding::settled;
+  const std::int64_t held = now - last.since;
+  const bool stuck = stuck_after_ != 0 && held >= stuck_after_;
+  const bool busy = busy_after_ != 0 && held >= busy_after_ && now - reported_at_ >= report_period;
+  if (!stuck && !busy) return finding::waits;
+  if (in_system_call(one.carrier_id())) {
+    if (stuck) relieve(one, last);
+  } else if (busy && report_busy_fiber(one, tick, held, report_)) {
+    reported_at_ = now;
+  }
+  return finding::waits;
+}
+
+void monitor::relieve(worker& one, record& last) noexcept {
+  scheduler_.spare().begin_extra(one);
+  // Still in the call, and not in its own sleep: so whatever it does next, it knows of thieves.
+  if (in_system_call(one.carrier_id()) && one.tick() == last.tick &&
+      one.now_doing() == worker::activity::running && !one.blocks()) {
+    last.extra = scheduler_.spare().open_extra(one, false);
+  } else {
+    scheduler_.spare().drop_extra();
+  }
+}
+
+}  // namespace hilo::sched

@@ -1,0 +1,147 @@
+#include "runtime/sched/spares.hpp"
+
+#include <algorithm>
+#include <chrono>
+#include <mutex>
+#include <new>
+#include <system_error>
+
+#include "runtime/sched/worker.hpp"
+
+namespace hilo::sched {
+namespace {
+
+// How long a spare carrier sleeps before it ends. As tokio's blocking pool.
+constexpr std::chrono::seconds keep_alive(10);
+
+}  // namespace
+
+void spares::reserve(std::size_t workers) {
+  idle_.reserve(workers);
+  unmanned_.reserve(workers);
+  free_places_.reserve(workers);
+  places_.reserve(workers);
+}
+
+worker* spares::take(bool patient) noexcept {
+  lock_.lock();
+  if (!idle_.empty()) {
+    worker* const one = idle_.back();
+    idle_.pop_back();
+    lock_.unlock();
+    return one;
+  }
+  if (started_ < most_) {
+    ++started_;
+    worker* one = nullptr;
+    if (!unmanned_.empty()) {
+      one = unmanned_.back();
+      unmanned_.pop_back();
+    }
+    lock_.unlock();
+    if (scheduler_.start_spare(one)) return one;
+    const std::scoped_lock guard(lock_);
+    --started_;
+    if (one != nullptr) unmanned_.push_back(one);
+    return nullptr;
+  }
+  if (!patient) {
+    lock_.unlock();
+    return nullptr;
+  }
+  worker* given = nullptr;
+  (void)detail::wait_in_until(waiting_, lock_, &given, detail::until_woken,
+                              "blocking: all spare carriers are in use");
+  return given;
+}
+
+bool spares::wait(worker& self) noexcept {
+  self.expect_wake_up();
+  lock_.lock();
+  if (scheduler_.stopping()) {
+    lock_.unlock();
+    return false;
+  }
+  if (detail::wait_node* const first = waiting_.pop()) {
+    *static_cast<worker**>(first->slot) = &self;
+    lock_.unlock();
+    detail::wake(*first->owner, status::ok);
+    self.await_wake_up();
+    return !scheduler_.stopping();
+  }
+  idle_.push_back(&self);  // reserved: never allocates
+  lock_.unlock();
+  if (!self.await_wake_up_until(detail::monotonic_now() +
+                                std::chrono::nanoseconds(keep_alive).count())) {
+    const std::scoped_lock guard(lock_);
+    const auto at = std::find(idle_.begin(), idle_.end(), &self);
+    if (at != idle_.end()) {
+      idle_.erase(at);
+      unmanned_.push_back(&self);
+      --started_;
+      return false;
+    }
+  }
+  self.await_wake_up();  // was taken meanwhile: whoever took it sends it now
+  return !scheduler_.stopping();
+}
+
+void spares::begin_extra(worker& held) noexcept {
+  extra_.fetch_add(1, std::memory_order_relaxed);
+  held.share();
+}
+
+void spares::drop_extra() noexcept {
+  extra_.fetch_sub(1, std::memory_order_release);  // (X)
+}
+
+place* spares::open_extra(worker& held, bool patient) noexcept {
+  worker* const one = take(patient);
+  if (one == nullptr) {
+    drop_extra();
+    return nullptr;
+  }
+  place* opened = nullptr;
+  try {
+    const std::scoped_lock guard(lock_);
+    if (free_places_.empty()) {
+      // There is room: no more are open than there are spares.
+      places_.push_back(std::make_unique<place>(*held.last_timers()));
+      opened = places_.back().get();
+    } else {
+      opened = free_places_.back();
+      free_places_.pop_back();
+      opened->timers = held.last_timers();
+      opened->closing.store(false, std::memory_order_relaxed);
+    }
+  } catch (const std::bad_alloc&) {
+    one->send_to(nullptr, nullptr);  // back to its bed
+    drop_extra();
+    return nullptr;
+  }
+  one->send_to(nullptr, opened);
+  return opened;
+}
+
+void spares::close_extra(place& one) noexcept {
+  worker* const holder = one.holder.load(std::memory_order_relaxed);
+  one.closing.store(true, std::memory_order_relaxed);
+  if (holder != nullptr) holder->prompt();
+}
+
+void spares::left_extra(place& one) noexcept {
+  {
+    const std::scoped_lock guard(lock_);
+    one.holder.store(nullptr, std::memory_order_relaxed);
+    free_places_.push_back(&one);
+  }
+  drop_extra();
+}
+
+void spares::stop() noexcept {
+  const std::scoped_lock guard(lock_);
+  for (worker* one : idle_) one->wake_up();
+  idle_.clear();
+}
+
+}  // namespace hilo::sched

@@ -1,0 +1,100 @@
+// The right to run fibers, and the workers that do not have it.
+//
+// A runtime has as many places as carriers. A worker runs fibers only while it holds a place; a
+// place brings its timers along. Workers without one are spares: their carriers sleep here, and end
+// after a while. So any number of fibers may block their kernel threads, and as many others as
+// before go on.
+//
+// A fiber that blocks by intent (blocking.cpp) offers its worker's place, and sends a spare that
+// takes it, together with everything in the queue. When the call returns first, the offer is
+// withdrawn and nothing happened. Otherwise its worker is the spare now: it gives the fiber to the
+// injector, and its carrier sleeps here.
+//
+//   worker::offer_   kept -> offered        before the call, its own carrier (H1)
+//                    offered -> kept        after the call (H2)
+//                    offered -> moving      by the spare (H3)
+//                    moving -> moved        the queue is the spare's (H4)
+//                    moved -> kept          its own carrier, now without a place (H5)
+//
+// From (H1) on the queue is nobody's. Whoever changes `offered` has it: by one compare-exchange
+// either its old carrier (H2) or the spare (H3), never both.
+//
+// A fiber that blocks by surprise, in a system call of its own, keeps its worker, which may come
+// back at any time: nobody can take its place. The monitor (monitor.hpp) opens an extra place for a
+// spare, which steals from the one held up like any thief and fires its timers. When that moves
+// again the extra place is closed: its holder leaves it at its next look (worker::attend).
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "hilo/detail/spin_lock.hpp"
+#include "hilo/detail/waiter.hpp"
+
+#include "runtime/sched/timer_wheel.hpp"
+
+namespace hilo::sched {
+
+class scheduler;
+class worker;
+
+struct place {
+  explicit place(timer_wheel& wheel) noexcept : timers(&wheel) {}
+
+  timer_wheel* timers;  // an extra place has those of the worker it stands beside
+
+  // The holder shall leave. Written by whoever opened an extra place, read by its holder; publishes
+  // nothing: relaxed.
+  std::atomic<bool> closing{false};
+  // Who to prompt when it closes; written by the holder, only a hint: relaxed.
+  std::atomic<worker*> holder{nullptr};
+};
+
+class spares {
+ public:
+  // At most `most` carriers beside those that the runtime began with.
+  spares(scheduler& owner, unsigned most) noexcept : scheduler_(owner), most_(most) {}
+  void reserve(std::size_t workers);
+
+  // A worker without a place, for the caller to send somewhere. When all are in use: null, or if
+  // patient, parks until one is not. Null also when the kernel gives no thread.
+  worker* take(bool patient) noexcept;
+
+  // By a worker without a place, on its carrier: sleeps until somebody took and sent it. False: its
+  // carrier shall end.
+  bool wait(worker& self) noexcept;
+
+  // Lets others steal from `held`, in two steps, for it must learn of thieves before they come:
+  // between them the caller makes sure that it does (worker::share()). The second opens a place
+  // beside `held` and sends a spare there; null when none is to be had, and then, or if the caller
+  // changed its mind, the first is undone.
+  void begin_extra(worker& held) noexcept;
+  place* open_extra(worker& held, bool patient) noexcept;
+  void drop_extra() noexcept;
+  // Makes its holder leave. The place may be gone when this returns.
+  void close_extra(place& one) noexcept;
+  // By the holder: it left.
+  void left_extra(place& one) noexcept;
+  // How many are open. acquire: pairs with the release in drop_extra() (X); who sees none sees the
+  // last thief's last theft.
+  unsigned extra_places() const noexcept { return extra_.load(std::memory_order_acquire); }
+
+  // Wakes all who wait; nobody blocks any more.
+  void stop() noexcept;
+
+ private:
+  scheduler& scheduler_;
+  const unsigned most_;
+  detail::spin_lock lock_;
+  unsigned started_ = 0;                        // carriers beyond the first ones; guarded by lock_
+  std::vector<worker*> idle_;                   // carriers asleep in wait(); guarded by lock_
+  std::vector<worker*> unmanned_;               // workers whose carrier ended; guarded by lock_
+  detail::wait_list waiting_;                   // who wants a spare; guarded by lock_
+  std::vector<std::unique_ptr<place>> places_;  // all extra places; guarded by lock_
+  std::vector<place*> free_places_;             // guarded by lock_
+  std::atomic<unsigned> extra_{0};              // extra places in use
+};
+
+}  // namespace hilo::sched
