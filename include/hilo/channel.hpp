@@ -28,6 +28,13 @@
 
 namespace hilo {
 
+namespace detail {
+template <class T>
+class send_case;  // hilo/select.hpp
+template <class T>
+class receive_case;
+}  // namespace detail
+
 template <class T>
 class channel {
   static_assert(std::is_object_v<T> && std::is_move_constructible_v<T>,
@@ -144,104 +151,110 @@ class channel {
   std::default_sentinel_t end() const noexcept { return {}; }
 
  private:
+  friend class detail::send_case<T>;
+  friend class detail::receive_case<T>;
+
   // The deadline of the try_ calls. No other is negative.
   static constexpr std::int64_t no_wait = -1;
 
   static T* element(void* at) noexcept { return std::launder(static_cast<T*>(at)); }
 
-  // A value goes straight to a waiting receiver, else into the ring, else the caller waits with the
-  // address of the value in its waiter, and the receiver moves it from there.
   status send_from(T& value, std::int64_t deadline) {
+    return run(
+        deadline, [&](detail::partner& other) { return send_locked(value, other); },
+        [&] { return core_.wait_to_send(&value, deadline); });
+  }
+  status receive_into(std::optional<T>& result, std::int64_t deadline) {
+    return run(
+        deadline, [&](detail::partner& other) { return receive_locked(result, other); },
+        [&] { return core_.wait_to_receive(&result, deadline); });
+  }
+
+  // Tries under the lock, and waits when it would have to. A move that throws ends the call; the
+  // partner that was to be served by it has to try again.
+  template <class F, class G>
+  status run(std::int64_t deadline, F attempt, G wait) {
     while (true) {
+      detail::partner other;
       std::unique_lock guard(core_.lock);
-      if (core_.closed) [[unlikely]]
-        return status::closed;
-      if (detail::wait_node* receiver = core_.receivers.pop()) {
-        auto& place = *static_cast<std::optional<T>*>(receiver->slot);
-        hand_over(guard, *receiver, [&] { place.emplace(std::move(value)); });
-        return core_.finish(guard, *receiver);
+      status now;
+      if constexpr (throwing_move) {
+        try {
+          now = attempt(other);
+        } catch (...) {
+          guard.unlock();
+          if (other.who != nullptr) detail::wake(*other.who->owner, detail::try_again);
+          throw;
+        }
+      } else {
+        now = attempt(other);
       }
-      if (core_.count < core_.capacity) {
-        ::new (core_.free_place()) T(std::move(value));
-        core_.add_newest();
-        return core_.finish(guard);
-      }
-      if (deadline == no_wait) return status::would_block;
+      if (now == status::ok) return core_.finish(guard, other);
+      if (now == status::closed) [[unlikely]]
+        return now;
+      if (deadline == no_wait) return core_.finish(guard, other, status::would_block);
       guard.release();
-      const status end = core_.wait_to_send(&value, deadline);
-      if (throwing_move && end == try_again) continue;
+      const status end = wait();
+      if (throwing_move && end == detail::try_again) continue;
       return end;
     }
+  }
+
+  // A value goes straight to a waiting receiver, else into the ring, else the caller waits with the
+  // address of the value in its waiter, and the receiver moves it from there.
+  status send_locked(T& value, detail::partner& other) {
+    if (core_.closed) [[unlikely]]
+      return status::closed;
+    if (detail::wait_node* const receiver = core_.receivers.pop()) {
+      other.who = receiver;
+      static_cast<std::optional<T>*>(receiver->slot)->emplace(std::move(value));
+      return status::ok;
+    }
+    if (core_.count == core_.room) return status::would_block;
+    ::new (core_.free_place()) T(std::move(value));
+    core_.add_newest();
+    return status::ok;
   }
 
   // The oldest is in the ring if there is any, else it is the first waiting sender's. Taking from
   // the ring makes room, which the first waiting sender's value fills at once: first in, first out.
-  status receive_into(std::optional<T>& result, std::int64_t deadline) {
-    while (true) {
-      std::unique_lock guard(core_.lock);
-      if (core_.count != 0) {
-        T* const oldest = element(core_.oldest());
-        result.emplace(std::move(*oldest));
-        oldest->~T();
-        core_.drop_oldest();
-        detail::wait_node* const sender = core_.senders.pop();
-        return sender == nullptr ? core_.finish(guard) : refill(guard, *sender);
-      }
-      if (detail::wait_node* sender = core_.senders.pop()) {
-        hand_over(guard, *sender, [&] { result.emplace(std::move(value_of(*sender))); });
-        return core_.finish(guard, *sender);
-      }
-      if (core_.closed) [[unlikely]]
-        return status::closed;
-      if (deadline == no_wait) return status::would_block;
-      guard.release();
-      const status end = core_.wait_to_receive(&result, deadline);
-      if (throwing_move && end == try_again) continue;
-      return end;
+  status receive_locked(std::optional<T>& result, detail::partner& other) {
+    if (core_.count != 0) {
+      T* const oldest = element(core_.oldest());
+      result.emplace(std::move(*oldest));
+      oldest->~T();
+      core_.drop_oldest();
+      other.who = core_.senders.pop();
+      if (other.who != nullptr) refill(other);
+      return status::ok;
     }
+    other.who = core_.senders.pop();
+    if (other.who != nullptr) {
+      result.emplace(std::move(value_of(*other.who)));
+      return status::ok;
+    }
+    return core_.closed ? status::closed : status::would_block;
   }
 
   // Moves the value of a sender that waited for room to the end of the ring. Should that throw, the
   // sender's own exception is not the receiver's: the sender meets it when it tries again.
-  status refill(std::unique_lock<detail::spin_lock>& guard, detail::wait_node& sender) {
+  void refill(detail::partner& sender) {
     if constexpr (throwing_move) {
       try {
-        ::new (core_.free_place()) T(std::move(value_of(sender)));
+        ::new (core_.free_place()) T(std::move(value_of(*sender.who)));
       } catch (...) {
-        guard.unlock();
-        detail::wake(*sender.owner, try_again);
-        return status::ok;
+        sender.end = detail::try_again;
+        return;
       }
     } else {
-      ::new (core_.free_place()) T(std::move(value_of(sender)));
+      ::new (core_.free_place()) T(std::move(value_of(*sender.who)));
     }
     core_.add_newest();
-    return core_.finish(guard, sender);
-  }
-
-  // Calls `move`, which hands a value from or to `other`, whose wait is claimed. Should it throw,
-  // `other` has to wait again.
-  template <class F>
-  static void hand_over(std::unique_lock<detail::spin_lock>& guard, detail::wait_node& other,
-                        F move) {
-    if constexpr (throwing_move) {
-      try {
-        move();
-      } catch (...) {
-        guard.unlock();
-        detail::wake(*other.owner, try_again);
-        throw;
-      }
-    } else {
-      move();
-    }
   }
 
   static T& value_of(detail::wait_node& sender) noexcept { return *static_cast<T*>(sender.slot); }
 
   static constexpr bool throwing_move = !std::is_nothrow_move_constructible_v<T>;
-  // What hand_over() wakes with; no wait ends so otherwise.
-  static constexpr status try_again = status::would_block;
 
   detail::channel_core core_;
 };

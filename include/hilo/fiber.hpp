@@ -118,6 +118,19 @@ class [[nodiscard]] fiber {
     return work.take();
   }
 
+  // Waits until the fiber ended, without taking its result: ok then, and join() does not wait any
+  // more; cancelled or timed_out when a stop request, a limit or the time given came first.
+  // Parks: until then. Callable from: any fiber or thread. Errors: an empty handle aborts.
+  status wait() noexcept { return wait_ns(detail::no_deadline); }
+  template <class R, class P>
+  status wait_for(std::chrono::duration<R, P> patience) noexcept {
+    return wait_ns(detail::deadline_after(patience));
+  }
+  template <class C, class D>
+  status wait_until(std::chrono::time_point<C, D> when) noexcept {
+    return wait_ns(detail::deadline_at(when));
+  }
+
   // Lets the fiber run on by itself; its result is dropped when it ends. An exception that leaves a
   // detached fiber ends the program with its message, as in a thread.
   // Callable from: anywhere. Errors: detaching an empty handle aborts.
@@ -138,6 +151,11 @@ class [[nodiscard]] fiber {
  private:
   friend sched::fiber* detail::owner_of<T>(const fiber& handle) noexcept;
 
+  status wait_ns(std::int64_t deadline) noexcept {
+    if (work_ == nullptr) [[unlikely]]
+      misuse("wait");
+    return detail::wait_for_end(*work_->owner, deadline);
+  }
   detail::task_of<T>* claim(const char* what) noexcept {
     if (work_ == nullptr) [[unlikely]]
       misuse(what);

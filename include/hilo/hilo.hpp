@@ -16,6 +16,8 @@
 #include "hilo/mutex.hpp"
 #include "hilo/once.hpp"
 #include "hilo/runtime.hpp"
+#include "hilo/scope.hpp"
+#include "hilo/select.hpp"
 #include "hilo/semaphore.hpp"
 #include "hilo/shared_mutex.hpp"
 #include "hilo/stack_usage.hpp"

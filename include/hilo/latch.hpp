@@ -25,6 +25,8 @@ namespace hilo {
 
 namespace detail {
 
+class event_case;  // hilo/select.hpp
+
 // A count that opens a gate at 0.
 class countdown {
  public:
@@ -122,6 +124,8 @@ class event {
   }
 
  private:
+  friend class detail::event_case;
+
   HILO_API status wait_until_ns(std::int64_t deadline) noexcept;
 
   mutable detail::spin_lock lock_;

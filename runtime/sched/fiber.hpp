@@ -58,12 +58,15 @@ struct fiber_extras {
 
 // The word a fiber and its handle meet at. Values below `waiters` are states; others are the
 // address of the joining waiter. Changed by exchange or compare-exchange only:
-//   running -> joiner    join (J1)      running | joiner -> ended     end of the fiber (J2)
+//   running -> joiner    join (J1)      running | joiner | watched -> ended   end of the fiber (J2)
 //   running -> detached  detach (J3)    detached -> (given back by the fiber itself)
+//   running -> watched   a wait that may be given up (J4): from then on waiters are in
+//   `end_waiters`
 namespace join_word {
 inline constexpr std::uintptr_t running = 0;
 inline constexpr std::uintptr_t ended = 1;
 inline constexpr std::uintptr_t detached = 2;
+inline constexpr std::uintptr_t watched = 3;
 inline constexpr std::uintptr_t waiters = 8;
 }  // namespace join_word
 
@@ -82,6 +85,10 @@ struct alignas(64) fiber : detail::fork_list, context::stack, detail::waiter {
   // Written by the fiber at its end and by its handle; the table above.
   // (J) acq_rel everywhere: the fiber's end publishes its result; the joiner publishes its waiter.
   std::atomic<std::uintptr_t> join{join_word::running};
+
+  // Who waits for its end once `join` is watched; guarded by end_lock.
+  detail::spin_lock end_lock;
+  detail::wait_list end_waiters;
 
   const char* parked_on = nullptr;  // why it waits, for dumps
   std::uint64_t id = 0;
@@ -118,6 +125,9 @@ context::stack* build_fiber(char* top, std::size_t index, context::stack_pool& p
 // Lays out a new life on a free stack: room for a task of `bytes`, and the first frame below it.
 // Returns the task's place, or null when the stack is too small for it.
 void* prepare_fiber(fiber& one, std::size_t bytes, std::size_t alignment) noexcept;
+
+// Makes the fiber's end wake those in end_waiters (J4). True if it has ended already.
+bool watch_end(fiber& one) noexcept;
 
 // Writes `fiber #7 "name"` for reports. Async-signal-safe.
 void describe_fiber(const fiber& one, char* text, std::size_t room) noexcept;

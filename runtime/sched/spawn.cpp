@@ -181,12 +181,25 @@ void end_fiber(fiber& self) noexcept {
     current_worker()->ended_count.bump();
     if (before >= join_word::waiters) {
       detail::wake(*reinterpret_cast<detail::waiter*>(before), status::ok);
+    } else if (before == join_word::watched) {
+      self.end_lock.lock();
+      detail::wait_node* const all = self.end_waiters.take_all();
+      self.end_lock.unlock();
+      detail::wake_all(all, status::ok);  // our stack is ours until we are off it
     }
   }
   worker* const here = current_worker();
   fiber* const next = here->pick();
   here->switch_to(next != nullptr ? *next : here->base(), true);
   __builtin_unreachable();
+}
+
+bool watch_end(fiber& one) noexcept {
+  std::uintptr_t seen = join_word::running;
+  // (J4) acq_rel: as (J1)
+  one.join.compare_exchange_strong(seen, join_word::watched, std::memory_order_acq_rel,
+                                   std::memory_order_acquire);
+  return seen == join_word::ended;
 }
 
 }  // namespace hilo::sched
@@ -227,9 +240,20 @@ status join_fiber(fiber& one) noexcept {
   // (J1) publishes the waiter to (J2); or acquires the result of a fiber that just ended.
   if (!one.join.compare_exchange_strong(expected, reinterpret_cast<std::uintptr_t>(&self),
                                         std::memory_order_acq_rel, std::memory_order_acquire)) {
-    return status::ok;
+    return wait_for_end(one, until_woken);  // ended, or watched
   }
   return park(self, "join");
+}
+
+// Who links itself under end_lock while the word is not `ended` is found by the end, which takes
+// the lock after it wrote that; who comes later sees it.
+status wait_for_end(fiber& one, std::int64_t deadline) noexcept {
+  one.end_lock.lock();
+  if (sched::watch_end(one)) {
+    one.end_lock.unlock();
+    return status::ok;
+  }
+  return wait_in_until(one.end_waiters, one.end_lock, nullptr, deadline, "join");
 }
 
 void discard_unstarted(fiber& one) noexcept {

@@ -47,24 +47,6 @@ status reached(const waiter& self) noexcept {
   return self.stop_requested.load(std::memory_order_acquire) ? status::cancelled : status::ok;
 }
 
-// Applies what limits the wait: `deadline` becomes the nearest. Anything but ok: it ends at once.
-status limit_wait(waiter& self, std::int64_t& deadline) noexcept {
-  const status end = reached(self);
-  if (end != status::ok) return end;
-  std::uint16_t shield = 0;
-  if (self.limits != nullptr) {
-    shield = self.limits->shield;
-    if (self.limits->deadline < deadline) {
-      deadline = self.limits->deadline;
-      if (deadline <= monotonic_now()) return status::timed_out;
-    }
-  }
-  // Both are published by (E5).
-  self.shield.store(shield, std::memory_order_relaxed);
-  self.claimed.store(0, std::memory_order_relaxed);
-  return status::ok;
-}
-
 // After linking, before parking: whether an interrupt came meanwhile that no interrupter takes for
 // us, since it did not find us linked. Then the wait is over, unless a waker has it already.
 bool interrupted_before_park(waiter& self) noexcept {
@@ -136,13 +118,39 @@ bool end_wait(waiter& who) noexcept {
   return true;
 }
 
+status limit_wait(waiter& self, std::int64_t& deadline) noexcept {
+  if (!self.limited()) [[likely]]
+    return status::ok;
+  settle(self);
+  const status end = reached(self);
+  if (end != status::ok) return end;
+  std::uint16_t shield = 0;
+  if (self.limits != nullptr) {
+    shield = self.limits->shield;
+    if (self.limits->deadline < deadline) {
+      deadline = self.limits->deadline;
+      if (deadline <= monotonic_now()) return status::timed_out;
+    }
+  }
+  // Both are published by (E5).
+  self.shield.store(shield, std::memory_order_relaxed);
+  self.claimed.store(0, std::memory_order_relaxed);
+  return status::ok;
+}
+
+void open_wait(waiter& self) noexcept {
+  self.contested.store(true, std::memory_order_relaxed);  // published by the lists' locks
+  self.guard = nullptr;
+}
+
+void show_wait(waiter& self) noexcept {
+  self.linked.store(true, std::memory_order_release);  // (E5)
+}
+
 status begin_wait(waiter& self, wait_list& list, spin_lock& guard, void* slot,
                   std::int64_t& deadline) noexcept {
-  if (self.limited()) [[unlikely]] {
-    settle(self);
-    const status end = limit_wait(self, deadline);
-    if (end != status::ok) return end;
-  }
+  const status end = limit_wait(self, deadline);
+  if (end != status::ok) return end;
   if (deadline != no_deadline) {
     if (deadline <= 0) return status::timed_out;
     self.contested.store(true, std::memory_order_relaxed);  // published by the lock
@@ -153,17 +161,16 @@ status begin_wait(waiter& self, wait_list& list, spin_lock& guard, void* slot,
   return status::ok;
 }
 
-status finish_wait(waiter& self, std::int64_t deadline, const char* reason) noexcept {
-  status result = status::cancelled;
-  if (!interrupted_before_park(self)) {
-    if (deadline == no_deadline) {
-      result = park(self, reason);
-    } else if (worker* const here = sched::current_worker()) {
-      result = park_fiber_until(*here, self, deadline, reason);
-    } else {
-      result = park_thread_until(self, deadline, reason);
-    }
+status sit_out(waiter& self, std::int64_t deadline, const char* reason) noexcept {
+  if (interrupted_before_park(self)) return status::cancelled;
+  if (deadline == no_deadline) return park(self, reason);
+  if (worker* const here = sched::current_worker()) {
+    return park_fiber_until(*here, self, deadline, reason);
   }
+  return park_thread_until(self, deadline, reason);
+}
+
+void close_wait(waiter& self) noexcept {
   if (self.guard == nullptr) self.linked.store(false, std::memory_order_relaxed);
   // From here on no interrupter finds it linked; those that did have gone when it is settled, and
   // so has the timer: then `claimed` is ours.
@@ -171,6 +178,11 @@ status finish_wait(waiter& self, std::int64_t deadline, const char* reason) noex
   settle(self);
   self.contested.store(false, std::memory_order_relaxed);
   self.claimed.store(0, std::memory_order_relaxed);
+}
+
+status finish_wait(waiter& self, std::int64_t deadline, const char* reason) noexcept {
+  const status result = sit_out(self, deadline, reason);
+  close_wait(self);
   return result;
 }
 
@@ -189,16 +201,11 @@ status wait_limited(wait_list& list, spin_lock& held, void* slot, std::int64_t d
 status sleep_until_ns(std::int64_t when) noexcept {
   waiter& self = current_waiter();
   std::int64_t deadline = when;
-  if (self.limited()) [[unlikely]] {
-    settle(self);
-    const status end = limit_wait(self, deadline);
-    if (end != status::ok) return end;
-  }
-  if (when <= 0) return status::ok;
-  self.contested.store(true, std::memory_order_relaxed);
-  self.guard = nullptr;
-  self.linked.store(true, std::memory_order_release);  // (E5)
-  const status end = finish_wait(self, deadline, "sleep");
+  status end = limit_wait(self, deadline);
+  if (end != status::ok || when <= 0) return end;
+  open_wait(self);
+  show_wait(self);
+  end = finish_wait(self, deadline, "sleep");
   return end == status::timed_out && deadline == when ? status::ok : end;
 }
 

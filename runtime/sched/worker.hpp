@@ -109,6 +109,8 @@ class worker : public detail::carrier {
   // Makes fibers of all forks of the running fiber: it is about to park (detail/fork.hpp).
   [[gnu::cold, gnu::noinline]] void offer_forks() noexcept;
 
+  std::uint32_t random() noexcept;
+
   context::stack_cache& cache(unsigned size_class) noexcept { return caches_[size_class]; }
   timer_wheel& timers() noexcept { return *place_->timers; }
 
@@ -238,7 +240,6 @@ class worker : public detail::carrier {
   };
   watched filled_slot() const noexcept;
   bool work_somewhere() const noexcept;
-  std::uint32_t random() noexcept;
 
   // The owner's, every switch.
   scheduler& scheduler_;

@@ -27,6 +27,7 @@ channel_core::channel_core(std::size_t wanted, std::size_t size, std::size_t ali
                base::format_bytes(capacity * element_size) +
                    " cannot be had; give a smaller capacity or free memory");
   }
+  room = capacity;
 }
 
 channel_core::~channel_core() {

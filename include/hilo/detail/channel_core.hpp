@@ -18,9 +18,18 @@
 
 namespace hilo::detail {
 
-// Called now and then by an operation that found what it wanted at once: a fiber that never has to
-// wait lets the others run all the same.
+// Called now and then by an operation that did not have to wait: a fiber that never waits lets the
+// others run all the same.
 HILO_API void spend_budget() noexcept;
+
+// What a wait in a channel ends with when the other side's move threw; none ends so otherwise.
+inline constexpr status try_again = status::would_block;
+
+// Whom an operation served, for its caller to wake once the lock is released.
+struct partner {
+  wait_node* who = nullptr;
+  status end = status::ok;
+};
 
 struct channel_core {
   HILO_API channel_core(std::size_t capacity, std::size_t element_size,
@@ -32,31 +41,24 @@ struct channel_core {
   void* oldest() const noexcept { return ring + first * element_size; }
   void* free_place() const noexcept {
     const std::size_t at = first + count;
-    return ring + (at < capacity ? at : at - capacity) * element_size;
+    return ring + (at < room ? at : at - room) * element_size;
   }
   void add_newest() noexcept { ++count; }
   void drop_oldest() noexcept {
     --count;
-    if (++first == capacity) first = 0;
+    if (++first == room) first = 0;
   }
 
-  // Ends an operation that did not have to wait. `budget` operations in a row on one channel
-  // without a wait, and the caller yields.
-  status finish(std::unique_lock<spin_lock>& guard) noexcept {
+  // Ends an operation that did not have to wait, and wakes the other side if it was served.
+  // `budget` operations in a row on one channel without a wait, and the caller yields.
+  status finish(std::unique_lock<spin_lock>& guard, const partner& other,
+                status end = status::ok) noexcept {
     const bool spent = ++streak % budget == 0;
     guard.unlock();
+    if (other.who != nullptr) wake(*other.who->owner, other.end);
     if (spent) [[unlikely]]
       spend_budget();
-    return status::ok;
-  }
-  // The same; and wakes the other side, whose value was handed over.
-  status finish(std::unique_lock<spin_lock>& guard, wait_node& other) noexcept {
-    const bool spent = ++streak % budget == 0;
-    guard.unlock();
-    wake(*other.owner, status::ok);
-    if (spent) [[unlikely]]
-      spend_budget();
-    return status::ok;
+    return end;
   }
 
   // Queues the caller, releases the lock and parks; until `deadline` at most.
@@ -71,10 +73,11 @@ struct channel_core {
   static constexpr std::uint32_t budget = 256;  // guess: about 5 us of sends
 
   mutable spin_lock lock;
-  std::uint32_t streak = 0;  // all below guarded by lock; capacity, sizes and ring never change
+  std::uint32_t streak = 0;  // all below guarded by lock; capacity and sizes never change
   bool closed = false;
   std::size_t first = 0;  // index of the oldest
   std::size_t count = 0;
+  std::size_t room = 0;  // elements that fit into the ring
   std::size_t capacity;
   std::size_t element_size;
   std::size_t element_alignment;

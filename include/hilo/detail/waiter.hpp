@@ -101,6 +101,9 @@ struct waiter : wait_node {
   std::atomic<std::uint32_t> woken{0};
   status result = status::ok;  // kernel threads only: what park() returns; published by (W1)
 
+  // The owner's: calls in a row that found at once what they wanted, or that there was nothing.
+  std::uint8_t eager = 0;
+
   spin_lock* guard = nullptr;    // of `list`; null when an outside claimer need not unlink
   wait_limit* limits = nullptr;  // the owner's: the innermost limit it waits under
 
@@ -238,6 +241,17 @@ status wait_limited(wait_list& list, spin_lock& held, void* slot, std::int64_t d
 HILO_API status begin_wait(waiter& self, wait_list& list, spin_lock& guard, void* slot,
                            std::int64_t& deadline) noexcept;
 HILO_API status finish_wait(waiter& self, std::int64_t deadline, const char* reason) noexcept;
+
+// For waits in no list, or in several: sleep and select.
+// limit_wait: anything but ok: the wait is over before it began. `deadline` becomes the one that
+// holds. open_wait: from now on others may claim it, if they find it in a list; show_wait: or by an
+// interrupt. sit_out: parks. close_wait: all that was linked is unlinked again, and the waiter free
+// for the next wait. finish_wait is the last two.
+HILO_API status limit_wait(waiter& self, std::int64_t& deadline) noexcept;
+void open_wait(waiter& self) noexcept;
+void show_wait(waiter& self) noexcept;
+status sit_out(waiter& self, std::int64_t deadline, const char* reason) noexcept;
+void close_wait(waiter& self) noexcept;
 
 // For destructors: aborts with `message` when somebody waits, and outlasts those just leaving.
 HILO_API void retire(wait_list& list, spin_lock& guard, const char* message) noexcept;

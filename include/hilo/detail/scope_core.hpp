@@ -1,0 +1,70 @@
+// A scope without the types of its children. runtime/sync/scope.cpp.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <exception>
+#include <stop_token>
+
+#include "hilo/detail/api.hpp"
+#include "hilo/detail/waiter.hpp"
+#include "hilo/latch.hpp"
+#include "hilo/limit.hpp"
+#include "hilo/mutex.hpp"
+#include "hilo/semaphore.hpp"
+
+namespace hilo::detail {
+
+// A running child, in its own frame.
+struct scope_child {
+  scope_child* next = nullptr;      // guarded by the scope's lock_
+  scope_child* previous = nullptr;  // likewise
+  waiter* who = nullptr;
+};
+
+class HILO_API scope_core {
+ public:
+  // A limit of 0 is none.
+  scope_core(std::size_t limit, std::int64_t deadline);
+  ~scope_core();
+  scope_core(const scope_core&) = delete;
+  scope_core& operator=(const scope_core&) = delete;
+
+  // Counts a child that will be spawned. Anything but ok: it must not be.
+  [[nodiscard]] status admit();
+  // Takes that back.
+  void dismiss() noexcept;
+
+  // In the child: the begin and the end of its call. From enter() on a stop of the scope is one of
+  // the child.
+  void enter(scope_child& child);
+  void leave(scope_child& child) noexcept;
+  // Keeps the first exception, and stops the others.
+  void fail(std::exception_ptr error) noexcept;
+
+  void request_stop() noexcept;
+  std::stop_token stop_token() const noexcept { return stop_.get_token(); }
+
+  // Waits until all children have ended. They are asked to stop when a stop request or a limit of
+  // the caller comes first; the status says so.
+  status join() noexcept;
+  std::exception_ptr take_error() noexcept;
+
+  std::int64_t deadline() const noexcept { return deadline_; }
+
+ private:
+  std::stop_source stop_;
+  const std::int64_t deadline_;
+  const bool bounded_;
+  semaphore free_;  // children that may still be started, if bounded_
+  wait_group running_;
+  mutex lock_;
+  scope_child* children_ = nullptr;  // guarded by lock_
+  bool stopped_ = false;             // likewise
+  std::exception_ptr error_;         // likewise; after join() the owner's
+};
+
+// Makes `stop` the stop state of the calling fiber, which has not used its own.
+void adopt_stop(const std::stop_source& stop) noexcept;
+
+}  // namespace hilo::detail

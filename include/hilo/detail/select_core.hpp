@@ -1,0 +1,73 @@
+// select without the types of its cases. runtime/sync/select.cpp has the algorithm.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <limits>
+#include <optional>
+#include <span>
+
+#include "hilo/detail/api.hpp"
+#include "hilo/detail/channel_core.hpp"
+#include "hilo/detail/deadline.hpp"
+#include "hilo/detail/spin_lock.hpp"
+#include "hilo/detail/waiter.hpp"
+#include "hilo/status.hpp"
+
+namespace hilo::detail {
+
+// One case: what it waits for is guarded by a lock and has a wait_list, like every primitive.
+// It lives in the frame of the select.
+class select_case {
+ public:
+  select_case(const select_case&) = delete;
+  select_case& operator=(const select_case&) = delete;
+
+  // Whether it takes part. A case is turned off before the select begins.
+  bool enabled() const noexcept { return enabled_; }
+
+  // The lock; null for one that only has a time.
+  virtual spin_lock* lock() noexcept { return nullptr; }
+
+  // Under the lock: does the operation if it need not wait, and then returns anything but
+  // would_block. What it throws ends the select.
+  virtual status attempt(partner& other) {
+    (void)other;
+    return status::would_block;
+  }
+
+  // Under the lock: where it waits, and what is handed over.
+  virtual wait_list* list() noexcept { return nullptr; }
+  virtual void* slot() noexcept { return nullptr; }
+
+  // When it fires by itself.
+  virtual std::int64_t deadline() const noexcept { return no_deadline; }
+
+  // Before the locks are taken to wait, and after the wait.
+  virtual void prepare() noexcept {}
+  virtual void dispose() noexcept {}
+
+ protected:
+  explicit select_case(bool enabled) noexcept : enabled_(enabled) {}
+  ~select_case() = default;
+
+ private:
+  friend struct select_wait;
+  std::optional<wait_node> node_;  // while it waits
+  bool enabled_;
+};
+
+inline constexpr std::size_t no_case = std::numeric_limits<std::size_t>::max();
+
+struct selected {
+  std::size_t index = no_case;  // no_case: `end` says why
+  status end = status::ok;
+};
+
+enum class select_order : std::uint8_t { random, first };
+
+// `otherwise`: does not wait; then no_case and would_block. `reason` shows in dumps.
+HILO_API selected select_among(std::span<select_case* const> cases, select_order order,
+                               bool otherwise);
+
+}  // namespace hilo::detail

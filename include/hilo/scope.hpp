@@ -1,0 +1,236 @@
+// Structured concurrency: fibers that belong to a block of code and never outlive it.
+//
+//   hilo::scope<Page> pages({.limit = 16, .deadline = 5s});
+//   for (const Url& url : urls) if (pages.spawn([&] { return load(url); }) != hilo::status::ok)
+//   break; for (Page& page : pages.join()) use(page);  // in the order of spawning
+//
+//   auto [user, cart] = hilo::when_all([&] { return find_user(id); }, [&] { return find_cart(id);
+//   }); Answer quickest = hilo::race([&] { return ask(first); }, [&] { return ask(second); });
+//
+// The first exception of a child asks the others to stop, and join() rethrows it. A stop request or
+// limit that ends join() or spawn() asks all of them to stop. Not for fibers that serve a whole
+// program: spawn() and keep their handles.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <exception>
+#include <functional>
+#include <optional>
+#include <stop_token>
+#include <tuple>
+#include <type_traits>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "hilo/detail/scope_core.hpp"
+#include "hilo/fiber.hpp"
+#include "hilo/limit.hpp"
+#include "hilo/status.hpp"
+
+namespace hilo {
+
+struct scope_options {
+  std::size_t limit = 0;  // children that run at the same time; 0: any number
+  // Waits of the children end with timed_out after this time, counted from the scope's beginning.
+  std::chrono::nanoseconds deadline = std::chrono::nanoseconds::max();
+  spawn_options fibers{};  // how the children are made
+};
+
+// T: what the children return. Used by the fiber that made it, but for request_stop().
+template <class T = void>
+class scope {
+  static_assert(std::is_void_v<T> || std::is_object_v<T>, "children return values or nothing");
+
+ public:
+  explicit scope(const scope_options& options = {})
+      : options_(options), core_(options.limit, nearest_deadline(options.deadline)) {}
+
+  // Asks the children that still run to stop, and waits for them; their exceptions are dropped.
+  // Parks: until they ended.
+  ~scope() = default;
+  scope(const scope&) = delete;
+  scope& operator=(const scope&) = delete;
+
+  // Starts a child that calls f(), or f(stop_token). Returns ok; cancelled or timed_out, and starts
+  // nothing, when the scope was stopped, or a stop request or a limit of the caller came before
+  // there was room for it.
+  // Parks: while `limit` children run; and as hilo::spawn. Callable from: the scope's fiber.
+  // Errors: as hilo::spawn. Ordering: as hilo::spawn.
+  template <class F>
+  status spawn(F&& f) {
+    const status end = core_.admit();
+    if (end != status::ok) return end;
+    try {
+      result* const place = new_result();
+      hilo::spawn(options_.fibers, [this, place,
+                                    call = std::decay_t<F>(std::forward<F>(f))]() mutable {
+        run_child(place, call);
+      }).detach();
+    } catch (...) {
+      core_.dismiss();
+      throw;
+    }
+    return status::ok;
+  }
+
+  // Asks the children to stop, and refuses new ones. Never parks for long: others may be entering
+  // or leaving. Callable from: any fiber or thread, while the scope lives.
+  void request_stop() noexcept { core_.request_stop(); }
+
+  // The children's stop token.
+  std::stop_token stop_token() const noexcept { return core_.stop_token(); }
+
+  // Waits until all children have ended. Returns their results in the order of spawning; rethrows
+  // the first exception. More children may be spawned afterwards, if none failed.
+  // Parks: until then; when a stop request or a limit of the caller comes first, the children are
+  // asked to stop. Callable from: the scope's fiber. Ordering: all the children did happens before
+  // it returns.
+  auto join() {
+    (void)core_.join();
+    auto results = take_results();
+    if (std::exception_ptr error = core_.take_error()) std::rethrow_exception(error);
+    if constexpr (!std::is_void_v<T>) return results;
+  }
+
+ private:
+  using result = std::conditional_t<std::is_void_v<T>, std::monostate, std::optional<T>>;
+
+  static std::int64_t nearest_deadline(std::chrono::nanoseconds patience) {
+    const detail::wait_limit* const outer = detail::current_waiter().limits;
+    const std::int64_t own = patience == std::chrono::nanoseconds::max()
+                                 ? detail::no_deadline
+                                 : detail::deadline_after(patience);
+    return outer == nullptr ? own : std::min(own, outer->deadline);
+  }
+
+  result* new_result() {
+    if constexpr (std::is_void_v<T>) return nullptr;
+    return &results_.emplace_back();
+  }
+
+  template <class F>
+  void run_child(result* place, F& call) {
+    const auto invoke = [&](F& f) -> decltype(auto) {
+      if constexpr (std::is_invocable_v<F, std::stop_token>) {
+        return std::invoke(std::move(f), core_.stop_token());
+      } else {
+        return std::invoke(std::move(f));
+      }
+    };
+    {
+      F mine(std::move(call));  // ends before the scope may
+      const detail::wait_limit limit(core_.deadline());
+      detail::scope_child child;
+      core_.enter(child);
+      try {
+        if constexpr (std::is_void_v<T>) {
+          (void)place;
+          invoke(mine);
+        } else {
+          place->emplace(invoke(mine));
+        }
+      } catch (...) {
+        core_.fail(std::current_exception());
+      }
+      core_.leave(child);
+    }
+    core_.dismiss();  // from here on the scope may be gone
+  }
+
+  auto take_results() {
+    if constexpr (std::is_void_v<T>) {
+      return std::monostate{};
+    } else {
+      std::vector<T> all;
+      all.reserve(results_.size());
+      for (result& one : results_) {
+        if (one.has_value()) all.push_back(std::move(*one));
+      }
+      results_.clear();
+      return all;
+    }
+  }
+
+  const scope_options options_;
+  std::deque<std::conditional_t<std::is_void_v<T>, std::monostate, std::optional<T>>> results_;
+  detail::scope_core core_;  // last: its destructor waits for the children
+};
+
+namespace detail {
+
+template <class F>
+using call_result = std::invoke_result_t<std::decay_t<F>&>;
+template <class F>
+using call_value = std::conditional_t<std::is_void_v<call_result<F>>, std::monostate,
+                                      std::decay_t<call_result<F>>>;
+
+template <class F>
+call_value<F> call_for_value(F& f) {
+  if constexpr (std::is_void_v<call_result<F>>) {
+    std::invoke(f);
+    return {};
+  } else {
+    return std::invoke(f);
+  }
+}
+
+}  // namespace detail
+
+// Calls all of them at the same time, each in a fiber, and returns their results as a tuple, with
+// std::monostate for one that returns nothing. The first exception asks the others to stop and is
+// rethrown once they ended. Parks, and errors: as scope.
+template <class... F>
+auto when_all(F&&... calls) {
+  std::tuple<std::optional<detail::call_value<F>>...> results;
+  scope<> all;
+  [&]<std::size_t... I>(std::index_sequence<I...>) {
+    (void)(... && (all.spawn([&] {
+             std::get<I>(results).emplace(detail::call_for_value(calls));
+           }) == status::ok));
+  }
+  (std::index_sequence_for<F...>());
+  all.join();
+  return std::apply(
+      [](auto&... one) { return std::tuple<detail::call_value<F>...>(std::move(one).value()...); },
+      results);
+}
+
+// Calls all of them at the same time, each in a fiber, and returns what the first to return gives;
+// the others are asked to stop and waited for. All have the same type of result. One that throws
+// has lost; when all throw, the first exception is rethrown. Parks, and errors: as scope.
+template <class F, class... G>
+auto race(F&& call, G&&... calls) {
+  using value = detail::call_value<F>;
+  static_assert((std::is_same_v<value, detail::call_value<G>> && ...),
+                "the calls of a race return the same type");
+  mutex guard;
+  std::optional<value> first;
+  std::exception_ptr error;
+  scope<> all;
+  const auto enter = [&](auto& contestant) {
+    (void)all.spawn([&] {
+      try {
+        value mine = detail::call_for_value(contestant);
+        const std::scoped_lock lock(guard);
+        if (first.has_value()) return;
+        first.emplace(std::move(mine));
+      } catch (...) {
+        const std::scoped_lock lock(guard);
+        if (error == nullptr) error = std::current_exception();
+        return;
+      }
+      all.request_stop();
+    });
+  };
+  enter(call);
+  (enter(calls), ...);
+  all.join();
+  if (!first.has_value()) std::rethrow_exception(error);
+  if constexpr (!std::is_void_v<detail::call_result<F>>) return std::move(*first);
+}
+
+}  // namespace hilo

@@ -1,0 +1,303 @@
+// select: waiting for the first of several things, of which exactly one happens.
+//
+//   std::optional<int> number;
+//   switch (hilo::select{hilo::receive_from(numbers, number),  // 0
+//                        hilo::send_to(results, result),       // 1
+//                        hilo::after(2s)}) {                   // 2
+//     case 0: if (number) use(*number); break;  // empty: the channel is closed
+//     case 1: break;                            // result was moved from
+//     case 2: give_up(); break;
+//   }
+//
+// The number is that of the case, counted from 0. If several are ready one is taken at random; in
+// select_first the first. A case that was not taken has no effect: nothing was received, nothing
+// moved from. A channel may be in several cases, as sender and as receiver.
+#pragma once
+
+#include <array>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <stop_token>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+#include "hilo/channel.hpp"
+#include "hilo/detail/select_core.hpp"
+#include "hilo/fiber.hpp"
+#include "hilo/latch.hpp"
+
+namespace hilo {
+
+// What select returns; converts to the number of the case.
+struct selection {
+  // No case was taken: a stop request or a limit came first (hilo/limit.hpp); `end` says which.
+  static constexpr std::size_t none = detail::no_case;
+
+  std::size_t index = none;
+  status end = status::ok;  // closed: the channel of the case is
+
+  constexpr operator std::size_t() const noexcept { return index; }  // NOLINT: for switch
+};
+
+// The last case of a select that does not wait: taken when no other is ready.
+struct otherwise_t {};
+inline constexpr otherwise_t otherwise{};
+
+namespace detail {
+
+template <class T>
+class receive_case final : public select_case {
+ public:
+  receive_case(channel<T>& from, std::optional<T>& result, bool enabled) noexcept
+      : select_case(enabled), from_(from), result_(result) {}
+
+  spin_lock* lock() noexcept override { return &from_.core_.lock; }
+  status attempt(partner& other) override {
+    result_.reset();
+    return from_.receive_locked(result_, other);
+  }
+  wait_list* list() noexcept override { return &from_.core_.receivers; }
+  void* slot() noexcept override { return &result_; }
+
+ private:
+  channel<T>& from_;
+  std::optional<T>& result_;
+};
+
+template <class T>
+class send_case final : public select_case {
+ public:
+  send_case(channel<T>& to, T& value, bool enabled) noexcept
+      : select_case(enabled), to_(to), value_(&value) {}
+  send_case(channel<T>& to, const T& value, bool enabled)
+      : select_case(enabled), to_(to), copy_(value), value_(&*copy_) {}
+
+  spin_lock* lock() noexcept override { return &to_.core_.lock; }
+  status attempt(partner& other) override { return to_.send_locked(*value_, other); }
+  wait_list* list() noexcept override { return &to_.core_.senders; }
+  void* slot() noexcept override { return value_; }
+
+ private:
+  channel<T>& to_;
+  std::optional<T> copy_;
+  T* value_;
+};
+
+class time_case final : public select_case {
+ public:
+  time_case(std::int64_t when, bool enabled) noexcept : select_case(enabled), when_(when) {}
+  std::int64_t deadline() const noexcept override { return when_; }
+
+ private:
+  std::int64_t when_;
+};
+
+class event_case final : public select_case {
+ public:
+  event_case(event& what, bool enabled) noexcept : select_case(enabled), what_(what) {}
+
+  spin_lock* lock() noexcept override { return &what_.lock_; }
+  status attempt(partner&) override { return what_.set_ ? status::ok : status::would_block; }
+  wait_list* list() noexcept override { return &what_.waiters_; }
+
+ private:
+  event& what_;
+};
+
+class HILO_API stop_case final : public select_case {
+ public:
+  stop_case(std::stop_token token, bool enabled) noexcept
+      : select_case(enabled), token_(std::move(token)) {}
+
+  spin_lock* lock() noexcept override { return &lock_; }
+  status attempt(partner&) override {
+    return token_.stop_requested() ? status::ok : status::would_block;
+  }
+  wait_list* list() noexcept override { return &waiters_; }
+  void prepare() noexcept override { on_stop_.emplace(token_, waking{this}); }
+  void dispose() noexcept override { on_stop_.reset(); }
+
+ private:
+  struct waking {
+    stop_case* target;
+    void operator()() const noexcept { target->wake_waiter(); }
+  };
+  void wake_waiter() noexcept;
+
+  std::stop_token token_;
+  spin_lock lock_;
+  wait_list waiters_;  // guarded by lock_: at most the select itself
+  std::optional<std::stop_callback<waking>> on_stop_;
+};
+
+class HILO_API end_case final : public select_case {
+ public:
+  template <class T>
+  end_case(fiber<T>& whose, bool enabled)
+      : select_case(enabled && whose.joinable()),
+        whose_(whose.joinable() ? owner_of(whose) : nullptr) {}
+
+  spin_lock* lock() noexcept override;
+  status attempt(partner& other) override;
+  wait_list* list() noexcept override;
+
+ private:
+  sched::fiber* whose_;
+};
+
+template <class C>
+inline constexpr bool is_otherwise = std::is_same_v<std::remove_cvref_t<C>, otherwise_t>;
+
+template <class C>
+concept is_case = is_otherwise<C> || std::is_base_of_v<select_case, std::remove_cvref_t<C>>;
+
+template <class... C>
+selection select_in(select_order order, C&&... cases) {
+  constexpr std::size_t waiting = (std::size_t{!is_otherwise<C>} + ... + 0);
+  constexpr bool no_wait = waiting != sizeof...(C);
+  static_assert(sizeof...(C) - waiting <= 1, "a select has one `otherwise` at most");
+  std::array<select_case*, waiting> all{};
+  std::size_t at = 0;
+  std::size_t otherwise_at = 0;
+  const auto add = [&]<class One>(One& one) {
+    if constexpr (is_otherwise<One>) {
+      otherwise_at = at;
+    } else {
+      all[at++] = &one;
+    }
+  };
+  (add(cases), ...);
+  const selected result = select_among(all, order, no_wait);
+  if (result.index == no_case) {
+    if (no_wait && result.end == status::would_block) return {otherwise_at, status::ok};
+    return {selection::none, result.end};
+  }
+  return {no_wait && result.index >= otherwise_at ? result.index + 1 : result.index, result.end};
+}
+
+}  // namespace detail
+
+// The cases. With `enabled` false a case is left out, and keeps its number.
+
+// Ready when a value can be received, which is then in `result`; or when the channel is closed and
+// drained, then `result` is empty.
+template <class T>
+auto receive_from(channel<T>& from, std::optional<T>& result, bool enabled = true) noexcept {
+  return detail::receive_case<T>(from, result, enabled);
+}
+
+// Ready when `value` can be sent; or when the channel is closed, then it was not moved from. An
+// rvalue must live as long as the select, as a temporary in its arguments does; of an lvalue a copy
+// is sent.
+template <class T>
+auto send_to(channel<T>& to, std::type_identity_t<T>&& value, bool enabled = true) noexcept {
+  return detail::send_case<T>(to, value, enabled);
+}
+template <class T>
+auto send_to(channel<T>& to, const std::type_identity_t<T>& value, bool enabled = true) {
+  return detail::send_case<T>(to, value, enabled);
+}
+
+// Ready after a duration, counted from this call, or at a time.
+template <class R, class P>
+auto after(std::chrono::duration<R, P> patience, bool enabled = true) noexcept {
+  return detail::time_case(detail::deadline_after(patience), enabled);
+}
+template <class C, class D>
+auto at(std::chrono::time_point<C, D> when, bool enabled = true) noexcept {
+  return detail::time_case(detail::deadline_at(when), enabled);
+}
+
+// Ready while the event is set.
+inline auto set_of(event& what, bool enabled = true) noexcept {
+  return detail::event_case(what, enabled);
+}
+
+// Ready once a stop was requested.
+inline auto stop_of(std::stop_token token, bool enabled = true) noexcept {
+  return detail::stop_case(std::move(token), enabled);
+}
+
+// Ready once the fiber has ended: then join() does not wait. An empty handle is never ready.
+template <class T>
+auto end_of(fiber<T>& whose, bool enabled = true) {
+  return detail::end_case(whose, enabled);
+}
+
+// Waits until a case is ready, does what it says and returns its number. With `otherwise` among the
+// cases it does not wait. Without any case that is enabled it waits for a stop request or a limit.
+// Parks: until then. Callable from: any fiber or thread. Cost: linear in the number of cases.
+// Ordering: as that of the operation it did. Exceptions: what a move of a value throws; and
+// std::bad_alloc with more than 16 cases.
+// In braces the cases are evaluated in the order in which they are written, each once; in
+// parentheses the compiler chooses the order.
+struct select : selection {
+  template <class... C>
+  requires(detail::is_case<C>&&...) select(C&&... cases)  // NOLINT: for one case too
+      : selection(detail::select_in(detail::select_order::random, cases...)) {}
+};
+
+// The same, but of several that are ready the first is taken: one that is always ready starves
+// those behind it.
+struct select_first : selection {
+  template <class... C>
+  requires(detail::is_case<C>&&...) select_first(C&&... cases)  // NOLINT: for one case too
+      : selection(detail::select_in(detail::select_order::first, cases...)) {}
+};
+
+// Cases that are counted at run time. Their numbers are those of the calls that added them. May be
+// waited for again and again; what it refers to must live as long.
+class select_list {
+ public:
+  template <class T>
+  std::size_t receive_from(channel<T>& from, std::optional<T>& result) {
+    return add<detail::receive_case<T>>(from, result, true);
+  }
+  // `value` is moved from when this case is taken.
+  template <class T>
+  std::size_t send_to(channel<T>& to, std::type_identity_t<T>& value) {
+    return add<detail::send_case<T>>(to, value, true);
+  }
+  template <class C, class D>
+  std::size_t at(std::chrono::time_point<C, D> when) {
+    return add<detail::time_case>(detail::deadline_at(when), true);
+  }
+  std::size_t set_of(event& what) { return add<detail::event_case>(what, true); }
+  std::size_t stop_of(std::stop_token token) {
+    return add<detail::stop_case>(std::move(token), true);
+  }
+  template <class T>
+  std::size_t end_of(fiber<T>& whose) {
+    return add<detail::end_case>(whose, true);
+  }
+
+  std::size_t size() const noexcept { return cases_.size(); }
+
+  // As select() and select_first().
+  selection wait() { return run(detail::select_order::random, false); }
+  selection wait_first() { return run(detail::select_order::first, false); }
+  // Without waiting: none and would_block when no case is ready.
+  selection try_now() { return run(detail::select_order::random, true); }
+
+ private:
+  template <class C, class... A>
+  std::size_t add(A&&... arguments) {
+    auto made = std::make_shared<C>(std::forward<A>(arguments)...);  // erases C's destructor
+    cases_.push_back(made.get());
+    owned_.push_back(std::move(made));
+    return cases_.size() - 1;
+  }
+  selection run(detail::select_order order, bool no_wait) {
+    const detail::selected result = detail::select_among(cases_, order, no_wait);
+    return {result.index, result.end};
+  }
+
+  std::vector<detail::select_case*> cases_;
+  std::vector<std::shared_ptr<void>> owned_;
+};
+
+}  // namespace hilo

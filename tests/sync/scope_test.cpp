@@ -1,0 +1,214 @@
+// Scopes: children never outlive them, the first exception stops the others, results come in order.
+
+#include <atomic>
+#include <chrono>
+#include <memory>
+#include <stdexcept>
+#include <string>
+#include <thread>
+#include <tuple>
+#include <variant>
+#include <vector>
+
+#include "hilo/hilo.hpp"
+
+#include "tests/doctest.hpp"
+#include "tests/runtimes.hpp"
+
+using hilo::status;
+using hilo::test::on_each_runtime;
+using namespace std::chrono_literals;
+
+TEST_CASE("scope: join waits for all children and gives their results in order") {
+  on_each_runtime([] {
+    hilo::scope<int> squares;
+    for (int i = 0; i < 100; ++i) {
+      CHECK(squares.spawn([i] {
+        if (i % 3 == 0) hilo::yield();
+        if (i % 10 == 0) hilo::sleep_for(1ms);
+        return i * i;
+      }) == status::ok);
+    }
+    const std::vector<int> all = squares.join();
+    REQUIRE(all.size() == 100);
+    for (int i = 0; i < 100; ++i) CHECK(all[static_cast<std::size_t>(i)] == i * i);
+    CHECK(squares.spawn([] { return 5; }) == status::ok);
+    CHECK(squares.join() == std::vector<int>{5});
+  });
+}
+
+TEST_CASE("scope: the first exception stops the siblings and is rethrown") {
+  on_each_runtime([] {
+    hilo::event never;
+    std::atomic<int> ended{0};
+    hilo::scope<> all;
+    for (int i = 0; i < 20; ++i) {
+      CHECK(all.spawn([&](std::stop_token stop) {
+        if (never.wait() == status::cancelled && stop.stop_requested()) {
+          ended.fetch_add(1, std::memory_order_relaxed);
+        }
+      }) == status::ok);
+    }
+    CHECK(all.spawn([] {
+      hilo::sleep_for(1ms);
+      throw std::runtime_error("the first");
+    }) == status::ok);
+    CHECK_THROWS_WITH(all.join(), "the first");
+    CHECK(ended.load(std::memory_order_relaxed) == 20);
+    CHECK(all.spawn([] {}) == status::cancelled);
+    all.join();
+  });
+}
+
+TEST_CASE("scope: leaving the block stops the children and waits for them") {
+  on_each_runtime([] {
+    std::atomic<int> ended{0};
+    const auto leave = [&] {
+      hilo::event never;
+      hilo::scope<> all;
+      for (int i = 0; i < 10; ++i) {
+        CHECK(all.spawn([&] {
+          never.wait();
+          hilo::shielded([] { hilo::sleep_for(1ms); });
+          ended.fetch_add(1, std::memory_order_relaxed);
+        }) == status::ok);
+      }
+      throw std::logic_error("out");
+    };
+    CHECK_THROWS_AS(leave(), std::logic_error);
+    CHECK(ended.load(std::memory_order_relaxed) == 10);
+  });
+}
+
+TEST_CASE("scope: a stop request or a limit of its fiber reaches the children, theirs too") {
+  on_each_runtime([] {
+    hilo::event never;
+    const auto family = [&](status expected) {
+      hilo::scope<status> parents;
+      for (int i = 0; i < 3; ++i) {
+        (void)parents.spawn([&] {
+          hilo::scope<status> children;
+          for (int j = 0; j < 3; ++j) (void)children.spawn([&] { return never.wait(); });
+          status all = status::ok;
+          for (status one : children.join()) all = one;
+          return all;
+        });
+      }
+      for (status one : parents.join()) CHECK(one == expected);
+    };
+    auto stopped = hilo::spawn([&] { family(status::cancelled); });
+    hilo::yield();
+    stopped.request_stop();
+    stopped.join();
+    hilo::with_timeout(3ms, [&] { family(status::timed_out); });
+  });
+}
+
+TEST_CASE("scope: its deadline ends the waits of the children") {
+  on_each_runtime([] {
+    hilo::event never;
+    hilo::scope<status> all({.deadline = 2ms});
+    for (int i = 0; i < 5; ++i) CHECK(all.spawn([&] { return never.wait(); }) == status::ok);
+    for (status one : all.join()) CHECK(one == status::timed_out);
+  });
+}
+
+TEST_CASE("scope: no more children run than its limit") {
+  on_each_runtime([] {
+    std::atomic<int> running{0};
+    std::atomic<int> most{0};
+    hilo::scope<> all({.limit = 3});
+    for (int i = 0; i < 60; ++i) {
+      CHECK(all.spawn([&] {
+        const int now = running.fetch_add(1, std::memory_order_relaxed) + 1;
+        int before = most.load(std::memory_order_relaxed);
+        while (now > before &&
+               !most.compare_exchange_weak(before, now, std::memory_order_relaxed)) {
+        }
+        hilo::yield();
+        running.fetch_sub(1, std::memory_order_relaxed);
+      }) == status::ok);
+    }
+    all.join();
+    CHECK(most.load(std::memory_order_relaxed) <= 3);
+    CHECK(most.load(std::memory_order_relaxed) >= 1);
+
+    hilo::event never;
+    hilo::scope<> full({.limit = 1});
+    CHECK(full.spawn([&] { never.wait(); }) == status::ok);
+    hilo::with_timeout(2ms, [&] { CHECK(full.spawn([] {}) == status::timed_out); });
+  });
+}
+
+TEST_CASE("when_all: returns what all return; the first exception wins") {
+  on_each_runtime([] {
+    auto [number, text, nothing] = hilo::when_all([] { return 1; },
+                                                  [] {
+                                                    hilo::sleep_for(1ms);
+                                                    return std::string("two");
+                                                  },
+                                                  [] { hilo::yield(); });
+    CHECK(number == 1);
+    CHECK(text == "two");
+    CHECK(nothing == std::monostate{});
+    hilo::event never;
+    CHECK_THROWS_AS(hilo::when_all([&] { CHECK(never.wait() == status::cancelled); },
+                                   []() -> int { throw std::runtime_error("no"); }),
+                    std::runtime_error);
+  });
+}
+
+TEST_CASE("race: the first to return wins, the others are stopped and waited for") {
+  on_each_runtime([] {
+    hilo::event never;
+    std::atomic<int> stopped{0};
+    const auto slow = [&] {
+      if (never.wait() == status::cancelled) stopped.fetch_add(1, std::memory_order_relaxed);
+      return 0;
+    };
+    const int won = hilo::race(
+        slow,
+        [] {
+          hilo::sleep_for(1ms);
+          return 7;
+        },
+        slow, []() -> int { throw std::runtime_error("lost"); });
+    CHECK(won == 7);
+    CHECK(stopped.load(std::memory_order_relaxed) == 2);
+    CHECK_THROWS_WITH(hilo::race([]() -> int { throw std::runtime_error("all lost"); },
+                                 []() -> int {
+                                   hilo::sleep_for(5ms);
+                                   throw std::runtime_error("later");
+                                 }),
+                      "all lost");
+    auto kept = hilo::race([] { return std::make_unique<int>(3); });
+    CHECK(*kept == 3);
+  });
+}
+
+TEST_CASE("scope: many children, stopped while they start, wait and end") {
+  on_each_runtime([] {
+    for (int round = 0; round < 20; ++round) {
+      hilo::channel<int> numbers(2);
+      std::atomic<int> ended{0};
+      hilo::scope<> all;
+      std::thread stopper([&] { all.request_stop(); });
+      int started = 0;
+      for (int i = 0; i < 200; ++i) {
+        if (all.spawn([&, i] {
+              if (i % 2 == 0) {
+                (void)numbers.send(i);
+              } else {
+                (void)numbers.receive();
+              }
+              ended.fetch_add(1, std::memory_order_relaxed);
+            }) == status::ok) {
+          ++started;
+        }
+      }
+      stopper.join();
+      all.join();
+      CHECK(ended.load(std::memory_order_relaxed) == started);
+    }
+  });
+}
