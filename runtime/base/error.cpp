@@ -1,14 +1,37 @@
 #include "runtime/base/error.hpp"
 
+#include <cerrno>
 #include <cstring>
 #include <iterator>
 #include <stdexcept>
 
+#include "runtime/base/libc.hpp"
+
 namespace hilo::base {
 
 std::string errno_name(int error) {
-#if defined(__GLIBC__) && __GLIBC_PREREQ(2, 32)
+#if HILO_GLIBC(2, 32)
   if (const char* name = ::strerrorname_np(error)) return name;
+#else
+  // What the calls that hilo makes fail with.
+#define HILO_NAME(code) \
+  { code, #code }
+  static constexpr struct {
+    int error;
+    const char* name;
+  } names[] = {
+      HILO_NAME(EACCES),    HILO_NAME(EAGAIN), HILO_NAME(EBADF),   HILO_NAME(EBUSY),
+      HILO_NAME(ECANCELED), HILO_NAME(ECHILD), HILO_NAME(EDEADLK), HILO_NAME(EEXIST),
+      HILO_NAME(EFAULT),    HILO_NAME(EINTR),  HILO_NAME(EINVAL),  HILO_NAME(EIO),
+      HILO_NAME(EMFILE),    HILO_NAME(ENFILE), HILO_NAME(ENODEV),  HILO_NAME(ENOENT),
+      HILO_NAME(ENOMEM),    HILO_NAME(ENOSPC), HILO_NAME(ENOSYS),  HILO_NAME(EOPNOTSUPP),
+      HILO_NAME(EOVERFLOW), HILO_NAME(EPERM),  HILO_NAME(ERANGE),  HILO_NAME(ESRCH),
+      HILO_NAME(ETIMEDOUT), HILO_NAME(EUSERS),
+  };
+#undef HILO_NAME
+  for (const auto& each : names) {
+    if (each.error == error) return each.name;
+  }
 #endif
   return "errno " + std::to_string(error);
 }

@@ -4,6 +4,7 @@
 #include <memory>
 #include <string_view>
 
+#include "runtime/base/libc.hpp"
 #include "runtime/base/sanitizers.hpp"
 
 namespace hilo::kernel {
@@ -20,7 +21,7 @@ backend_choice choose_backend(const char* forced, [[maybe_unused]] symbol_lookup
   if (wish == "pthread") return pthreads("HILO_THREADS=pthread");
 #if HILO_TSAN
   return pthreads("the thread sanitizer knows only threads made by pthread_create");
-#elif !defined(__GLIBC__)
+#elif !HILO_GLIBC(2, 0)
   return pthreads("this libc is not glibc");
 #else
   // It records each thread's stack in its own pthread_create, and needs that where an exception

@@ -1,6 +1,7 @@
 // Whether this libc can give a clone child a thread block of its own.
 #pragma once
 
+#include <cstdint>
 #include <string>
 
 #include "runtime/thread/libc_layout.hpp"
@@ -15,5 +16,9 @@ struct clone_layout {
 // Decided on the first call. Not the same question as the choice of the threads' backend, which
 // may be pthread where blocks are understood.
 const clone_layout& understood_layout();
+
+// Where libc keeps the number of the calling thread, by which raise() and recursive mutexes know
+// it; null where it was not found. A child on a copy of our memory finds its parent's number there.
+std::uint32_t* number_of_caller();
 
 }  // namespace hilo::kernel

@@ -64,11 +64,7 @@ struct copied_libc {
 
   static copied_libc of_caller() {
     copied_libc found;
-    if (const clone_layout& libc = understood_layout(); libc.layout != nullptr) {
-      auto* block = static_cast<unsigned char*>(cpu::block_of(cpu::thread_pointer()));
-      auto* number = reinterpret_cast<std::uint32_t*>(block + libc.layout->tid);
-      if (*number == static_cast<std::uint32_t>(sys::call(SYS_gettid))) found.number = number;
-    }
+    found.number = number_of_caller();
     sys::call(SYS_get_robust_list, 0, &found.robust, &found.robust_length);
     return found;
   }

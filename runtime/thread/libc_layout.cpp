@@ -1,6 +1,7 @@
 #include "runtime/thread/libc_layout.hpp"
 
 #include <algorithm>
+#include <atomic>
 #include <cerrno>
 #include <cstring>
 #include <ctime>
@@ -31,6 +32,7 @@ HILO_THREAD_DB_FIELD(pthread_list)
 HILO_THREAD_DB_FIELD(list_t_next)
 HILO_THREAD_DB_FIELD(list_t_prev)
 HILO_THREAD_DB_FIELD(pthread_specific)
+HILO_THREAD_DB_FIELD(pthread_cancelhandling)
 HILO_THREAD_DB_FIELD(pthread_key_data_seq)
 HILO_THREAD_DB_FIELD(pthread_key_data_data)
 HILO_THREAD_DB_FIELD(pthread_key_data_level2_data)
@@ -107,6 +109,9 @@ void read_block_fields(const descriptors& symbols, libc_layout& layout) {
   const auto& specific = *HILO_REQUIRED(_thread_db_pthread_specific);
   layout.specific = inside(specific);
   layout.tables = specific.bits / pointer_bits;
+
+  const auto* cancelled = HILO_OPTIONAL(_thread_db_pthread_cancelhandling);
+  if (cancelled != nullptr && cancelled->bits == 32) layout.cancelled = inside(*cancelled);
 }
 
 void read_key_fields(const descriptors& symbols, libc_layout& layout) {
@@ -230,6 +235,29 @@ void examine(specimen& self) {
     expect(layout.stack == 0, "two fields of struct pthread look like the stack");
     layout.stack = at;
   }
+
+  // Older glibcs keep the state elsewhere; there the word is left alone.
+  const auto state_of = [&](int wanted) {
+    ::pthread_setcancelstate(wanted, nullptr);
+    std::uint32_t word;
+    std::memcpy(&word, block + layout.cancelled, sizeof word);
+    return word;
+  };
+  const std::uint32_t enabled = state_of(PTHREAD_CANCEL_ENABLE);
+  const std::uint32_t disabled = state_of(PTHREAD_CANCEL_DISABLE);
+  if (enabled != 0 || disabled == 0) layout.cancelled = 0;
+
+  // A detached thread is its own joiner. Another word that points at its block does so in every
+  // thread, and to set it changes nothing; but two are more than is understood.
+  for (std::size_t at = sizeof(cpu::thread_header); at + sizeof(void*) <= layout.size;
+       at += sizeof(void*)) {
+    if (word_at(block, at) != reinterpret_cast<std::uintptr_t>(block)) continue;
+    if (layout.joiner != 0) {
+      layout.joiner = 0;
+      break;
+    }
+    layout.joiner = at;
+  }
 }
 
 void* examine_entry(void* argument) {
@@ -242,7 +270,19 @@ void* examine_entry(void* argument) {
   return nullptr;
 }
 
-// One pthread on a stack of a size that nothing else has.
+// Until the kernel is done with a thread whose stack is ours. pthread_join would do the same, but
+// not for one that is detached.
+void wait_for_end(const libc_layout& layout, pthread_t thread) noexcept {
+  auto* word =
+      reinterpret_cast<std::uint32_t*>(reinterpret_cast<unsigned char*>(thread) + layout.tid);
+  const std::atomic_ref<std::uint32_t> tid(*word);
+  // acquire: pairs with the kernel's store
+  while (const std::uint32_t now = tid.load(std::memory_order_acquire)) {
+    sys::call(SYS_futex, word, FUTEX_WAIT, now, nullptr);
+  }
+}
+
+// One pthread, detached, on a stack of a size that nothing else has.
 void examine_specimen(libc_layout& layout) {
   const auto page = static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
   const auto minimum = static_cast<std::size_t>(::sysconf(_SC_THREAD_STACK_MIN));
@@ -256,10 +296,11 @@ void examine_specimen(libc_layout& layout) {
   pthread_attr_t attributes;
   ::pthread_attr_init(&attributes);
   ::pthread_attr_setstack(&attributes, mapping, subject.stack_size);
+  ::pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
   pthread_t thread{};
   const int error = ::pthread_create(&thread, &attributes, examine_entry, &subject);
   ::pthread_attr_destroy(&attributes);
-  if (error == 0) ::pthread_join(thread, nullptr);
+  if (error == 0) wait_for_end(layout, thread);
   ::munmap(mapping, subject.stack_size);
   if (error != 0) {
     base::fail(error, "start the first thread",

@@ -28,6 +28,8 @@ struct libc_layout {
   std::size_t first_table = 0;  // the table that lies in the block itself
   std::size_t robust_list = 0;  // the head given to the kernel
   std::size_t stack = 0;        // {lowest address, size}, for pthread_getattr_np; 0: not found
+  std::size_t joiner = 0;       // the block itself: detached, nobody joins; 0: not found
+  std::size_t cancelled = 0;    // flags of pthread_cancel, an int; 0: not found
 
   std::ptrdiff_t robust_lock_offset = 0;  // from a robust list entry to its mutex's futex
 
@@ -59,7 +61,8 @@ struct layout_discovery {
   std::string reason;  // why not; empty when understood
 };
 
-// Runs once per lookup; creates and joins one pthread. Throws std::system_error if it cannot.
+// Runs once per lookup; creates one pthread and waits for its end. Throws std::system_error if it
+// cannot.
 layout_discovery discover_libc_layout(symbol_lookup find = find_libc_symbol);
 
 }  // namespace hilo::kernel

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <exception>
 #include <memory>
 #include <new>
 
@@ -51,7 +52,13 @@ void* run(void* argument) {
   self->tid.store(static_cast<std::uint32_t>(sys::call(SYS_gettid)), std::memory_order_release);
   sys::futex_wake_all(&self->tid);
   if (self->name[0] != '\0') sys::call(SYS_prctl, PR_SET_NAME, self->name);
+  // As in threads made by clone: pthread_cancel does nothing, and pthread_exit ends the process.
+  // glibc's unwinds, into run_and_destroy, which lets nothing pass; musl's runs what is pushed
+  // here.
+  ::pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, nullptr);
+  pthread_cleanup_push([](void*) { std::terminate(); }, nullptr);
   self->run_and_destroy(self->closure);
+  pthread_cleanup_pop(0);
   // (P3) release: pairs with (P4)
   self->running.store(0, std::memory_order_release);
   sys::futex_wake_all(&self->running);

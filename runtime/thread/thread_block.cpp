@@ -1,5 +1,6 @@
 #include "runtime/thread/thread_block.hpp"
 
+#include <atomic>
 #include <cerrno>
 #include <clocale>
 #include <cstring>
@@ -9,6 +10,7 @@
 #include <linux/rseq.h>
 #include <locale.h>
 #include <netdb.h>
+#include <pthread.h>
 
 #include "runtime/base/error.hpp"
 #include "runtime/sys/futex.hpp"
@@ -52,6 +54,17 @@ void register_rseq(const libc_layout& layout, void* thread_pointer) noexcept {
   }
 }
 
+// A thread that is cancelled is unwound, and what a callable leaves cannot be passed: the process
+// would end by std::terminate. So pthread_cancel finds cancellation disabled, and does nothing.
+void refuse_cancellation(const libc_layout& layout, unsigned char* block) noexcept {
+  if (layout.cancelled != 0) {  // what was asked of the thread before
+    std::atomic_ref<std::uint32_t>(*reinterpret_cast<std::uint32_t*>(block + layout.cancelled))
+        .store(0, std::memory_order_relaxed);  // only this thread acts on it
+  }
+  ::pthread_setcanceltype(PTHREAD_CANCEL_DEFERRED, nullptr);
+  ::pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, nullptr);
+}
+
 }  // namespace
 
 thread_block thread_block::allocate(const libc_layout& layout) {
@@ -70,6 +83,11 @@ thread_block thread_block::allocate(const libc_layout& layout) {
   void* entry = made.block_ + layout.list;
   void* const alone[2] = {entry, entry};
   std::memcpy(entry, alone, sizeof alone);
+
+  // Detached: pthread_join and pthread_detach answer EINVAL, and the first does not wait for ever.
+  if (layout.joiner != 0) {
+    std::memcpy(made.block_ + layout.joiner, &made.block_, sizeof made.block_);
+  }
 
   void* first_table = made.block_ + layout.first_table;
   std::memcpy(made.block_ + layout.specific, &first_table, sizeof first_table);
@@ -96,6 +114,7 @@ bool thread_block::incomplete() const noexcept {
 }
 
 void thread_block::enter(const libc_layout& layout) noexcept {
+  if (fresh_) refuse_cancellation(layout, block_);
   fresh_ = false;
   if (generation_ != module_generation()) reset_tls_images(layout);
   register_robust_list(layout, block_);
@@ -156,6 +175,7 @@ void thread_block::run_destructors(const libc_layout& layout) noexcept {
 }
 
 void thread_block::renew(const libc_layout& layout) noexcept {
+  refuse_cancellation(layout, block_);
   // Read first: a module that is loaded meanwhile makes the block incomplete, not wrong.
   generation_ = module_generation();
   if (layout.free_thread_caches != nullptr) {

@@ -5,6 +5,8 @@
 
 #include <link.h>
 
+#include "runtime/base/libc.hpp"
+
 namespace hilo::kernel {
 namespace {
 
@@ -27,8 +29,7 @@ namespace {
 unsigned char* variables_of(const dl_phdr_info& module,
                             [[maybe_unused]] void* (*find)(void*)) noexcept {
   auto* data = static_cast<unsigned char*>(module.dlpi_tls_data);
-#if defined(__GLIBC__) && \
-    __GLIBC_PREREQ(2, 35)  // before, it took a lock that may not be taken here
+#if HILO_GLIBC(2, 35)  // before, it took a lock that may not be taken here
   if (data != nullptr || module.dlpi_tls_modid == 0 || find == nullptr ||
       !has_fixed_place(module)) {
     return data;

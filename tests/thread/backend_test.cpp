@@ -10,6 +10,7 @@
 
 #include "hilo/thread.hpp"
 
+#include "runtime/base/libc.hpp"
 #include "tests/death.hpp"
 #include "tests/doctest.hpp"
 #include "tests/skip.hpp"
@@ -148,4 +149,30 @@ TEST_CASE("backend: pthreads, forced, pass the tests of threads and citizens") {
     CHECK(end.code == 0);
     CHECK(end.says(", 0 failed"));
   }
+}
+
+TEST_CASE("backend: where cancellation keeps its flags is found, or they are left alone") {
+  if (!can_clone()) HILO_SKIP("this build has only the pthread backend");
+  const auto* right =
+      static_cast<const field*>(find_libc_symbol("_thread_db_pthread_cancelhandling", nullptr));
+  const auto offset_with = [](field* found) {
+    faked = "_thread_db_pthread_cancelhandling";
+    fake = found;
+    const auto discovery = hilo::kernel::discover_libc_layout(find_with_fake);
+    CHECK(discovery.understood);
+    return discovery.layout.cancelled;
+  };
+  CHECK(offset_with(nullptr) == 0);
+  if (right == nullptr) HILO_SKIP("this glibc has no descriptor for them");
+  for (const std::uint32_t shift : {4u, 8u, 16u, 64u, 0u - 8}) {
+    field wrong = *right;
+    wrong.offset += shift;
+    CHECK(offset_with(&wrong) == 0);
+  }
+  field same = *right;
+#if HILO_GLIBC(2, 36)
+  CHECK(offset_with(&same) == right->offset);
+#else
+  (void)offset_with(&same);
+#endif
 }

@@ -1,7 +1,9 @@
 // Hilo threads and the process around them: fork, posix_spawn, exit, credentials.
 #include <atomic>
+#include <cerrno>
 #include <cstdio>
 #include <cstdlib>
+#include <ctime>
 #include <thread>
 
 #include <pthread.h>
@@ -139,6 +141,79 @@ TEST_CASE(
 TEST_CASE("process: pthread_exit in a hilo thread ends the process, as documented") {
   const auto end = hilo::test::run_in_child([] {
     hilo::thread([] { ::pthread_exit(nullptr); }).join();
+    std::puts("went on");
+  });
+  CAPTURE(end.describe());
+  CHECK_FALSE(end.exited);
+  CHECK_FALSE(end.says("went on"));
+}
+
+// A thread that waits until it is let go, and who it is to pthreads.
+namespace {
+
+struct waiting_thread {
+  hilo::kernel::event go;
+  hilo::kernel::event known;
+  pthread_t self{};
+  bool survived = false;
+  hilo::thread running{[this] {
+    self = ::pthread_self();
+    known.set();
+    go.wait();
+    // A cancellation point, where one that was asked for would act.
+    const timespec none{};
+    (void)::nanosleep(&none, nullptr);
+    survived = true;
+  }};
+  waiting_thread() { known.wait(); }
+};
+
+}  // namespace
+
+TEST_CASE("process: pthread_join and pthread_detach refuse a hilo thread, whose handle joins it") {
+  if (hilo::thread_backend().kind != hilo::thread_backend_kind::clone) {
+    HILO_SKIP("threads of the pthread backend are pthreads, which these take for their own");
+  }
+  waiting_thread one;
+  CHECK(::pthread_join(one.self, nullptr) == EINVAL);
+  CHECK(::pthread_detach(one.self) == EINVAL);
+  pthread_attr_t attributes;
+  REQUIRE(::pthread_getattr_np(one.self, &attributes) == 0);
+  int state = -1;
+  ::pthread_attr_getdetachstate(&attributes, &state);
+  ::pthread_attr_destroy(&attributes);
+  CHECK(state == PTHREAD_CREATE_DETACHED);
+  one.go.set();
+  one.running.join();
+  CHECK(one.survived);
+}
+
+TEST_CASE("process: pthread_cancel does nothing to a hilo thread, nor to the next on its block") {
+  waiting_thread one;
+  CHECK(::pthread_cancel(one.self) == 0);
+  one.go.set();
+  one.running.join();
+  CHECK(one.survived);
+  // What the first was asked must not reach its successor, even one that allows cancellation.
+  bool passed = false;
+  hilo::thread([&] {
+    ::pthread_setcancelstate(PTHREAD_CANCEL_ENABLE, nullptr);
+    ::pthread_testcancel();
+    passed = true;
+  }).join();
+  CHECK(passed);
+  int state = -1;
+  hilo::thread([&] { ::pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state); }).join();
+  CHECK(state == PTHREAD_CANCEL_DISABLE);
+}
+
+TEST_CASE("process: a hilo thread that allows cancellation and is cancelled ends the process") {
+  const auto end = hilo::test::run_in_child([] {
+    hilo::thread([] {
+      ::pthread_setcancelstate(PTHREAD_CANCEL_ENABLE, nullptr);
+      ::pthread_cancel(::pthread_self());
+      ::pthread_testcancel();
+    }).join();
     std::puts("went on");
   });
   CAPTURE(end.describe());

@@ -1,0 +1,10 @@
+// Which libc this is compiled for. HILO_GLIBC(2, 32): glibc 2.32 or newer; 0 on musl and others.
+#pragma once
+
+#include <features.h>
+
+#if defined(__GLIBC__)
+#define HILO_GLIBC(major, minor) __GLIBC_PREREQ(major, minor)
+#else
+#define HILO_GLIBC(major, minor) 0
+#endif
