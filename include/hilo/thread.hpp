@@ -121,11 +121,14 @@ class thread {
 
   // Waits for the end of the thread: its thread_local objects are destroyed and the kernel has let
   // go of its stack.
+  // Parks: a fiber, while the thread runs. The destructor does as well.
   // Ordering: everything the thread did happens before the return.
   // Errors: std::system_error EINVAL when not joinable, EDEADLK when a thread joins itself.
   HILO_API void join();
 
-  // Waits until the deadline at most; false when it passed, and the thread is still joinable.
+  // Waits until the deadline at most; false when it passed, and the thread is still joinable. Also
+  // when a stop request or a limit ends the wait of a fiber.
+  // Parks: a fiber, while the thread runs.
   [[nodiscard]] HILO_API bool join_until(std::chrono::steady_clock::time_point deadline);
   [[nodiscard]] bool join_for(std::chrono::nanoseconds patience) {
     return join_until(std::chrono::steady_clock::now() + patience);

@@ -9,13 +9,6 @@
 
 #include "runtime/thread/libc_layout.hpp"
 
-namespace hilo::detail {
-
-// What a handle points at; each backend derives its own.
-struct kernel_thread {};
-
-}  // namespace hilo::detail
-
 namespace hilo::kernel {
 
 using deadline = std::optional<std::chrono::steady_clock::time_point>;

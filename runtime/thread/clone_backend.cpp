@@ -10,6 +10,7 @@
 //     kernel: tid into the block                 robust list, rseq, ctype
 //                                                run the closure
 //                                                destructors of thread_local objects and keys
+//                                                wake the fiber that joins, if one does
 //                                                block all signals
 //                                                make the block new for the next thread
 //                                                exit ----> kernel: alive = 0, wake
@@ -81,6 +82,7 @@ std::uint64_t set_signal_mask(std::uint64_t mask) noexcept {
 
   self.run_and_destroy(self.closure);
   self.block.run_destructors(*self.layout);
+  self.end.announce();
 
   set_signal_mask(all_signals);
   self.block.renew(*self.layout);
@@ -135,6 +137,7 @@ class clone_threads final : public backend {
     std::memcpy(thread->name, options.name.data(), length);
     thread->name[length] = '\0';
     thread->alive.store(1, std::memory_order_relaxed);  // ordered by clone
+    thread->end.begin();
 
     const bool blocked = thread->block.incomplete();
     thread->signals_blocked = blocked;

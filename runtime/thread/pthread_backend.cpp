@@ -15,6 +15,7 @@
 #include "runtime/sys/futex.hpp"
 #include "runtime/sys/syscall.hpp"
 #include "runtime/thread/backend.hpp"
+#include "runtime/thread/ending.hpp"
 #include "runtime/thread/stack.hpp"
 
 namespace hilo::kernel {
@@ -62,6 +63,7 @@ void* run(void* argument) {
   // (P3) release: pairs with (P4)
   self->running.store(0, std::memory_order_release);
   sys::futex_wake_all(&self->running);
+  self->end.announce();
   drop(self);
   return nullptr;
 }

@@ -11,7 +11,7 @@
 #include <cstdint>
 
 #include "runtime/sys/futex.hpp"
-#include "runtime/thread/backend.hpp"
+#include "runtime/thread/ending.hpp"
 #include "runtime/thread/stack.hpp"
 #include "runtime/thread/thread_block.hpp"
 

@@ -8,6 +8,7 @@
 #include "runtime/base/error.hpp"
 #include "runtime/sys/syscall.hpp"
 #include "runtime/thread/backend.hpp"
+#include "runtime/thread/ending.hpp"
 #include "runtime/thread/placement.hpp"
 
 namespace hilo {
@@ -52,12 +53,19 @@ kernel_thread* start_kernel_thread(const thread_options& options, const thread_b
   return nullptr;
 }
 
+// A fiber parks, and lets its carrier go on, until only the thread's exit is left to wait for.
+static bool await_end(kernel_thread& thread, kernel::deadline until) noexcept {
+  return current_waiter().kind == waiter_kind::thread || thread.end.await(until);
+}
+
 void join_kernel_thread(kernel_thread* thread) noexcept {
+  (void)await_end(*thread, std::nullopt);
   kernel::chosen_backend().threads->join(thread, std::nullopt);
 }
 
 bool join_kernel_thread_until(kernel_thread* thread,
                               std::chrono::steady_clock::time_point deadline) noexcept {
+  if (!await_end(*thread, deadline)) return false;
   return kernel::chosen_backend().threads->join(thread, deadline);
 }
 

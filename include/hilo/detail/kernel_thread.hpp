@@ -35,7 +35,8 @@ struct thread_body {
                                                           const thread_body& body,
                                                           std::error_code* error = nullptr);
 
-// Sleeps until the thread is gone from the kernel; its handle is dead afterwards.
+// Waits until the thread is gone from the kernel, a fiber by parking; its handle is dead
+// afterwards.
 HILO_API void join_kernel_thread(kernel_thread* thread) noexcept;
 
 // The same with a deadline: false when it passed, and the handle stays good.

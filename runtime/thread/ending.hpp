@@ -1,0 +1,76 @@
+// The end of a kernel thread, for fibers that join it.
+//
+// A thread that joins sleeps in the word that the kernel clears. A fiber must not: it would hold
+// its carrier for as long as the joined thread runs. It parks until the thread announces that
+// nothing of the program is left to run in it. What then remains is the thread's way out of the
+// kernel, and for that the joiner waits as every other does.
+//
+//   the fiber                                 the thread, at its end
+//   lock; running -> awaited, or it ended     exchange: ended. If it was awaited:
+//   link its waiter; unlock; park             lock; unlink; unlock; wake
+//
+// A thread that no fiber waits for pays one exchange. A deadline that passes leaves `awaited` and
+// an empty list.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+
+#include "hilo/detail/spin_lock.hpp"
+#include "hilo/detail/waiter.hpp"
+
+#include "runtime/thread/backend.hpp"
+
+namespace hilo::kernel {
+
+class ending {
+ public:
+  // Before a start: a record serves one thread after another.
+  void begin() noexcept { state_.store(running, std::memory_order_relaxed); }  // ordered by clone
+
+  // In the thread, when all that the program runs in it has run.
+  void announce() noexcept {
+    // (E1) acq_rel: pairs with (E2); an awaiter was linked before its lock is free
+    if (state_.exchange(ended, std::memory_order_acq_rel) != awaited) return;
+    lock_.lock();
+    detail::wait_node* const all = fibers_.take_all();
+    lock_.unlock();
+    detail::wake_all(all, status::ok);
+  }
+
+  // Parks the calling fiber until announce(). With a deadline: false when that, a stop request or a
+  // limit ended the wait first.
+  bool await(deadline until) noexcept {
+    lock_.lock();
+    std::uint32_t state = running;
+    // (E2) acq_rel: pairs with (E1): of this and the end, the second sees the first
+    if (!state_.compare_exchange_strong(state, awaited, std::memory_order_acq_rel,
+                                        std::memory_order_acquire) &&
+        state == ended) {
+      lock_.unlock();
+      return true;
+    }
+    const std::int64_t then =
+        until.has_value() ? until->time_since_epoch().count() : detail::until_woken;
+    return detail::wait_in_until(fibers_, lock_, nullptr, then, "thread join") == status::ok;
+  }
+
+ private:
+  enum : std::uint32_t { running, awaited, ended };
+
+  // Written by the thread at its end and by fibers under lock_.
+  std::atomic<std::uint32_t> state_{running};
+  detail::spin_lock lock_;
+  detail::wait_list fibers_;  // under lock_
+};
+
+}  // namespace hilo::kernel
+
+namespace hilo::detail {
+
+// What a handle points at; each backend derives its own.
+struct kernel_thread {
+  kernel::ending end;
+};
+
+}  // namespace hilo::detail
