@@ -16,6 +16,12 @@ inline constexpr std::uint64_t messages = 1 << 17;
 inline constexpr std::size_t channel_capacity = 128;
 inline constexpr std::uint64_t message_sum = messages * (messages - 1) / 2;
 
+// Selects over four channels in one pass. All four are ready each time: a quarter of what they hold
+// is left at the end, and which one is taken is random.
+inline constexpr std::uint64_t select_room = 1024;  // in each
+inline constexpr std::uint64_t selects = 3 * select_room;
+inline constexpr std::uint64_t select_sum = 4 * select_room * (4 * select_room - 1) / 2;
+
 // Increments under one lock in one pass, shared by eight.
 inline constexpr unsigned mutex_holders = 8;
 inline constexpr std::uint64_t increments = 1 << 20;

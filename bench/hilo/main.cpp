@@ -24,6 +24,7 @@ int main(int argc, char** argv) {
           {"skynet", unit::ms, repeat::fill, 2, bench::skynet, "1,111,111 fibers"},
           {"skynet_channel", unit::ms, repeat::fill, 2, bench::skynet_channel,
            "1,111,111 fibers, an unbuffered channel a node"},
+          {"select_4", unit::ns, repeat::fill, 2, bench::select_4},
           {"mutex_8", unit::ns, repeat::fill, 2, bench::mutex_8},
           {"timers",
            unit::ms,

@@ -1,5 +1,7 @@
 // Waiting for each other: yield, hand-over, channels and a contended lock.
+#include <array>
 #include <mutex>
+#include <optional>
 #include <vector>
 
 #include "hilo/hilo.hpp"
@@ -85,6 +87,34 @@ void channel_1x1(benchmark::State& state, unsigned carriers) {
 
 void channel_4x4(benchmark::State& state, unsigned carriers) {
   through_channel<4, 4>(state, carriers);
+}
+
+void select_4(benchmark::State& state, unsigned carriers) {
+  hilo::run({.carriers = carriers}, [&] {
+    using numbers = hilo::channel<std::uint64_t>;
+    std::array<numbers, 4> channels{numbers(select_room), numbers(select_room),
+                                    numbers(select_room), numbers(select_room)};
+    std::optional<std::uint64_t> value;
+    for (auto _ : state) {
+      state.PauseTiming();
+      for (std::uint64_t n = 0; n < 4 * select_room; ++n) (void)channels[n % 4].send(n);
+      std::uint64_t sum = 0;
+      state.ResumeTiming();
+      for (std::uint64_t n = 0; n < selects; ++n) {
+        (void)hilo::select{
+            hilo::receive_from(channels[0], value), hilo::receive_from(channels[1], value),
+            hilo::receive_from(channels[2], value), hilo::receive_from(channels[3], value)};
+        sum += value.value_or(0);
+      }
+      state.PauseTiming();
+      for (numbers& channel : channels) {
+        while (channel.try_receive(value) == hilo::status::ok) sum += *value;
+      }
+      expect("the sum of all values", sum, select_sum);
+      state.ResumeTiming();
+    }
+  });
+  set_operations(state, static_cast<double>(state.iterations()) * double(selects));
 }
 
 void mutex_8(benchmark::State& state, unsigned carriers) {

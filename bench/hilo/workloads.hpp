@@ -15,6 +15,7 @@ void yield(benchmark::State& state, unsigned carriers);
 void pingpong(benchmark::State& state, unsigned carriers);
 void channel_1x1(benchmark::State& state, unsigned carriers);
 void channel_4x4(benchmark::State& state, unsigned carriers);
+void select_4(benchmark::State& state, unsigned carriers);
 void mutex_8(benchmark::State& state, unsigned carriers);
 void memory(benchmark::State& state, unsigned carriers);
 void memory_1m(benchmark::State& state, unsigned carriers);
