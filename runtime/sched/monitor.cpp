@@ -161,8 +161,9 @@ monitor::finding monitor::look_at(worker& one, record& last, std::int64_t now) n
 
 void monitor::relieve(worker& one, record& last) noexcept {
   scheduler_.spare().begin_extra(one);
-  // Still in the call, and not in its own sleep: so whatever it does next, it knows of thieves.
-  if (in_system_call(one.carrier_id()) && one.tick() == last.tick &&
+  // Still in the call, not in its own sleep, and not told otherwise by an attend() that was under
+  // way before the call: so whatever it does next, it knows of thieves.
+  if (in_system_call(one.carrier_id()) && one.is_shared() && one.tick() == last.tick &&
       one.now_doing() == worker::activity::running && !one.blocks()) {
     last.extra = scheduler_.spare().open_extra(one, false);
   } else {

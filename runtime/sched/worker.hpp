@@ -168,6 +168,7 @@ class worker : public detail::carrier {
   // From now on others steal here. The caller makes sure that the owner sees it before they do: it
   // is the owner, or saw it asleep in a system call after this.
   void share() noexcept { shared_.store(true, std::memory_order_seq_cst); }
+  bool is_shared() const noexcept { return shared_.load(std::memory_order_seq_cst); }
 
   // A pinned fiber that is runnable.
   void deliver(fiber& one) noexcept;

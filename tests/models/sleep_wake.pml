@@ -35,6 +35,7 @@
  * fault: -DFAULT_LATE_END_WATCH     the watch bit is cleared after slots are looked at again
  * fault: -DFAULT_LEAVE              who lost leave() to a publisher does not count as searching
  * fault: -DFAULT_NO_CHAIN           the last searcher wakes nobody when it found work
+ * fault: -DFAULT_EARLY_CHAIN        the last searcher looks for more before it ends its search
  * fault: -DFAULT_QUIET_BATCH        what is moved from the injector to a ring is not published
  * fault: -DFAULT_QUIET_LEAVE -DBUDGET=0   who leaves its sleep for work it saw does not count as searching
  * fault: -DFAULT_QUIET_LEAVE -DN=4 -DGUEST=0 -DBUDGET=1 -DCOMPUTING=2  nor does a watcher that steals a slot
@@ -172,6 +173,23 @@ inline check_queues() {
   n = 0
 }
 
+/* Before it runs what it found: whether there is more, anywhere. */
+inline look_everywhere() {
+  stay = true;
+  check_queues();
+  n = 0;
+  do
+  :: n < N && stay ->
+    if
+    :: slot[n] -> stay = false
+    :: else
+    fi;
+    n++
+  :: else -> break
+  od;
+  n = 0
+}
+
 inline find_filled_slot() {
   who = NONE;
 #ifndef FAULT_NO_SLOT_CHECK
@@ -265,13 +283,24 @@ next:
 searched:
   if
   :: have && is_searching ->
+#ifdef FAULT_EARLY_CHAIN
+    look_everywhere();
+#endif
     atomic { last = (searching == 1); searching--; is_searching = false; flush(me) }
 #ifndef FAULT_NO_CHAIN
     if
-    :: last -> published()
+    :: last ->
+#ifndef FAULT_EARLY_CHAIN
+      look_everywhere();
+#endif
+      if
+      :: !stay -> published()
+      :: else
+      fi
     :: else
     fi;
 #endif
+    stay = false;
     last = false
   :: else
   fi;

@@ -24,7 +24,7 @@ void check_liveness(F start_busy) {
     auto busy = start_busy(stop);
     hilo::channel<int> from_outside;
     std::thread outside([&] {
-      std::this_thread::sleep_for(20ms);
+      std::this_thread::sleep_for(50ms);
       CHECK(from_outside.send(1) == hilo::status::ok);
     });
     auto receiver = hilo::spawn([&] { return from_outside.receive(); });

@@ -3,6 +3,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdio>
+#include <ctime>
 #include <fstream>
 #include <string>
 #include <vector>
@@ -112,5 +113,58 @@ TEST_CASE("runtime: stacks that nobody needs give their memory back within 5 s, 
     CHECK(after < before + before / 10);
     MESSAGE("RSS in KiB: ", before, " before, ", high, " at the peak, ", after, " 5 s later");
     CHECK(peak() > before + many * 3);
+  });
+}
+
+TEST_CASE("runtime: trees and loops of a million spawns need hundreds of stacks") {
+  if (HILO_ASAN || HILO_TSAN) HILO_SKIP("a sanitizer makes it take minutes");
+  // More would not be had: the arena has room for no more stacks than this.
+  constexpr std::size_t stacks = 2'000;
+  constexpr std::size_t stack = 16 * 1024;
+  for (const unsigned carriers : {1U, 2U}) {
+    CAPTURE(carriers);
+    hilo::run(
+        hilo::runtime_options{
+            .carriers = carriers, .stack_size = stack, .stack_reserve = stacks * (stack + 4096)},
+        [] {
+          struct tree {
+            static int count(int depth) {
+              if (depth == 0) return 1;
+              auto left = hilo::spawn([depth] { return count(depth - 1); });
+              auto right = hilo::spawn([depth] { return count(depth - 1); });
+              return left.join() + right.join();
+            }
+          };
+          CHECK(tree::count(19) == 1 << 19);  // 1,048,575 fibers
+          hilo::wait_group all;
+          for (int i = 0; i < 1'000'000; ++i) {
+            all.add();
+            hilo::spawn([&all] { all.done(); }).detach();
+          }
+          all.wait();
+        });
+  }
+}
+
+TEST_CASE("runtime: 100,000 parked fibers use no CPU") {
+  if (HILO_ASAN || HILO_TSAN) HILO_SKIP("a sanitizer's own thread does");
+  hilo::run(hilo::runtime_options{.carriers = 2}, [] {
+    hilo::event gate;
+    std::vector<hilo::fiber<void>> all(100'000);
+    for (auto& one : all) one = hilo::spawn([&] { gate.wait(); });
+    hilo::sleep_for(std::chrono::seconds(2));  // what was busy comes to rest
+    const auto cpu_time = [] {
+      timespec used{};
+      ::clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &used);
+      return std::chrono::seconds(used.tv_sec) + std::chrono::nanoseconds(used.tv_nsec);
+    };
+    const auto before = cpu_time();
+    hilo::sleep_for(std::chrono::seconds(5));
+    const auto used = cpu_time() - before;
+    CHECK(used < std::chrono::milliseconds(20));
+    MESSAGE("CPU time of 5 s: ",
+            std::chrono::duration_cast<std::chrono::microseconds>(used).count(), " us");
+    gate.set();
+    for (auto& one : all) one.join();
   });
 }
