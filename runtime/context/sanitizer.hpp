@@ -121,4 +121,18 @@ class stack_registry {
 #endif
 };
 
+// While one looks at, or paints, what lies below the stack pointer of a stack: to valgrind that is
+// no memory of anybody's.
+class unreported_access {
+ public:
+#if HILO_VALGRIND
+  unreported_access() noexcept { VALGRIND_DISABLE_ERROR_REPORTING; }
+  ~unreported_access() { VALGRIND_ENABLE_ERROR_REPORTING; }
+#else
+  unreported_access() noexcept {}
+#endif
+  unreported_access(const unreported_access&) = delete;
+  unreported_access& operator=(const unreported_access&) = delete;
+};
+
 }  // namespace hilo::context

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "runtime/base/error.hpp"
+#include "runtime/context/sanitizer.hpp"
 
 namespace hilo::context {
 namespace {
@@ -23,6 +24,7 @@ std::uint64_t* word_at(const char* address) noexcept {
 }  // namespace
 
 void paint_stack(char* low, char* high) noexcept {
+  const unreported_access quiet;
   std::fill(word_at(low), word_at(high), pattern);
 }
 
@@ -30,6 +32,7 @@ void paint_stack(char* low, char* high) noexcept {
 // that is being written either has the pattern still or not; both are right answers.
 [[gnu::no_sanitize("address", "thread")]] const char* lowest_painted_over(
     const char* low, const char* top) noexcept {
+  const unreported_access quiet;
   while (low < top && *static_cast<const volatile std::uint64_t*>(word_at(low)) == pattern) {
     low += sizeof pattern;
   }
