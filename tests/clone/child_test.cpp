@@ -223,6 +223,25 @@ TEST_CASE("fork: libc in the child knows the child's number") {
   CHECK(one.wait().code() == 0);
 }
 
+TEST_CASE("child: a copy made by clone runs no atfork handlers, one made by fork does") {
+  static hilo::test::window<std::atomic<int>> handled;
+  // Handlers stay for good; these do nothing to later forks but count.
+  ::pthread_atfork([] { handled->fetch_add(1, std::memory_order_relaxed); },
+                   [] { handled->fetch_add(1, std::memory_order_relaxed); },
+                   [] { handled->fetch_add(1, std::memory_order_relaxed); });
+  CHECK(hilo::clone().start([] {}).wait().code() == 0);
+  hilo::child twice = hilo::clone().fork();
+  if (!twice) ::_exit(0);
+  CHECK(twice.wait().code() == 0);
+  CHECK(handled->load(std::memory_order_relaxed) == 0);
+  const pid_t child = ::fork();
+  if (child == 0) ::_exit(0);
+  int status = -1;
+  ::waitpid(child, &status, 0);
+  CHECK(status == 0);
+  CHECK(handled->load(std::memory_order_relaxed) == 3);
+}
+
 TEST_CASE("child in a fiber: wait parks the fiber, and its only carrier goes on") {
   gate closed;
   hilo::run({.carriers = 1}, [&] {
