@@ -3,7 +3,8 @@
 
 usage: total.py [--quiet | --sum] [--failures N] BUILD...
 
-Reads meson's log of the last test run in each; or BUILD is a file with the output of one program. A program's last line is its own total
+Reads meson's log of the last test run in each; or BUILD is such a log itself, or a file with the
+output of one program. A program's last line is its own total
 ("hilo-tests: 3 passed, 1 failed, 0 skipped"); a program that ends without one, or fails although it
 counts no failure, adds one failure. Prints a line a program (--quiet: only those that failed; --sum:
 none) and last the sum of everything. N failures from elsewhere are added.
@@ -20,13 +21,15 @@ TOTAL = re.compile(r"^hilo-tests: (\d+) passed, (\d+) failed, (\d+) skipped$", f
 
 def read_programs(build):
     """The entries of meson's log: one JSON object a line; or an entry for the output in a file."""
-    if os.path.isfile(build):
+    if os.path.isfile(build) and not build.endswith(".json"):
         with open(build, encoding="utf-8") as output:
             text = output.read()
         failed = [int(total[1]) for total in TOTAL.findall(text)]
         result = "OK" if failed and failed[-1] == 0 else "FAIL"
         return [{"name": build, "stdout": text, "result": result, "returncode": 0, "duration": 0}]
-    with open(os.path.join(build, "meson-logs", "testlog.json"), encoding="utf-8") as log:
+    if not build.endswith(".json"):
+        build = os.path.join(build, "meson-logs", "testlog.json")
+    with open(build, encoding="utf-8") as log:
         return [json.loads(line) for line in log if line.strip()]
 
 

@@ -126,8 +126,12 @@ class stack_registry {
 class unreported_access {
  public:
 #if HILO_VALGRIND
-  unreported_access() noexcept { VALGRIND_DISABLE_ERROR_REPORTING; }
-  ~unreported_access() { VALGRIND_ENABLE_ERROR_REPORTING; }
+  unreported_access() noexcept {
+    VALGRIND_DISABLE_ERROR_REPORTING;
+  }
+  ~unreported_access() {
+    VALGRIND_ENABLE_ERROR_REPORTING;
+  }
 #else
   unreported_access() noexcept {}
 #endif

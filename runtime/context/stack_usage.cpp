@@ -30,7 +30,7 @@ void paint_stack(char* low, char* high) noexcept {
 
 // Looks at memory that its fiber may be writing and that sanitizers take for dead frames. A word
 // that is being written either has the pattern still or not; both are right answers.
-[[gnu::no_sanitize("address", "thread")]] const char* lowest_painted_over(
+__attribute__((no_sanitize("address", "thread"))) const char* lowest_painted_over(
     const char* low, const char* top) noexcept {
   const unreported_access quiet;
   while (low < top && *static_cast<const volatile std::uint64_t*>(word_at(low)) == pattern) {
