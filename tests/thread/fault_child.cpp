@@ -49,13 +49,20 @@ int main(int, char** arguments) {
   const std::string scenario = arguments[1];
   hilo::kernel::event over;
   hilo::thread_options options{.name = "traced"};
-  hilo::thread other([&] { over.wait(); });  // decides the backend, and takes the first block
-  if (scenario != "new block") {
-    over.set();
-    other.join();
+  hilo::thread other;
+  if (scenario != "first") {
+    other = hilo::thread([&] { over.wait(); });  // decides the backend, and takes the first block
+    if (scenario != "new block") {
+      over.set();
+      other.join();
+    }
   }
   if (scenario == "new stack") options.stack_size = 64 << 20;
-  if (scenario == "placed") options.nice = 1;
+  if (scenario == "placed") {
+    options.nice = 1;
+    options.cpus = hilo::this_thread::cpus();
+    options.scheduling = hilo::scheduling_class::batch;
+  }
   (void)mappings();  // what the streams allocate is there before
 
   ::syscall(SYS_getpriority, fault_begin, 0);

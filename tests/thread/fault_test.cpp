@@ -10,6 +10,7 @@
 #include <map>
 #include <set>
 #include <string>
+#include <string_view>
 
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
@@ -146,7 +147,7 @@ TEST_CASE("fault: each system call of a start and a join fails once, in words an
   }
   std::set<long> failed;
   int errors = 0, survived = 0;
-  for (const char* scenario : {"used block", "new block", "new stack", "placed"}) {
+  for (const char* scenario : {"used block", "new block", "new stack", "placed", "first"}) {
     const traced_run fair = run_with_fault(scenario, never, 0);
     CAPTURE(fair.output);
     if (!fair.exited || fair.output.empty()) HILO_SKIP("tracing is not permitted here");
@@ -157,6 +158,8 @@ TEST_CASE("fault: each system call of a start and a join fails once, in words an
       for (int n = 0; n < 100; ++n) {
         const traced_run run = run_with_fault(scenario, n, error);
         if (run.failed_call < 0) break;
+        // The specimen is glibc's own thread, for which it ends the process itself.
+        if (run.output.find("Fatal glibc error: rseq") != std::string::npos) continue;
         failed.insert(run.failed_call);
         CAPTURE(std::string(scenario));
         CAPTURE(error);
@@ -173,14 +176,18 @@ TEST_CASE("fault: each system call of a start and a join fails once, in words an
         int mappings_left = 0, descriptors_left = 0;
         std::sscanf(run.line("left").c_str(), "%d %d", &mappings_left, &descriptors_left);
         CHECK(mappings_left > 0);
-        CHECK(mappings_left < mappings + 2);  // a stack and its guard are two; malloc may add one
+        // A stack and its guard are two; malloc may add one. The first start may end with pthreads,
+        // of which glibc keeps one stack.
+        const int kept = std::string_view(scenario) == "first" ? 2 : 0;
+        CHECK(mappings_left < mappings + kept + 2);
         CHECK(descriptors_left == descriptors);
       }
     }
   }
   // Else the tracing missed the path.
-  for (const long call : {SYS_clone, SYS_mmap, SYS_mprotect, SYS_rt_sigprocmask, SYS_prctl,
-                          SYS_set_robust_list, SYS_setpriority}) {
+  for (const long call :
+       {SYS_clone, SYS_mmap, SYS_mprotect, SYS_rt_sigprocmask, SYS_prctl, SYS_set_robust_list,
+        SYS_setpriority, SYS_rseq, SYS_sched_setaffinity, SYS_sched_setscheduler}) {
     CAPTURE(call);
     CHECK(failed.contains(call));
   }
