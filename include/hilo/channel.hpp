@@ -12,6 +12,7 @@
 // Destroying a channel on which somebody waits aborts.
 #pragma once
 
+#include <algorithm>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -19,8 +20,10 @@
 #include <mutex>
 #include <new>
 #include <optional>
+#include <span>
 #include <type_traits>
 #include <utility>
+#include <vector>
 
 #include "hilo/detail/channel_core.hpp"
 #include "hilo/detail/deadline.hpp"
@@ -35,6 +38,12 @@ template <class T>
 class receive_case;
 }  // namespace detail
 
+// Instead of a capacity: senders never wait, and the channel grows while its receivers are slower.
+// Nothing but the senders bounds its memory; prefer a capacity. The moves of its elements may not
+// throw: one that does while the channel grows ends the program.
+struct unbounded_t {};
+inline constexpr unbounded_t unbounded{};
+
 template <class T>
 class channel {
   static_assert(std::is_object_v<T> && std::is_move_constructible_v<T>,
@@ -46,6 +55,7 @@ class channel {
   // Makes a channel that holds up to `capacity` elements nobody received yet.
   // Errors: std::system_error when memory for them cannot be had or its size overflows.
   explicit channel(std::size_t capacity = 0) : core_(capacity, sizeof(T), alignof(T)) {}
+  explicit channel(unbounded_t) noexcept : core_(sizeof(T), alignof(T)) {}
   ~channel() {
     core_.check_unused();
     for (; core_.count != 0; core_.drop_oldest()) element(core_.oldest())->~T();
@@ -62,6 +72,19 @@ class channel {
   [[nodiscard]] status send(const T& value) requires std::is_copy_constructible_v<T> {
     T copy(value);
     return send_from(copy, detail::no_deadline);
+  }
+
+  // Sends the values in order, as many as possible under one lock. `sent` tells how many were moved
+  // from, also when it does not return ok. Otherwise as send.
+  [[nodiscard]] status send_all(std::span<T> values, std::size_t& sent) {
+    for (sent = 0; sent < values.size();) {
+      send_more(values, sent);
+      if (sent == values.size()) break;
+      const status end = send_from(values[sent], detail::no_deadline);
+      if (end != status::ok) return end;
+      ++sent;
+    }
+    return status::ok;
   }
 
   // The same without waiting: would_block when it would have to.
@@ -93,6 +116,19 @@ class channel {
   // The same with the reason when there is none: closed, cancelled or timed_out.
   [[nodiscard]] status receive(std::optional<T>& result) {
     return receive_into(result, detail::no_deadline);
+  }
+
+  // Receives at least one value and at most `most`, as many as are there, under one lock, and
+  // appends them to `results`. Parks: until there is one. Otherwise as the one before.
+  [[nodiscard]] status receive_some(std::vector<T>& results, std::size_t most) {
+    if (most == 0) return status::ok;
+    std::optional<T> one;
+    const status end = receive_into(one, detail::no_deadline);
+    if (end != status::ok) return end;
+    results.push_back(std::move(*one));
+    results.reserve(results.size() + std::min(most - 1, size()));
+    receive_more(results, most - 1);
+    return status::ok;
   }
 
   // The same without waiting. ok: `result` holds the value; would_block: none is there; closed:
@@ -200,6 +236,39 @@ class channel {
     }
   }
 
+  // What goes without waiting, under one lock.
+  void send_more(std::span<T> values, std::size_t& sent) {
+    detail::served_partners served;
+    const std::scoped_lock guard(core_.lock);
+    while (sent < values.size() && serve(served, [&](detail::partner& other) {
+             return send_locked(values[sent], other);
+           })) {
+      ++sent;
+    }
+  }
+  void receive_more(std::vector<T>& results, std::size_t most) {
+    detail::served_partners served;
+    const std::scoped_lock guard(core_.lock);
+    std::optional<T> one;
+    for (; most > 0 && results.size() < results.capacity(); --most) {
+      if (!serve(served, [&](detail::partner& other) { return receive_locked(one, other); })) break;
+      results.push_back(std::move(*one));
+    }
+  }
+  template <class F>
+  static bool serve(detail::served_partners& served, F attempt) {
+    detail::partner other;
+    try {
+      if (attempt(other) != status::ok) return false;
+    } catch (...) {
+      other.end = detail::try_again;
+      served.add(other);
+      throw;
+    }
+    served.add(other);
+    return true;
+  }
+
   // A value goes straight to a waiting receiver, else into the ring, else the caller waits with the
   // address of the value in its waiter, and the receiver moves it from there.
   status send_locked(T& value, detail::partner& other) {
@@ -210,7 +279,15 @@ class channel {
       static_cast<std::optional<T>*>(receiver->slot)->emplace(std::move(value));
       return status::ok;
     }
-    if (core_.count == core_.room) return status::would_block;
+    if (core_.count == core_.room) {
+      if (core_.capacity != detail::no_bound) [[likely]]
+        return status::would_block;
+      core_.grow([](void* from, void* to) noexcept {
+        T* const old = element(from);
+        ::new (to) T(std::move(*old));
+        old->~T();
+      });
+    }
     ::new (core_.free_place()) T(std::move(value));
     core_.add_newest();
     return status::ok;

@@ -1,4 +1,4 @@
-// All of hilo. Read in this order: runtime and fiber (start here), channel and select, scope for
+// All of hilo. Read in this order: runtime and fiber (start here), channel (with its ends) and select, scope for
 // fibers that belong together, limit for deadlines and stopping, mutex, then what else waits (latch,
 // semaphore, condition_variable, shared_mutex, once, timer); fork_join for work to divide; blocking
 // and stack_usage when you need them; last the kernel floor: thread, and clone with child.
@@ -9,6 +9,7 @@
 #include "hilo/child.hpp"
 #include "hilo/clone.hpp"
 #include "hilo/condition_variable.hpp"
+#include "hilo/ends.hpp"
 #include "hilo/fiber.hpp"
 #include "hilo/fiber_local.hpp"
 #include "hilo/fork_join.hpp"

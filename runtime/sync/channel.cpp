@@ -14,24 +14,37 @@ namespace hilo::detail {
 channel_core::channel_core(std::size_t wanted, std::size_t size, std::size_t alignment)
     : capacity(wanted), element_size(size), element_alignment(alignment) {
   if (capacity == 0) return;
-  const std::string what = "make a channel of capacity " + std::to_string(capacity);
-  if (capacity > std::numeric_limits<std::ptrdiff_t>::max() / element_size) {
-    base::fail(EOVERFLOW, what,
-               "elements of " + base::format_bytes(element_size) +
-                   " would need more than the address space; give a smaller capacity");
-  }
-  ring = static_cast<std::byte*>(
-      ::operator new(capacity* element_size, std::align_val_t(element_alignment), std::nothrow));
-  if (ring == nullptr) {
-    base::fail(ENOMEM, what,
-               base::format_bytes(capacity * element_size) +
-                   " cannot be had; give a smaller capacity or free memory");
-  }
+  ring = allocate(capacity);
   room = capacity;
 }
 
+std::byte* channel_core::allocate(std::size_t elements) const {
+  const auto fail = [&](int error, const std::string& why) {
+    base::fail(error,
+               capacity == no_bound && elements != no_bound
+                   ? "let a channel grow to " + std::to_string(elements) + " elements"
+                   : "make a channel of capacity " + std::to_string(elements),
+               why);
+  };
+  if (elements > std::numeric_limits<std::ptrdiff_t>::max() / element_size) {
+    fail(EOVERFLOW, "elements of " + base::format_bytes(element_size) +
+                        " would need more than the address space; give a smaller capacity");
+  }
+  auto* const memory = static_cast<std::byte*>(
+      ::operator new(elements* element_size, std::align_val_t(element_alignment), std::nothrow));
+  if (memory == nullptr) {
+    fail(ENOMEM, base::format_bytes(elements * element_size) +
+                     " cannot be had; give a smaller capacity or free memory");
+  }
+  return memory;
+}
+
+void channel_core::release(std::byte* memory) const noexcept {
+  ::operator delete(memory, std::align_val_t(element_alignment));
+}
+
 channel_core::~channel_core() {
-  ::operator delete(ring, std::align_val_t(element_alignment));
+  release(ring);
 }
 
 status channel_core::wait_to_send(void* value, std::int64_t deadline) noexcept {

@@ -4,11 +4,13 @@
 // Invariants, under the lock:
 //   receivers wait only while the ring is empty and no sender waits
 //   senders wait only while the ring is full (always, when the capacity is 0)
+//   an unbounded channel's ring grows when it is full
 //   nobody waits once it is closed; then count only falls
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <mutex>
 
 #include "hilo/detail/api.hpp"
@@ -22,6 +24,9 @@ namespace hilo::detail {
 // others run all the same.
 HILO_API void spend_budget() noexcept;
 
+// The capacity of a channel whose senders never wait.
+inline constexpr std::size_t no_bound = std::numeric_limits<std::size_t>::max();
+
 // What a wait in a channel ends with when the other side's move threw; none ends so otherwise.
 inline constexpr status try_again = status::would_block;
 
@@ -31,12 +36,55 @@ struct partner {
   status end = status::ok;
 };
 
+// Those that several operations under one lock served; woken at its end, which must come after that
+// of the lock.
+class served_partners {
+ public:
+  served_partners() = default;
+  ~served_partners() {
+    *end_ = nullptr;
+    wake_all(first_, status::ok);
+  }
+  served_partners(const served_partners&) = delete;
+  served_partners& operator=(const served_partners&) = delete;
+
+  void add(const partner& one) noexcept {
+    if (one.who == nullptr) return;
+    if (one.end != status::ok) return wake(*one.who->owner, one.end);
+    *end_ = one.who;
+    end_ = &one.who->next;
+  }
+
+ private:
+  wait_node* first_ = nullptr;
+  wait_node** end_ = &first_;
+};
+
 struct channel_core {
   HILO_API channel_core(std::size_t capacity, std::size_t element_size,
                         std::size_t element_alignment);
+  // An unbounded one.
+  channel_core(std::size_t size, std::size_t alignment) noexcept
+      : capacity(no_bound), element_size(size), element_alignment(alignment) {}
   HILO_API ~channel_core();
   channel_core(const channel_core&) = delete;
   channel_core& operator=(const channel_core&) = delete;
+
+  // Gives a full unbounded channel a ring of twice the room; move(from, to) moves an element, and
+  // ends the old one only when it does not throw.
+  template <class F>
+  void grow(F move) {
+    const std::size_t more = room == 0 ? 16 : room * 2;
+    std::byte* const larger = allocate(more);
+    for (std::size_t moved = 0; moved < count; ++moved) {
+      const std::size_t at = first + moved;
+      move(ring + (at < room ? at : at - room) * element_size, larger + moved * element_size);
+    }
+    release(ring);
+    ring = larger;
+    room = more;
+    first = 0;
+  }
 
   void* oldest() const noexcept { return ring + first * element_size; }
   void* free_place() const noexcept {
@@ -64,6 +112,10 @@ struct channel_core {
   // Queues the caller, releases the lock and parks; until `deadline` at most.
   HILO_API status wait_to_send(void* value, std::int64_t deadline) noexcept;
   HILO_API status wait_to_receive(void* result, std::int64_t deadline) noexcept;
+
+  // Memory for some elements; throws std::system_error.
+  HILO_API std::byte* allocate(std::size_t elements) const;
+  HILO_API void release(std::byte* memory) const noexcept;
 
   HILO_API void close() noexcept;
   HILO_API void check_unused() noexcept;
