@@ -31,8 +31,8 @@ enum class tls : std::uint8_t {
   carrier,  // that of the kernel thread that runs it, shared with its other fibers
   // Its own, as a kernel thread has: errno, thread_local objects (made at first use, destroyed at
   // the fiber's end), pthread_self() and pthread keys, locale, exceptions in flight and malloc's
-  // cache stay with it across parks and migrations. Costs some kilobytes a fiber, under a
-  // microsecond at its start and end, and some nanoseconds a switch. Where it cannot be had (clone
+  // cache stay with it across parks and migrations. Costs some kilobytes a fiber, a
+  // few system calls at its end, and some nanoseconds a switch. Where it cannot be had (clone
   // backend and FSGSBASE are needed; no address or thread sanitizer) spawn fails with ENOTSUP and
   // says why. docs/fibers.md tells what is still the carrier's.
   own,

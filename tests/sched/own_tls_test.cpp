@@ -15,6 +15,7 @@
 #include <vector>
 
 #include <pthread.h>
+#include <sched.h>
 
 using namespace own_tls;
 
@@ -173,6 +174,34 @@ TEST_CASE("own tls: as the runtime's default, for all that do not say otherwise"
       CHECK(::pthread_equal(self, ::pthread_self()) != 0);
     });
   }
+}
+
+TEST_CASE("own tls: stays with a fiber that blocks while another carrier takes its place") {
+  NEEDS_OWN_TLS();
+  on_each_runtime([] {
+    hilo::spawn(own, [] {
+      counter = 5;
+      int& mine = errno_here();
+      mine = 55;
+      std::atomic<bool> ran{false};
+      auto other = hilo::spawn(own, [&] {
+        counter = 6;
+        errno = 66;
+        ran.store(true, std::memory_order_release);
+      });
+      // Returns only if the other fiber runs meanwhile.
+      const bool right = hilo::blocking([&] {
+        while (!ran.load(std::memory_order_acquire)) ::sched_yield();
+        return counter == 5 && errno == 55;
+      });
+      CHECK(right);
+      wander(3);
+      CHECK(counter == 5);
+      CHECK(mine == 55);
+      CHECK(&errno_here() == &mine);
+      other.join();
+    }).join();
+  });
 }
 
 TEST_CASE("own tls: blocks serve again, so memory does not grow with the number of fibers") {
