@@ -8,6 +8,7 @@
 
 #include "hilo/hilo.hpp"
 
+#include "runtime/base/sanitizers.hpp"
 #include "runtime/context/tls_block.hpp"
 #include "tests/doctest.hpp"
 #include "tests/runtimes.hpp"
