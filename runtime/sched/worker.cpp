@@ -128,6 +128,20 @@ std::uint32_t worker::switch_keeping(fiber& to, bool dying) noexcept {
   return context::switch_context_and_tls(from.context, to.context, thread_pointer);
 }
 
+// Out of line: the callers of take() are many, and short while the slot serves them.
+fiber* worker::take_queued(std::uint32_t tick) noexcept {
+  streak_ = 0;
+  work_ring& first = (tick & 1) != 0 ? spawned_ : ready_;
+  if (&first == &spawned_) {
+    if (fiber* one = spawned_.take_newest(shared())) return one;
+    if (fiber* one = ready_.take_oldest(shared())) return one;
+  } else {
+    if (fiber* one = ready_.take_oldest(shared())) return one;
+    if (fiber* one = spawned_.take_newest(shared())) return one;
+  }
+  return scheduler_.injected() == 0 ? take_special() : take_injected();
+}
+
 fiber* worker::take_injected() noexcept {
   const std::size_t share = scheduler_.injected() / scheduler_.carriers() + 1;
   fiber* const first = scheduler_.injected_fibers().take(std::min(share, most_injected));

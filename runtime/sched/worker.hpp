@@ -214,8 +214,9 @@ class worker : public detail::carrier {
   std::uint32_t switch_keeping(fiber& to, bool dying) noexcept;
   bool shared() const noexcept { return shared_.load(std::memory_order_relaxed); }
 
-  fiber* take() noexcept;
-  bool attend(std::uint32_t tick, fiber*& chosen) noexcept;
+  [[gnu::always_inline]] fiber* take() noexcept;
+  fiber* take_queued(std::uint32_t tick) noexcept;
+  [[gnu::cold]] bool attend(std::uint32_t tick, fiber*& chosen) noexcept;
   fiber* take_special() noexcept;
   fiber* take_injected() noexcept;
   void more_ids() noexcept;
@@ -303,19 +304,11 @@ inline fiber* worker::take() noexcept {
     if (attend(tick, chosen)) return chosen;
   }
   if (fiber* one = empty_slot()) {
-    if (++streak_ <= longest_streak || (ready_.empty() && spawned_.empty())) return one;
+    if (++streak_ <= longest_streak || (ready_.empty() && spawned_.empty())) [[likely]]
+      return one;
     run_later(*one);
   }
-  streak_ = 0;
-  work_ring& first = (tick & 1) != 0 ? spawned_ : ready_;
-  if (&first == &spawned_) {
-    if (fiber* one = spawned_.take_newest(shared())) return one;
-    if (fiber* one = ready_.take_oldest(shared())) return one;
-  } else {
-    if (fiber* one = ready_.take_oldest(shared())) return one;
-    if (fiber* one = spawned_.take_newest(shared())) return one;
-  }
-  return scheduler_.injected() == 0 ? take_special() : take_injected();
+  return take_queued(tick);
 }
 
 inline fiber* worker::pick() noexcept {

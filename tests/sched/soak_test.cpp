@@ -42,7 +42,7 @@ int wanted_seconds() {
 class roll {
  public:
   explicit roll(std::size_t most) : seen_(most) {}
-  // A new number; the last one again and again when all are given.
+  // A new number; none must be asked for long after it is full.
   std::size_t next() {
     return std::min(given_.fetch_add(1, std::memory_order_relaxed), seen_.size() - 1);
   }
@@ -163,7 +163,7 @@ void live(round_state& all, int depth) {
         break;
       }
       case 9:
-        hilo::with_timeout(random() % 500 * 1us, [&] { send(all); });
+        if (!all.items.full()) hilo::with_timeout(random() % 500 * 1us, [&] { send(all); });
         break;
       case 10: {
         hilo::this_fiber::pin();
