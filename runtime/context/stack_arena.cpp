@@ -5,8 +5,10 @@
 #include <bit>
 #include <cerrno>
 #include <cstdio>
+#include <ctime>
 #include <mutex>
 
+#include <linux/futex.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -14,6 +16,7 @@
 #include "runtime/base/error.hpp"
 #include "runtime/context/guard_report.hpp"
 #include "runtime/context/sanitizer.hpp"
+#include "runtime/sys/syscall.hpp"
 
 #ifndef MADV_GUARD_INSTALL
 #define MADV_GUARD_INSTALL 102
@@ -63,6 +66,12 @@ std::size_t take_mapped_guards(std::size_t wanted, std::size_t limit) noexcept {
   return granted;
 }
 
+// Whether the kernel itself cannot read here. Emulators say yes to any advice and do nothing.
+bool is_guarded(const void* at) {
+  const timespec none{};
+  return sys::call(SYS_futex, at, FUTEX_WAIT_PRIVATE, 1, &none) == -EFAULT;
+}
+
 }  // namespace
 
 void pretend_guard_support(const guard_support* wanted) noexcept {
@@ -93,7 +102,9 @@ stack_arena::stack_arena(std::size_t stack_size, std::size_t reserve, bool ungua
   guards_ = guard_kind::mapping;
   if ((told == nullptr || told->page_table) && capacity_ != 0 &&
       ::mprotect(base_, page, PROT_READ | PROT_WRITE) == 0) {
-    if (::madvise(base_, page, MADV_GUARD_INSTALL) == 0) guards_ = guard_kind::page_table;
+    if (::madvise(base_, page, MADV_GUARD_INSTALL) == 0 && is_guarded(base_)) {
+      guards_ = guard_kind::page_table;
+    }
   }
   if (guards_ == guard_kind::mapping) {
     ::mprotect(base_, page, PROT_NONE);

@@ -25,14 +25,3 @@ void set_current_worker_in(void* thread_pointer, worker* one) noexcept {
 }
 
 }  // namespace hilo::sched
-
-#if !defined(__x86_64__)
-namespace hilo::detail {
-
-[[gnu::noinline]] carrier* current_carrier() noexcept {
-  asm volatile("" ::: "memory");
-  return reinterpret_cast<carrier*>(sched::hilo_current_worker);
-}
-
-}  // namespace hilo::detail
-#endif

@@ -11,6 +11,10 @@
 
 #if defined(__x86_64__)
 #include "runtime/sys/x86_64/syscall.hpp"
+#elif defined(__aarch64__)
+#include "runtime/sys/aarch64/syscall.hpp"
+#elif defined(__riscv) && __riscv_xlen == 64
+#include "runtime/sys/riscv64/syscall.hpp"
 #else
 #error "hilo: no system call sequence for this CPU; add runtime/sys/<cpu>/syscall.hpp"
 #endif

@@ -7,6 +7,7 @@
 #include <ctime>
 
 #include <linux/futex.h>
+#include <linux/rseq.h>
 #include <pthread.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -145,7 +146,7 @@ void read_functions(const descriptors& symbols, libc_layout& layout) {
   const auto* rseq_offset = HILO_OPTIONAL(__rseq_offset);
   const auto* rseq_size = HILO_OPTIONAL(__rseq_size);
   if (rseq_offset != nullptr && rseq_size != nullptr) {
-    layout.rseq_offset = *rseq_offset;
+    layout.rseq_offset = *rseq_offset;  // 0 as well where glibc knows no signature for this CPU
     // The kernel takes the original 32 bytes, or more in steps of 32 once features need them.
     layout.rseq_length = (*rseq_size + 31u) / 32 * 32;
   }
@@ -194,13 +195,83 @@ void check_list(const libc_layout& layout, const unsigned char* block) {
 
 void check_this_thread(const libc_layout& layout) {
   const auto* block = reinterpret_cast<const unsigned char*>(::pthread_self());
-  expect(cpu::header_is_understood(), "the thread pointer does not lead to pthread_self()");
-  expect(cpu::block_of(cpu::thread_pointer()) == block,
-         "pthread_self() is not where the thread pointer says");
+  expect(cpu::header_is_understood(block, layout.size),
+         "the thread pointer does not lead to pthread_self()");
+  expect(cpu::thread_pointer() == block + layout.thread_pointer,
+         "the thread pointer is not as far from pthread_self() in every thread");
   std::uint32_t tid;
   std::memcpy(&tid, block + layout.tid, sizeof tid);
   expect(tid == static_cast<std::uint32_t>(sys::call(SYS_gettid)),
          "the word at tid's offset is not this thread's number");
+}
+
+// A robust mutex that is locked stands on its owner's list. So the head of that list is the word of
+// the block that points into the mutex, and it is the one the kernel walks if the distance that
+// follows leads from there to the mutex's futex, which holds our number.
+void find_robust_list(libc_layout& layout, const unsigned char* block) {
+  pthread_mutexattr_t robust;
+  ::pthread_mutexattr_init(&robust);
+  ::pthread_mutexattr_setrobust(&robust, PTHREAD_MUTEX_ROBUST);
+  pthread_mutex_t mutex;
+  ::pthread_mutex_init(&mutex, &robust);
+  ::pthread_mutexattr_destroy(&robust);
+  ::pthread_mutex_lock(&mutex);
+  const auto first = reinterpret_cast<std::uintptr_t>(&mutex);
+  const auto inside = [&](std::uintptr_t address, std::size_t bytes) {
+    return address >= first && address - first <= sizeof mutex - bytes;
+  };
+  std::size_t found = 0;
+  robust_list_head head{};
+  for (std::size_t at = 0; at + sizeof head <= layout.size; at += sizeof(void*)) {
+    if (!inside(word_at(block, at), sizeof(void*))) continue;
+    std::memcpy(&head, block + at, sizeof head);
+    const std::uintptr_t futex =
+        word_at(block, at) + static_cast<std::uintptr_t>(head.futex_offset);
+    std::uint32_t owner = 0;
+    if (!inside(futex, sizeof owner)) continue;
+    std::memcpy(&owner, reinterpret_cast<const void*>(futex), sizeof owner);
+    if ((owner & FUTEX_TID_MASK) == static_cast<std::uint32_t>(sys::call(SYS_gettid))) found = at;
+  }
+  ::pthread_mutex_unlock(&mutex);
+  ::pthread_mutex_destroy(&mutex);
+  expect(found != 0, "no robust list in struct pthread holds a robust mutex that is locked");
+  expect(word_at(block, found) == reinterpret_cast<std::uintptr_t>(block + found) &&
+             head.list_op_pending == nullptr,
+         "the robust list of a pthread without robust mutexes is not empty");
+  layout.robust_list = found;
+  layout.robust_lock_offset = head.futex_offset;
+
+  // The kernel's own word for it. One that has no robust lists (an emulator's) does not mind ours.
+  robust_list_head* registered = nullptr;
+  std::size_t length = 0;
+  const long asked = sys::call(SYS_get_robust_list, 0, &registered, &length);
+  expect(asked == -ENOSYS ||
+             (asked == 0 && reinterpret_cast<const unsigned char*>(registered) == block + found &&
+              length == sizeof head),
+         "the kernel knows another robust list of a pthread");
+}
+
+// A pthread looks here whether its creator had an area that the kernel fills, and takes a failure
+// to follow suit for fatal. So an area that is not registered must say so, published or not.
+void find_rseq_area(libc_layout& layout, const unsigned char* block) {
+  const auto unregistered = [](const unsigned char* at) {
+    struct rseq area {};
+    area.cpu_id = static_cast<std::uint32_t>(RSEQ_CPU_ID_REGISTRATION_FAILED);
+    return std::memcmp(at, &area, offsetof(struct rseq, flags) + sizeof area.flags) == 0;
+  };
+  if (layout.rseq_length != 0) return;
+  if (layout.rseq_offset != 0) {
+    expect(
+        unregistered(static_cast<const unsigned char*>(cpu::thread_pointer()) + layout.rseq_offset),
+        "the rseq area is not registered and does not say so");
+    return;
+  }
+  for (std::size_t at = 0; at + sizeof(struct rseq) <= layout.size; at += alignof(struct rseq)) {
+    if (!unregistered(block + at)) continue;
+    expect(layout.rseq_offset == 0, "two fields of struct pthread look like the rseq area");
+    layout.rseq_offset =
+        static_cast<std::ptrdiff_t>(at) - static_cast<std::ptrdiff_t>(layout.thread_pointer);
+  }
 }
 
 void examine(specimen& self) {
@@ -209,17 +280,8 @@ void examine(specimen& self) {
   check_this_thread(layout);
   check_list(layout, block);
 
-  robust_list_head* head = nullptr;
-  std::size_t length = 0;
-  expect(sys::call(SYS_get_robust_list, 0, &head, &length) == 0 && head != nullptr &&
-             length == sizeof *head,
-         "the kernel knows no robust list of a pthread");
-  const auto robust_list = reinterpret_cast<const unsigned char*>(head) - block;
-  expect(robust_list > 0 && static_cast<std::size_t>(robust_list) + length <= layout.size,
-         "the robust list lies outside struct pthread");
-  expect(head->list.next == &head->list, "the robust list of a new pthread is not empty");
-  layout.robust_list = static_cast<std::size_t>(robust_list);
-  layout.robust_lock_offset = head->futex_offset;
+  find_robust_list(layout, block);
+  find_rseq_area(layout, block);
 
   const auto first_table =
       word_at(block, layout.specific) - reinterpret_cast<std::uintptr_t>(block);
@@ -318,6 +380,9 @@ layout_discovery discover_libc_layout(symbol_lookup find) {
     read_block_fields(symbols, result.layout);
     read_key_fields(symbols, result.layout);
     read_functions(symbols, result.layout);
+    result.layout.thread_pointer =
+        static_cast<std::size_t>(static_cast<const unsigned char*>(cpu::thread_pointer()) -
+                                 reinterpret_cast<const unsigned char*>(::pthread_self()));
     check_this_thread(result.layout);
     examine_specimen(result.layout);
     result.understood = true;

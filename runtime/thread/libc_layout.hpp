@@ -22,6 +22,7 @@ namespace hilo::kernel {
 struct libc_layout {
   // Offsets in the block.
   std::size_t size = 0;
+  std::size_t thread_pointer = 0;  // where it points; behind the block on some CPUs
   std::size_t tid = 0;
   std::size_t list = 0;         // {next, prev}; unlinked by the child of a fork
   std::size_t specific = 0;     // array of pointers to tables of pthread_setspecific values
@@ -44,7 +45,8 @@ struct libc_layout {
     const unsigned char* table;
   } key{};
 
-  // rseq area, relative to the thread pointer; length 0: glibc has registered none.
+  // rseq area, relative to the thread pointer; 0: glibc has none. Length 0: it has not registered
+  // it, for want of a kernel that would or because it was told not to, and marks it so.
   std::ptrdiff_t rseq_offset = 0;
   std::size_t rseq_length = 0;
 

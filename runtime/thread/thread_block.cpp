@@ -44,12 +44,14 @@ struct rseq* rseq_area(const libc_layout& layout, void* thread_pointer) noexcept
 // The kernel forgets the registration by itself at the thread's end and touches the area no more
 // once the thread has begun to exit, so nothing unregisters it: the block outlives the thread.
 void register_rseq(const libc_layout& layout, void* thread_pointer) noexcept {
-  if (layout.rseq_length == 0) return;
+  if (layout.rseq_offset == 0) return;
   auto* area = rseq_area(layout, thread_pointer);
   std::memset(area, 0, offsetof(struct rseq, flags) + sizeof area->flags);
   area->cpu_id = static_cast<std::uint32_t>(RSEQ_CPU_ID_UNINITIALIZED);
-  if (sys::call(SYS_rseq, area, layout.rseq_length, 0, cpu::rseq_signature) < 0) {
-    // sched_getcpu() then asks the kernel instead of believing the area.
+  if (layout.rseq_length == 0 ||
+      sys::call(SYS_rseq, area, layout.rseq_length, 0, cpu::rseq_signature) < 0) {
+    // sched_getcpu() then asks the kernel instead of believing the area, and pthreads that this
+    // thread creates do not try to register theirs.
     area->cpu_id = static_cast<std::uint32_t>(RSEQ_CPU_ID_REGISTRATION_FAILED);
   }
 }
@@ -75,9 +77,10 @@ thread_block thread_block::allocate(const libc_layout& layout) {
                "memory is used up; run fewer threads, or raise RLIMIT_AS if it is set");
   }
   thread_block made;
-  made.block_ = static_cast<unsigned char*>(cpu::block_of(thread_pointer));
+  made.thread_pointer_ = thread_pointer;
+  made.block_ = static_cast<unsigned char*>(thread_pointer) - layout.thread_pointer;
   made.generation_ = generation;
-  cpu::prepare_header(made.block_);
+  cpu::prepare_header(made.block_, reinterpret_cast<const void*>(::pthread_self()));
 
   // An entry that is alone: glibc's fork unlinks the caller's from the list of threads.
   void* entry = made.block_ + layout.list;
@@ -92,10 +95,6 @@ thread_block thread_block::allocate(const libc_layout& layout) {
   void* first_table = made.block_ + layout.first_table;
   std::memcpy(made.block_ + layout.specific, &first_table, sizeof first_table);
   return made;
-}
-
-void* thread_block::thread_pointer() const noexcept {
-  return cpu::thread_pointer_of(block_);
 }
 
 std::uint32_t* thread_block::tid(const libc_layout& layout) const noexcept {
@@ -118,7 +117,7 @@ void thread_block::enter(const libc_layout& layout) noexcept {
   fresh_ = false;
   if (generation_ != module_generation()) reset_tls_images(layout);
   register_robust_list(layout, block_);
-  register_rseq(layout, thread_pointer());
+  register_rseq(layout, thread_pointer_);
   // Every time: setlocale may have been called since.
   layout.init_ctype();
 }

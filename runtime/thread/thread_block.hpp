@@ -22,7 +22,7 @@ class thread_block {
   static thread_block allocate(const libc_layout& layout);
 
   [[nodiscard]] explicit operator bool() const noexcept { return block_ != nullptr; }
-  [[nodiscard]] void* thread_pointer() const noexcept;
+  [[nodiscard]] void* thread_pointer() const noexcept { return thread_pointer_; }
   // Where clone has to store the thread's number before the thread runs: recursive mutexes compare
   // it.
   [[nodiscard]] std::uint32_t* tid(const libc_layout& layout) const noexcept;
@@ -55,6 +55,7 @@ class thread_block {
 
  private:
   unsigned char* block_ = nullptr;
+  void* thread_pointer_ = nullptr;  // into the block, or right behind it
   bool fresh_ = true;
   std::uint64_t generation_ = 0;  // of the modules whose images it has
 };

@@ -158,7 +158,7 @@ TEST_CASE("fresh::network: no interface but a loopback that is down") {
     if (::ioctl(any, SIOCGIFFLAGS, &request) != 0) return 2;
     return (request.ifr_flags & IFF_UP) != 0 ? 1 : 0;
   };
-  const auto raise = [] {
+  const auto bring_up = [] {
     const int any = ::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
     ifreq request{};
     std::strcpy(request.ifr_name, "lo");
@@ -168,7 +168,7 @@ TEST_CASE("fresh::network: no interface but a loopback that is down") {
   CHECK(hilo::clone<fresh::network>().start(loopback_is_up).wait().code() == 0);
   // Off: a child raises the loopback of the new namespace that it shares with its parent.
   const auto shared = [&] {
-    (void)hilo::clone().start(raise).wait();
+    (void)hilo::clone().start(bring_up).wait();
     return loopback_is_up();
   };
   CHECK(hilo::clone<fresh::network>().start(shared).wait().code() == 1);

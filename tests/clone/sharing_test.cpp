@@ -18,11 +18,13 @@
 
 #include "tests/clone/observe.hpp"
 #include "tests/doctest.hpp"
+#include "tests/emulator.hpp"
 
 namespace share = hilo::share;
 using hilo::test::window;
 
 TEST_CASE("share::memory: stores are seen both ways with it; without, each has a copy") {
+  HILO_NEEDS(clone_flags);
   HILO_NEEDS_SHARED_MEMORY();
   std::atomic<int> value = 1;
   const auto change = [&] { return value.exchange(2, std::memory_order_relaxed); };
@@ -36,6 +38,7 @@ TEST_CASE("share::memory: stores are seen both ways with it; without, each has a
 }
 
 TEST_CASE("share::memory: the child sees what its parent stores while both run") {
+  HILO_NEEDS(clone_flags);
   HILO_NEEDS_SHARED_MEMORY();
   std::atomic<int> turn = 0;
   hilo::child other = hilo::clone<share::memory>().start([&] {
@@ -94,6 +97,7 @@ int change_directory_and_umask() {
 }  // namespace
 
 TEST_CASE("share::filesystem: umask and working directory are one with it; without, a copy") {
+  HILO_NEEDS(clone_flags);
   const keep_filesystem keep;
   const std::string here = std::filesystem::current_path();
   REQUIRE(here != "/");
@@ -108,6 +112,7 @@ TEST_CASE("share::filesystem: umask and working directory are one with it; witho
 }
 
 TEST_CASE("share::files: descriptors opened and closed by the child are ours with it only") {
+  HILO_NEEDS(clone_flags);
   const int ours = ::open("/dev/null", O_RDONLY | O_CLOEXEC);
   REQUIRE(ours >= 0);
   window<int> theirs;
@@ -158,6 +163,7 @@ int handle_and_block() {
 }  // namespace
 
 TEST_CASE("share::signal_handlers: one table of handlers with it, a copy without; masks apart") {
+  HILO_NEEDS(clone_flags);
   HILO_NEEDS_SHARED_MEMORY();
   REQUIRE(handles(SIGUSR1, SIG_DFL));
 
@@ -173,6 +179,7 @@ TEST_CASE("share::signal_handlers: one table of handlers with it, a copy without
 }
 
 TEST_CASE("clone: the child starts with its parent's signal mask") {
+  HILO_NEEDS(clone_flags);
   sigset_t one, before;
   sigemptyset(&one);
   sigaddset(&one, SIGUSR2);
@@ -188,22 +195,24 @@ TEST_CASE("clone: the child starts with its parent's signal mask") {
 }
 
 TEST_CASE("share::semaphore_undo: undone at the child's end without it, kept with it") {
+  HILO_NEEDS(clone_flags);
   const int set = ::semget(IPC_PRIVATE, 1, 0600);
   if (set < 0) HILO_SKIP("System V semaphores are refused here");
-  const auto raise = [&] {
+  const auto add_one = [&] {
     sembuf up{.sem_num = 0, .sem_op = 1, .sem_flg = SEM_UNDO};
     return ::semop(set, &up, 1);
   };
   // The undo list is made on first use and shared only if it exists or the flag says so.
-  CHECK(hilo::clone().start(raise).wait().code() == 0);
+  CHECK(hilo::clone().start(add_one).wait().code() == 0);
   CHECK(::semctl(set, 0, GETVAL) == 0);  // the child ended: undone
 
-  CHECK(hilo::clone<share::semaphore_undo>().start(raise).wait().code() == 0);
+  CHECK(hilo::clone<share::semaphore_undo>().start(add_one).wait().code() == 0);
   CHECK(::semctl(set, 0, GETVAL) == 1);  // the list lives on with us
   ::semctl(set, 0, IPC_RMID);
 }
 
 TEST_CASE("share::io_context: one I/O priority with it, a copy without") {
+  HILO_NEEDS(clone_flags);
   constexpr int self = 1, best_effort = 2 << 13;
   const long before = ::syscall(SYS_ioprio_get, self, 0);
   if (before < 0 || ::syscall(SYS_ioprio_set, self, 0, best_effort | 4) != 0) {

@@ -3,7 +3,7 @@
 // A fiber may continue on another carrier after any switch, so the address of a thread-local
 // variable must not be kept across one. Compilers do keep it: they may take it as constant within a
 // function. The accessor therefore is volatile assembly that reads the variable itself, each time,
-// off the thread pointer: two instructions (docs/decisions/current-worker.md).
+// off the thread pointer: two to four instructions (docs/decisions/current-worker.md).
 #pragma once
 
 #include <atomic>
@@ -27,17 +27,31 @@ struct carrier {
 };
 
 // The calling thread's carrier; null in a thread that is none.
-#if defined(__x86_64__)
 inline carrier* current_carrier() noexcept {
   carrier* result;
+#if defined(__x86_64__)
   asm volatile(
       "movq hilo_current_worker@gottpoff(%%rip), %0\n\t"
       "movq %%fs:(%0), %0"
       : "=r"(result));
+#elif defined(__aarch64__)
+  void* thread_pointer;
+  asm volatile(
+      "adrp %0, :gottprel:hilo_current_worker\n\t"
+      "mrs %1, tpidr_el0\n\t"
+      "ldr %0, [%0, :gottprel_lo12:hilo_current_worker]\n\t"
+      "ldr %0, [%1, %0]"
+      : "=&r"(result), "=&r"(thread_pointer));
+#elif defined(__riscv) && __riscv_xlen == 64
+  asm volatile(
+      "la.tls.ie %0, hilo_current_worker\n\t"
+      "add %0, %0, tp\n\t"
+      "ld %0, 0(%0)"
+      : "=r"(result));
+#else
+#error "hilo: no way to the current worker on this CPU; add it here"
+#endif
   return result;
 }
-#else
-HILO_API carrier* current_carrier() noexcept;  // out of line, and opaque to the optimiser
-#endif
 
 }  // namespace hilo::detail

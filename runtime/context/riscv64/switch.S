@@ -54,7 +54,7 @@ hilo_switch_context:
         fence   rw, w                       // (S) with the store below: a release
         sw      zero, CONTEXT_ON_CPU(a0)    // from may be continued elsewhere from here on
         lwu     a0, CONTEXT_RESULT(a1)      // the suspended call's return value
-        ld      t0, 0(sp)                   // where `to` continues; its callee-kept registers follow
+        ld      t1, 0(sp)                   // where `to` continues; its callee-kept registers follow
         ld      s0, 8(sp)
         ld      s1, 16(sp)
         ld      s2, 24(sp)
@@ -82,8 +82,8 @@ hilo_switch_context:
         addi    sp, sp, FRAME
         .cfi_adjust_cfa_offset -FRAME
         .cfi_restore s0
-        .cfi_register ra, t0
-        jr      t0                          // not ret: the return predictor knows another fiber's call
+        .cfi_register ra, t1
+        jr      t1                          // not ret, nor t0: the return predictor knows another call
         .cfi_endproc
         .size   hilo_switch_context, . - hilo_switch_context
 

@@ -29,21 +29,17 @@ inline void* thread_pointer() noexcept {
   return result;
 }
 
-// The thread pointer is the address of the block (`struct pthread`) on this CPU.
-inline void* block_of(void* thread_pointer) noexcept {
-  return thread_pointer;
-}
-inline void* thread_pointer_of(void* block) noexcept {
-  return block;
-}
-
-inline bool header_is_understood() noexcept {
+// Of the calling thread, whose block and its size are given. The block begins where the thread
+// pointer points on this CPU; the variables of the program lie before it.
+inline bool header_is_understood(const void* block, std::size_t /*block_size*/) noexcept {
   const auto* header = static_cast<const thread_header*>(thread_pointer());
-  return header->thread_pointer == header && header->self == header && header->dtv != nullptr;
+  return header == block && header->thread_pointer == header && header->self == header &&
+         header->dtv != nullptr;
 }
 
-inline void prepare_header(void* block) noexcept {
-  const auto* mine = static_cast<const thread_header*>(thread_pointer());
+// `own` is the caller's block, in a process that has had a second thread.
+inline void prepare_header(void* block, const void* own) noexcept {
+  const auto* mine = static_cast<const thread_header*>(own);
   auto* header = static_cast<thread_header*>(block);
   header->thread_pointer = block;
   header->self = block;

@@ -1,0 +1,45 @@
+// What libc keeps around the thread pointer (tpidr_el0) on aarch64. The thread-local variables of
+// the program lie behind it at offsets that the linker chose, so its two words are as fixed as a
+// calling convention; the block (`struct pthread`) ends where it points:
+//
+//       block                          thread pointer
+//       |  several_threads ...        |  dtv  |  unused  |  variables ...
+//
+// The stack guard and the pointer guard are global here: nothing to copy.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+
+namespace hilo::kernel::cpu {
+
+struct thread_header {
+  void* dtv;  // addresses of the modules' TLS; _dl_allocate_tls fills it
+  void* unused;
+};
+static_assert(sizeof(thread_header) == 16, "the linker places variables behind it");
+
+// Precedes every abort handler of a restartable sequence, so glibc and we must agree on it.
+inline constexpr std::uint32_t rseq_signature = 0xd428bc00;
+
+inline void* thread_pointer() noexcept {
+  void* result;
+  asm("mrs %0, tpidr_el0" : "=r"(result));
+  return result;
+}
+
+// Of the calling thread, whose block and its size are given.
+inline bool header_is_understood(const void* block, std::size_t block_size) noexcept {
+  const auto* end = static_cast<const unsigned char*>(block) + block_size;
+  const auto* header = static_cast<const thread_header*>(thread_pointer());
+  return static_cast<const void*>(header) == end && header->dtv != nullptr;
+}
+
+// `own` is the caller's block, in a process that has had a second thread.
+inline void prepare_header(void* block, const void* own) noexcept {
+  // The first word, where glibc uses it: nonzero, there are several threads.
+  std::memcpy(block, own, sizeof(std::int32_t));
+}
+
+}  // namespace hilo::kernel::cpu
