@@ -1,15 +1,19 @@
 #!/usr/bin/env python3
 """usage: run_example.py PROGRAM EXPECTED
 
-Runs an example and compares what it prints with the file beside its source.
+Runs an example and compares what it prints with the file beside its source. A program of another CPU
+runs under the emulator that Meson names in MESON_EXE_WRAPPER.
 """
 
 import difflib
+import os
+import shlex
 import subprocess
 import sys
 
 program, expected = sys.argv[1:]
-result = subprocess.run([program], stdin=subprocess.DEVNULL, capture_output=True, check=False)
+command = [*shlex.split(os.environ.get("MESON_EXE_WRAPPER", "")), program]
+result = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, check=False)
 with open(expected, encoding="utf-8") as file:
     wanted = file.read()
 printed = result.stdout.decode(errors="replace")

@@ -25,6 +25,7 @@
 #include "runtime/base/sanitizers.hpp"
 #include "tests/clone/observe.hpp"
 #include "tests/doctest.hpp"
+#include "tests/emulator.hpp"
 #include "tests/runtimes.hpp"
 
 namespace share = hilo::share;
@@ -147,6 +148,7 @@ TEST_CASE("child: somebody else's wait leaves an unseen status and no error") {
 }
 
 TEST_CASE("child: kill reports a signal that does not exist, and one to a child that is gone") {
+  HILO_NEEDS(clone_flags);
   hilo::child one = hilo::clone<hilo::with::pidfd>().start(sleep_for_ever);
   CHECK_THROWS_WITH(one.kill(1000), ("hilo: cannot signal child " + std::to_string(one.id()) +
                                      ": EINVAL (there is no signal 1000)")
@@ -171,6 +173,7 @@ TEST_CASE("child: the destructor and assignment wait") {
 }
 
 TEST_CASE("child: released, it is waited for by hand and gives its stack and block back") {
+  HILO_NEEDS(clone_flags);
   CHECK(::waitpid(hilo::clone().start([] {}).release(), nullptr, 0) > 0);
   HILO_NEEDS_SHARED_MEMORY();
   for (int i = 0; i < 200; ++i) {
@@ -180,6 +183,7 @@ TEST_CASE("child: released, it is waited for by hand and gives its stack and blo
 }
 
 TEST_CASE("child: one that is killed in shared memory costs its block, and no other notices") {
+  HILO_NEEDS(clone_flags);
   HILO_NEEDS_SHARED_MEMORY();
   for (int i = 0; i < 20; ++i) {
     hilo::child victim = hilo::clone<share::memory>().start(sleep_for_ever);

@@ -22,6 +22,7 @@
 
 #include "tests/clone/observe.hpp"
 #include "tests/doctest.hpp"
+#include "tests/emulator.hpp"
 
 namespace share = hilo::share;
 namespace with = hilo::with;
@@ -42,6 +43,7 @@ std::size_t open_descriptors() {
 }  // namespace
 
 TEST_CASE("with::pidfd: clone returns a descriptor that polls readable at the end; off, none") {
+  HILO_NEEDS(clone_flags);
   int ends[2];
   REQUIRE(::pipe2(ends, O_CLOEXEC) == 0);
   const auto until_told = [&] {
@@ -77,6 +79,7 @@ TEST_CASE("pidfd: asked for later, it is the same descriptor each time and close
 }
 
 TEST_CASE("fresh::signal_handlers: handlers are the default again with it, what is ignored stays") {
+  HILO_NEEDS(clone_flags);
   ::signal(SIGUSR1, [](int) {});
   ::signal(SIGUSR2, SIG_IGN);
   const auto look = [] {
@@ -159,6 +162,7 @@ std::filesystem::path cgroup_root() {
 }  // namespace
 
 TEST_CASE("cgroup: the child starts in the one given; without, in its parent's") {
+  HILO_NEEDS(clone_flags);
   const std::filesystem::path root = cgroup_root();
   if (root.empty()) HILO_SKIP("no version 2 cgroups are mounted here");
   const std::filesystem::path mine = root / ("hilo-test-" + std::to_string(::getpid()));

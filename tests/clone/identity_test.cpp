@@ -15,6 +15,7 @@
 #include "runtime/sys/futex.hpp"
 #include "tests/clone/observe.hpp"
 #include "tests/doctest.hpp"
+#include "tests/emulator.hpp"
 
 namespace share = hilo::share;
 namespace sys = hilo::sys;
@@ -64,6 +65,7 @@ TEST_CASE("no share::thread_group: a process of its own, whose parent is the cal
 }
 
 TEST_CASE("a process in shared memory: errno, malloc and thread_local objects are its own") {
+  HILO_NEEDS(clone_flags);
   HILO_NEEDS_SHARED_MEMORY();
   own_variable = 8;
   own_string = "the parent's";
@@ -90,6 +92,7 @@ TEST_CASE("a process in shared memory: errno, malloc and thread_local objects ar
 }
 
 TEST_CASE("a process in shared memory: its thread_local objects are destroyed at its end") {
+  HILO_NEEDS(clone_flags);
   HILO_NEEDS_SHARED_MEMORY();
   static int destroyed = 0;
   struct mourner {
@@ -106,6 +109,7 @@ TEST_CASE("a process in shared memory: its thread_local objects are destroyed at
 }
 
 TEST_CASE("a process in shared memory: a hundred of them at a time, each throwing and allocating") {
+  HILO_NEEDS(clone_flags);
   HILO_NEEDS_SHARED_MEMORY();
   std::atomic<int> caught = 0;
   for (int round = 0; round < 10; ++round) {
@@ -126,6 +130,7 @@ TEST_CASE("a process in shared memory: a hundred of them at a time, each throwin
 }
 
 TEST_CASE("callers_block: with the caller asleep, the child has its thread_local variables") {
+  HILO_NEEDS(clone_flags);
   if (hilo::kernel::understood_layout().layout == nullptr)
     HILO_SKIP("not in a build whose thread-local state is watched");
   own_variable = 8;
@@ -162,6 +167,7 @@ TEST_CASE("thread_pointer: the child's is the one given; without it, the caller'
 }
 
 TEST_CASE("parent_tid: the child's number is in the parent's word before start returns") {
+  HILO_NEEDS(clone_flags);
   std::atomic<std::uint32_t> word = 0;
   hilo::child with = hilo::clone().parent_tid(word).start([] {});
   CHECK(word.load(std::memory_order_relaxed) == static_cast<std::uint32_t>(with.id()));
@@ -197,6 +203,7 @@ TEST_CASE("child_tid: in shared memory it is set before the child runs, and stay
 }
 
 TEST_CASE("clear_tid: the word becomes 0 and its waiter is woken when the child ends") {
+  HILO_NEEDS(clone_flags);
   HILO_NEEDS_SHARED_MEMORY();
   for (const bool thread : {false, true}) {
     CAPTURE(thread);
@@ -218,6 +225,7 @@ TEST_CASE("clear_tid: the word becomes 0 and its waiter is woken when the child 
 }
 
 TEST_CASE("own_stack and a given one: the child's frames lie there, aligned") {
+  HILO_NEEDS(clone_flags);
   const auto memory = std::make_unique<std::byte[]>(100'001);
   window<std::uintptr_t> seen;
   const auto place = [&] {

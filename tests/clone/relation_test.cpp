@@ -17,6 +17,7 @@
 
 #include "tests/clone/observe.hpp"
 #include "tests/doctest.hpp"
+#include "tests/emulator.hpp"
 
 namespace share = hilo::share;
 namespace with = hilo::with;
@@ -24,6 +25,7 @@ using namespace std::chrono_literals;
 using hilo::test::window;
 
 TEST_CASE("share::parent: the child's parent is the caller's with it, the caller without") {
+  HILO_NEEDS(clone_flags);
   window<pid_t> seen;
   struct report {
     pid_t middle, child;
@@ -53,6 +55,7 @@ TEST_CASE("share::parent: the child's parent is the caller's with it, the caller
 }
 
 TEST_CASE("with::caller_asleep: the caller goes on only after the child's end or exec") {
+  HILO_NEEDS(clone_flags);
   struct order {
     std::atomic<int> next{0};
     int child = 0, parent = 0;
@@ -120,6 +123,7 @@ class expected_signal {
 }  // namespace
 
 TEST_CASE("exit_signal: the parent gets the one asked for, which by default is SIGCHLD") {
+  HILO_NEEDS(clone_flags);
   expected_signal usr1(SIGUSR1), chld(SIGCHLD);
   hilo::child asked = hilo::clone().exit_signal(SIGUSR1).start([] {});
   CHECK(usr1.sender(900ms) == asked.id());
@@ -133,6 +137,7 @@ TEST_CASE("exit_signal: the parent gets the one asked for, which by default is S
 }
 
 TEST_CASE("exit_signal: 0 is none, and only waits with __WALL or __WCLONE see the child") {
+  HILO_NEEDS(clone_flags);
   expected_signal chld(SIGCHLD);
   hilo::child quiet = hilo::clone().exit_signal(0).start([] { return 4; });
   int status = 0;

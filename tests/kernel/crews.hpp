@@ -6,12 +6,13 @@
 #include "hilo/thread.hpp"
 
 #include "runtime/base/sanitizers.hpp"
+#include "tests/emulator.hpp"
 
 namespace hilo::test {
 
 // Rounds of a loop that finds races by repetition; fewer where each costs ten times as much.
-constexpr int rounds(int usual) {
-  return HILO_ASAN || HILO_TSAN ? usual / 10 : usual;
+inline int rounds(int usual) {
+  return repetitions(HILO_ASAN || HILO_TSAN ? usual / 10 : usual);
 }
 
 // Runs f(0) … f(size - 1) at once.

@@ -15,6 +15,7 @@
 #include "hilo/runtime.hpp"
 
 #include "runtime/base/sanitizers.hpp"
+#include "runtime/context/stack_arena.hpp"
 #include "tests/doctest.hpp"
 #include "tests/skip.hpp"
 
@@ -36,6 +37,12 @@ std::size_t mappings() {
   return lines;
 }
 
+// Empty, or why so many stacks of the usual size cannot be open at once.
+std::string missing_stacks(std::size_t many) {
+  const hilo::context::stack_arena arena(hilo::runtime_options{}.stack_size, 0);
+  return arena.capacity() < many ? arena.explain(0) : "";
+}
+
 }  // namespace
 
 TEST_CASE("runtime: 1,000,000 fibers parked at once live within 5 GiB and a few mappings") {
@@ -47,6 +54,7 @@ TEST_CASE("runtime: 1,000,000 fibers parked at once live within 5 GiB and a few 
     HILO_SKIP("needs 6 GiB of free memory, there are " + std::to_string(free_kib >> 20));
   }
   constexpr std::size_t many = 1'000'000;
+  if (const std::string why = missing_stacks(many); !why.empty()) HILO_SKIP(why);
   std::size_t grown_kib = 0;
   std::size_t maps = 0;
   std::size_t sum = 0;
@@ -95,6 +103,7 @@ TEST_CASE("runtime: stacks are used again, so memory does not grow with the numb
 TEST_CASE("runtime: stacks that nobody needs give their memory back within 5 s, and serve again") {
   if (HILO_ASAN || HILO_TSAN) HILO_SKIP("a sanitizer keeps the shadow of every stack");
   constexpr std::size_t many = 200'000;
+  if (const std::string why = missing_stacks(many); !why.empty()) HILO_SKIP(why);
   hilo::run(hilo::runtime_options{.carriers = 2}, [] {
     std::vector<hilo::fiber<void>> all(many);  // touched now: it is this test's own memory
     const auto peak = [&] {

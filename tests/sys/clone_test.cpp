@@ -13,6 +13,7 @@
 #include "runtime/sys/futex.hpp"
 #include "runtime/sys/syscall.hpp"
 #include "tests/doctest.hpp"
+#include "tests/emulator.hpp"
 
 namespace sys = hilo::sys;
 
@@ -40,6 +41,7 @@ alignas(16) unsigned char child_stack[65536];
 }  // namespace
 
 TEST_CASE("clone: a child that shares memory starts on its own stack, with no frame above it") {
+  HILO_NEEDS(clone_flags);
   observed seen;
   auto* top = child_stack + sizeof child_stack - sizeof(sys::clone_start);
   auto* start = ::new (top) sys::clone_start{child, &seen};

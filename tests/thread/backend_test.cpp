@@ -3,16 +3,16 @@
 
 #include <cstdint>
 #include <cstdlib>
+#include <filesystem>
 #include <string>
 #include <string_view>
-
-#include <unistd.h>
 
 #include "hilo/thread.hpp"
 
 #include "runtime/base/libc.hpp"
 #include "tests/death.hpp"
 #include "tests/doctest.hpp"
+#include "tests/emulator.hpp"
 #include "tests/skip.hpp"
 
 using hilo::kernel::choose_backend;
@@ -25,7 +25,7 @@ hilo::test::child_end run_forced(const char* backend, const char* tests) {
   return hilo::test::run_in_child([backend, tests] {
     ::setenv("HILO_THREADS", backend, 1);
     const std::string filter = std::string("--test-case=") + tests;
-    ::execl("/proc/self/exe", "thread_test", filter.c_str(), static_cast<char*>(nullptr));
+    hilo::test::execute(std::filesystem::read_symlink("/proc/self/exe"), {filter});
   });
 }
 

@@ -26,6 +26,7 @@
 
 #include "runtime/base/sanitizers.hpp"
 #include "tests/doctest.hpp"
+#include "tests/emulator.hpp"
 #include "tests/skip.hpp"
 
 namespace {
@@ -237,6 +238,7 @@ TEST_CASE("citizen: pthread mutexes of every kind tell threads apart") {
 }
 
 TEST_CASE("citizen: a robust mutex tells the next owner that a thread died with it") {
+  HILO_NEEDS(robust_lists);
   pthread_mutex_t robust;
   pthread_mutexattr_t attributes;
   ::pthread_mutexattr_init(&attributes);

@@ -22,6 +22,7 @@
 #include "runtime/base/sanitizers.hpp"
 #include "tests/death.hpp"
 #include "tests/doctest.hpp"
+#include "tests/emulator.hpp"
 #include "tests/skip.hpp"
 
 namespace {
@@ -90,8 +91,9 @@ TEST_CASE("error: a stack of no size or of an absurd one is refused in words") {
 }
 
 TEST_CASE("error: small, odd and unguarded stacks serve") {
-  CHECK(error_of({.stack_size = 64 * 1024}).empty());
-  CHECK(error_of({.stack_size = 100'001}).empty());
+  const auto least = static_cast<std::size_t>(::sysconf(_SC_THREAD_STACK_MIN));  // the CPU's
+  CHECK(error_of({.stack_size = least}).empty());
+  CHECK(error_of({.stack_size = least + 10'001}).empty());
   CHECK(error_of({.guard_size = 0}).empty());
   CHECK(error_of({.stack_size = 64 << 20, .guard_size = 1 << 20}).empty());
 }
@@ -111,6 +113,7 @@ TEST_CASE("error: a constructor of the callable that throws leaves nothing behin
 }
 
 TEST_CASE("error: no address space for a stack names RLIMIT_AS, and smaller stacks still start") {
+  HILO_NEEDS(memory_limits);
 #if HILO_ASAN || HILO_TSAN
   HILO_SKIP("the sanitizer needs more address space than the limit leaves");
 #endif
@@ -135,6 +138,7 @@ TEST_CASE("error: no address space for a stack names RLIMIT_AS, and smaller stac
 }
 
 TEST_CASE("error: stacks kept for later are given back before a start fails for want of memory") {
+  HILO_NEEDS(memory_limits);
   if (HILO_ASAN || HILO_TSAN) HILO_SKIP("the sanitizers need more address space than the limit");
   const auto end = hilo::test::run_in_child([] {
     {

@@ -194,4 +194,10 @@ TEST_CASE("fault: each system call of a start and a join fails once, in words an
   std::printf("%zu calls, %d errors in words, %d survived ... ", failed.size(), errors, survived);
 }
 
-#endif  // x86-64
+#else
+
+TEST_CASE("fault: each system call of a start and a join fails once, in words and without a leak") {
+  HILO_SKIP("the tracer that makes calls fail knows the registers of x86-64");
+}
+
+#endif

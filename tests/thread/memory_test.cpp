@@ -14,6 +14,7 @@
 #include "runtime/base/libc.hpp"
 #include "runtime/base/sanitizers.hpp"
 #include "tests/doctest.hpp"
+#include "tests/emulator.hpp"
 #include "tests/skip.hpp"
 
 namespace {
@@ -41,6 +42,7 @@ constexpr long allowed_growth = 2 << 20;
 }  // namespace
 
 TEST_CASE("memory: 100,000 allocating threads, one after another, grow RSS by less than 2 MiB") {
+  HILO_NEEDS(memory_figures);
 #if HILO_ASAN || HILO_TSAN
   HILO_SKIP("the sanitizer's allocator keeps freed blocks");
 #elif !HILO_GLIBC(2, 0)
@@ -55,6 +57,7 @@ TEST_CASE("memory: 100,000 allocating threads, one after another, grow RSS by le
 }
 
 TEST_CASE("memory: allocating threads, eight at a time and detached, do not add up either") {
+  HILO_NEEDS(memory_figures);
 #if HILO_ASAN || HILO_TSAN
   HILO_SKIP("the sanitizer's allocator keeps freed blocks");
 #elif !HILO_GLIBC(2, 0)
@@ -85,6 +88,7 @@ TEST_CASE("memory: allocating threads, eight at a time and detached, do not add 
 }
 
 TEST_CASE("memory: stacks of threads beyond the cache go back to the kernel") {
+  HILO_NEEDS(memory_figures);
   const auto crowd = [] {
     std::vector<hilo::thread> threads;
     for (int i = 0; i < 200; ++i)

@@ -18,6 +18,7 @@
 #include "runtime/base/sanitizers.hpp"
 #include "tests/death.hpp"
 #include "tests/doctest.hpp"
+#include "tests/emulator.hpp"
 #include "tests/skip.hpp"
 
 namespace {
@@ -51,6 +52,7 @@ TEST_CASE("process: fork in a hilo thread runs the atfork handlers on both sides
 }
 
 TEST_CASE("process: fork while other hilo threads come and go leaves a child that can start some") {
+  HILO_NEEDS(fork_beside_threads);
   if (HILO_ASAN) HILO_SKIP("the address sanitizer's own locks are not taken across fork");
   std::atomic<bool> stop = false;
   hilo::thread churn([&] {
