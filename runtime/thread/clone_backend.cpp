@@ -48,6 +48,7 @@
 #include "runtime/thread/cpu.hpp"
 #include "runtime/thread/join_spin.hpp"
 #include "runtime/thread/record.hpp"
+#include "runtime/thread/thread_list.hpp"
 
 namespace hilo::kernel {
 namespace {
@@ -217,7 +218,19 @@ record_cache& clone_records() {
   static record_cache& records = []() -> record_cache& {
     // Never destroyed: detached threads use it until the process is gone.
     static auto* made = new record_cache;
-    ::pthread_atfork([] { made->lock(); }, [] { made->unlock(); }, [] { made->unlock(); });
+    ::pthread_atfork(
+        [] {
+          made->lock();
+          lock_thread_list();
+        },
+        [] {
+          unlock_thread_list();
+          made->unlock();
+        },
+        [] {
+          forget_thread_list();
+          made->unlock();
+        });
     return *made;
   }();
   return records;

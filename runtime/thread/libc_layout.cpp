@@ -308,6 +308,7 @@ void examine(specimen& self) {
   const std::uint32_t enabled = state_of(PTHREAD_CANCEL_ENABLE);
   const std::uint32_t disabled = state_of(PTHREAD_CANCEL_DISABLE);
   if (enabled != 0 || disabled == 0) layout.cancelled = 0;
+  ::pthread_setcancelstate(PTHREAD_CANCEL_ENABLE, nullptr);  // at the end only that is to be seen
 
   // A detached thread is its own joiner. Another word that points at its block does so in every
   // thread, and to set it changes nothing; but two are more than is understood.
@@ -332,18 +333,6 @@ void* examine_entry(void* argument) {
   return nullptr;
 }
 
-// Until the kernel is done with a thread whose stack is ours. pthread_join would do the same, but
-// not for one that is detached.
-void wait_for_end(const libc_layout& layout, pthread_t thread) noexcept {
-  auto* word =
-      reinterpret_cast<std::uint32_t*>(reinterpret_cast<unsigned char*>(thread) + layout.tid);
-  const std::atomic_ref<std::uint32_t> tid(*word);
-  // acquire: pairs with the kernel's store
-  while (const std::uint32_t now = tid.load(std::memory_order_acquire)) {
-    sys::call(SYS_futex, word, FUTEX_WAIT, now, nullptr);
-  }
-}
-
 // One pthread, detached, on a stack of a size that nothing else has.
 void examine_specimen(libc_layout& layout) {
   const auto page = static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
@@ -362,7 +351,14 @@ void examine_specimen(libc_layout& layout) {
   pthread_t thread{};
   const int error = ::pthread_create(&thread, &attributes, examine_entry, &subject);
   ::pthread_attr_destroy(&attributes);
-  if (error == 0) wait_for_end(layout, thread);
+  if (error == 0) {
+    wait_for_end(layout, thread);
+    // The block is on the stack, and stays for as long.
+    if (layout.cancelled != 0) {
+      std::memcpy(&layout.ended, reinterpret_cast<const unsigned char*>(thread) + layout.cancelled,
+                  sizeof layout.ended);
+    }
+  }
   ::munmap(mapping, subject.stack_size);
   if (error != 0) {
     base::fail(error, "start the first thread",
@@ -372,6 +368,16 @@ void examine_specimen(libc_layout& layout) {
 }
 
 }  // namespace
+
+void wait_for_end(const libc_layout& layout, pthread_t thread) noexcept {
+  auto* word =
+      reinterpret_cast<std::uint32_t*>(reinterpret_cast<unsigned char*>(thread) + layout.tid);
+  const std::atomic_ref<std::uint32_t> tid(*word);
+  // acquire: pairs with the kernel's store
+  while (const std::uint32_t now = tid.load(std::memory_order_acquire)) {
+    sys::call(SYS_futex, word, FUTEX_WAIT, now, nullptr);
+  }
+}
 
 layout_discovery discover_libc_layout(symbol_lookup find) {
   layout_discovery result;

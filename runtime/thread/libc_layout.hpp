@@ -15,6 +15,8 @@
 #include <cstdint>
 #include <string>
 
+#include <pthread.h>
+
 #include "runtime/thread/libc_symbol.hpp"
 
 namespace hilo::kernel {
@@ -31,6 +33,7 @@ struct libc_layout {
   std::size_t stack = 0;        // {lowest address, size}, for pthread_getattr_np; 0: not found
   std::size_t joiner = 0;       // the block itself: detached, nobody joins; 0: not found
   std::size_t cancelled = 0;    // flags of pthread_cancel, an int; 0: not found
+  std::uint32_t ended = 0;      // what those hold in a pthread that has ended; 0: not found
 
   std::ptrdiff_t robust_lock_offset = 0;  // from a robust list entry to its mutex's futex
 
@@ -62,6 +65,11 @@ struct layout_discovery {
   libc_layout layout;
   std::string reason;  // why not; empty when understood
 };
+
+// Returns when the kernel is done with a pthread, detached or not, whose stack is ours.
+// pthread_join would do the same, but not for one that is detached, and it ends the process if a
+// futex call fails.
+void wait_for_end(const libc_layout& layout, pthread_t thread) noexcept;
 
 // Runs once per lookup; creates one pthread and waits for its end. Throws std::system_error if it
 // cannot.

@@ -39,6 +39,7 @@ record* record_cache::acquire(const thread_options& options, const libc_layout& 
     }
     found->block.describe_stack(layout, found->memory);
   }
+  found->block.join_list(layout);
   return found;
 }
 

@@ -59,9 +59,10 @@ void register_rseq(const libc_layout& layout, void* thread_pointer) noexcept {
 // A thread that is cancelled is unwound, and what a callable leaves cannot be passed: the process
 // would end by std::terminate. So pthread_cancel finds cancellation disabled, and does nothing.
 void refuse_cancellation(const libc_layout& layout, unsigned char* block) noexcept {
-  if (layout.cancelled != 0) {  // what was asked of the thread before
+  // What was asked of the thread before; what stays is for thread_list.hpp.
+  if (layout.cancelled != 0) {
     std::atomic_ref<std::uint32_t>(*reinterpret_cast<std::uint32_t*>(block + layout.cancelled))
-        .store(0, std::memory_order_relaxed);  // only this thread acts on it
+        .store(layout.ended, std::memory_order_relaxed);  // only this thread acts on them
   }
   ::pthread_setcanceltype(PTHREAD_CANCEL_DEFERRED, nullptr);
   ::pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, nullptr);
@@ -129,9 +130,9 @@ void thread_block::enter_untold(const libc_layout& layout) noexcept {
     reset_tls_images(layout);
   }
   prepare_robust_list(layout, block_);
-  if (layout.rseq_length != 0) {
+  if (layout.rseq_offset != 0) {
     // What glibc leaves there when the kernel refuses: sched_getcpu() asks the kernel.
-    rseq_area(layout, thread_pointer())->cpu_id =
+    rseq_area(layout, thread_pointer_)->cpu_id =
         static_cast<std::uint32_t>(RSEQ_CPU_ID_REGISTRATION_FAILED);
   }
   layout.init_ctype();

@@ -11,6 +11,7 @@
 
 #include "runtime/thread/libc_layout.hpp"
 #include "runtime/thread/stack.hpp"
+#include "runtime/thread/thread_list.hpp"
 
 namespace hilo::kernel {
 
@@ -26,6 +27,9 @@ class thread_block {
   // Where clone has to store the thread's number before the thread runs: recursive mutexes compare
   // it.
   [[nodiscard]] std::uint32_t* tid(const libc_layout& layout) const noexcept;
+
+  // In the starting thread: puts it on libc's list of threads, if it is not there.
+  void join_list(const libc_layout& layout) noexcept { join_thread_list(layout, block_, place_); }
 
   // In the starting thread: sets what pthread_getattr_np reads.
   void describe_stack(const libc_layout& layout, const stack& where) const noexcept {
@@ -57,6 +61,7 @@ class thread_block {
   unsigned char* block_ = nullptr;
   void* thread_pointer_ = nullptr;  // into the block, or right behind it
   bool fresh_ = true;
+  std::uint64_t place_ = 0;       // on libc's list
   std::uint64_t generation_ = 0;  // of the modules whose images it has
 };
 

@@ -6,35 +6,21 @@
 #include <link.h>
 
 #include "runtime/base/libc.hpp"
+#include "runtime/thread/cpu.hpp"
 
 namespace hilo::kernel {
 namespace {
 
-// Whether the module's variables have a fixed place in every thread block.
-[[maybe_unused]] bool has_fixed_place(const dl_phdr_info& module) noexcept {
-  for (int i = 0; i < module.dlpi_phnum; ++i) {
-    if (module.dlpi_phdr[i].p_type != PT_DYNAMIC) continue;
-    const auto* entry =
-        reinterpret_cast<const ElfW(Dyn)*>(module.dlpi_addr + module.dlpi_phdr[i].p_vaddr);
-    for (; entry->d_tag != DT_NULL; ++entry) {
-      if (entry->d_tag == DT_FLAGS) return (entry->d_un.d_val & DF_STATIC_TLS) != 0;
-    }
-  }
-  return false;
-}
-
 // This thread's copy of the module's variables. Null when it has none yet: the dynamic linker makes
 // it from the image. But a copy of fixed place is there before this thread has a note of it, and
-// the dynamic linker puts the image only into the threads it knows; asking for it makes the note.
+// which modules have one is known to the dynamic linker only (those that ask for it, and with TLS
+// descriptors any small one): asking for the copy makes the note.
 unsigned char* variables_of(const dl_phdr_info& module,
                             [[maybe_unused]] void* (*find)(void*)) noexcept {
   auto* data = static_cast<unsigned char*>(module.dlpi_tls_data);
 #if HILO_GLIBC(2, 35)  // before, it took a lock that may not be taken here
-  if (data != nullptr || module.dlpi_tls_modid == 0 || find == nullptr ||
-      !has_fixed_place(module)) {
-    return data;
-  }
-  std::size_t start[] = {module.dlpi_tls_modid, 0};  // and an offset
+  if (data != nullptr || module.dlpi_tls_modid == 0 || find == nullptr) return data;
+  std::size_t start[] = {module.dlpi_tls_modid, 0 - cpu::dtv_bias};  // and an offset
   return static_cast<unsigned char*>(find(start));
 #else
   return data;

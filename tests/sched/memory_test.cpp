@@ -1,5 +1,6 @@
 // Fibers by the million.
 
+#include <cerrno>
 #include <chrono>
 #include <cstddef>
 #include <cstdio>
@@ -40,6 +41,7 @@ std::size_t mappings() {
 // Empty, or why so many stacks of the usual size cannot be open at once.
 std::string missing_stacks(std::size_t many) {
   const hilo::context::stack_arena arena(hilo::runtime_options{}.stack_size, 0);
+  if (arena.guards() == hilo::context::guard_kind::mapping) return arena.explain(EAGAIN);
   return arena.capacity() < many ? arena.explain(0) : "";
 }
 

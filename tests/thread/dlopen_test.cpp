@@ -1,13 +1,16 @@
 // Modules loaded at run time, and their thread-local variables, in hilo threads.
 #include <atomic>
+#include <cstdio>
 #include <filesystem>
 #include <string>
 #include <vector>
 
 #include <dlfcn.h>
 
+#include "hilo/kernel/event.hpp"
 #include "hilo/thread.hpp"
 
+#include "tests/death.hpp"
 #include "tests/doctest.hpp"
 #include "tests/skip.hpp"
 
@@ -101,6 +104,50 @@ TEST_CASE("dlopen: an error text does not reach the next thread") {
     }).join();
   }
   CHECK(right.load(std::memory_order_relaxed) == 4);
+}
+
+namespace {
+
+// Loads a module whose variables have a fixed place in every thread block while a thread runs.
+// Returns whether that thread found them as built.
+bool running_thread_finds_variables() {
+  const std::string path = std::filesystem::read_symlink("/proc/self/exe").parent_path() /
+                           "thread/libfixed_tls_module.so";
+  hilo::kernel::event runs, loaded;
+  int (*check)(int) = nullptr;
+  int fresh = 0;
+  hilo::thread user([&] {
+    runs.set();
+    loaded.wait();
+    fresh = check == nullptr ? 0 : check(97);
+  });
+  runs.wait();
+  void* handle = ::dlopen(path.c_str(), RTLD_NOW);
+  if (handle != nullptr) {
+    check = reinterpret_cast<int (*)(int)>(::dlsym(handle, "fixed_tls_module_check"));
+  }
+  loaded.set();
+  user.join();
+  if (handle != nullptr) ::dlclose(handle);
+  return fresh == 1;
+}
+
+}  // namespace
+
+TEST_CASE("dlopen: a thread that runs meanwhile finds variables of fixed place as built") {
+  CHECK(running_thread_finds_variables());
+  // In the child of a fork, from main and from a thread, which is on no list that it could leave.
+  const auto in_child = [] { std::puts(running_thread_finds_variables() ? "as built" : "not"); };
+  CHECK(hilo::test::run_in_child(in_child).says("as built"));
+  hilo::test::child_end end;
+  hilo::thread([&] {
+    end = hilo::test::run_in_child([&] {
+      const auto grandchild = hilo::test::run_in_child(in_child);
+      std::puts(grandchild.output.c_str());
+      in_child();
+    });
+  }).join();
+  CHECK(end.output == "as built\n\nas built\n");
 }
 
 TEST_CASE("dlopen: threads started after it find a module's variables of fixed place as built") {

@@ -23,6 +23,9 @@ static_assert(sizeof(thread_header) == 16, "the linker places variables behind i
 // Precedes every abort handler of a restartable sequence, so glibc and we must agree on it.
 inline constexpr std::uint32_t rseq_signature = 0xd428bc00;
 
+// The linker subtracts this from a variable's offset in its module, and __tls_get_addr adds it.
+inline constexpr std::size_t dtv_bias = 0;
+
 inline void* thread_pointer() noexcept {
   void* result;
   asm("mrs %0, tpidr_el0" : "=r"(result));

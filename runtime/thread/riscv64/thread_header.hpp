@@ -24,6 +24,9 @@ static_assert(sizeof(thread_header) == 16);
 // Precedes every abort handler of a restartable sequence, so glibc and we must agree on it.
 inline constexpr std::uint32_t rseq_signature = 0xf1401073;
 
+// The linker subtracts this from a variable's offset in its module, and __tls_get_addr adds it.
+inline constexpr std::size_t dtv_bias = 0x800;
+
 inline void* thread_pointer() noexcept {
   void* result;
   asm("mv %0, tp" : "=r"(result));

@@ -23,6 +23,9 @@ static_assert(offsetof(thread_header, pointer_guard) == 0x30);
 // Precedes every abort handler of a restartable sequence, so glibc and we must agree on it.
 inline constexpr std::uint32_t rseq_signature = 0x53053053;
 
+// The linker subtracts this from a variable's offset in its module, and __tls_get_addr adds it.
+inline constexpr std::size_t dtv_bias = 0;
+
 inline void* thread_pointer() noexcept {
   void* result;
   asm("mov %%fs:0, %0" : "=r"(result));

@@ -1,0 +1,167 @@
+#include "runtime/thread/thread_list.hpp"
+
+#include <algorithm>
+#include <array>
+#include <atomic>
+#include <cstring>
+#include <iterator>
+#include <mutex>
+
+#include <pthread.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "hilo/kernel/event.hpp"
+#include "hilo/kernel/mutex.hpp"
+
+namespace hilo::kernel {
+namespace {
+
+struct list_entry {
+  list_entry* next;
+  list_entry* previous;
+};
+
+list_entry* entry_of(const libc_layout& layout, void* block) noexcept {
+  return reinterpret_cast<list_entry*>(static_cast<unsigned char*>(block) + layout.list);
+}
+
+// A pthread on a stack that it was given, which waits to be let go.
+class neighbour {
+ public:
+  explicit neighbour(const libc_layout& layout) : layout_(layout) {}
+  neighbour(const neighbour&) = delete;
+  neighbour& operator=(const neighbour&) = delete;
+  ~neighbour() {
+    leave_.set();
+    if (started_) wait_for_end(layout_, thread_);
+    if (stack_ != MAP_FAILED) ::munmap(stack_, size_);
+  }
+
+  bool start() noexcept {
+    size_ = std::max<std::size_t>(static_cast<std::size_t>(::sysconf(_SC_THREAD_STACK_MIN)), 65536);
+    stack_ = ::mmap(nullptr, size_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK,
+                    -1, 0);
+    if (stack_ == MAP_FAILED) return false;
+    pthread_attr_t attributes;
+    ::pthread_attr_init(&attributes);
+    ::pthread_attr_setstack(&attributes, stack_, size_);
+    ::pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
+    const auto wait = [](void* self) -> void* {
+      static_cast<neighbour*>(self)->leave_.wait();
+      return nullptr;
+    };
+    started_ = ::pthread_create(&thread_, &attributes, wait, this) == 0;
+    ::pthread_attr_destroy(&attributes);
+    return started_;
+  }
+
+  list_entry* entry() const noexcept { return entry_of(layout_, reinterpret_cast<void*>(thread_)); }
+
+ private:
+  const libc_layout& layout_;
+  void* stack_ = MAP_FAILED;
+  std::size_t size_ = 0;
+  pthread_t thread_{};
+  bool started_ = false;
+  event leave_;
+};
+
+// The note of the blocks that stand on the list; changes only in the child of a fork, which is
+// alone.
+std::uint64_t joined = 1;
+
+// All under the lock.
+mutex lock;
+std::array<unsigned char*, 2> ends{};  // two blocks that no thread uses
+list_entry* first = nullptr;           // of ends[0]; null: not on the list in this process
+const libc_layout* known = nullptr;
+
+// release: glibc follows `next` without our lock and must find the entry whole.
+void lead_to(list_entry* from, list_entry* to) noexcept {
+  std::atomic_ref<list_entry*>(from->next).store(to, std::memory_order_release);
+}
+
+void insert(list_entry* after, list_entry* entry) noexcept {
+  entry->next = after->next;
+  entry->previous = after;
+  entry->next->previous = entry;
+  lead_to(after, entry);
+}
+
+std::uint32_t state_of(const libc_layout& layout, const unsigned char* block) noexcept {
+  std::uint32_t state;
+  std::memcpy(&state, block + layout.cancelled, sizeof state);
+  return state;
+}
+
+void mark_ended(const libc_layout& layout, unsigned char* block) noexcept {
+  std::memcpy(block + layout.cancelled, &layout.ended, sizeof layout.ended);
+}
+
+// Other threads that start meanwhile may come between; then the next pair may be neighbours.
+bool place_ends(const libc_layout& layout, list_entry* front, list_entry* back) noexcept {
+  neighbour row[] = {neighbour(layout), neighbour(layout), neighbour(layout), neighbour(layout)};
+  for (std::size_t i = 0; i < std::size(row); ++i) {
+    if (!row[i].start()) return false;
+    if (i == 0) continue;
+    list_entry* const newer = row[i].entry();
+    list_entry* const older = row[i - 1].entry();
+    if (newer->next != older || older->previous != newer) continue;
+    *front = {back, newer};
+    *back = {older, front};
+    older->previous = back;
+    lead_to(newer, front);
+    return true;
+  }
+  return false;
+}
+
+}  // namespace
+
+void join_thread_list(const libc_layout& layout, unsigned char* block,
+                      std::uint64_t& place) noexcept {
+  if (place == joined || layout.ended == 0) return;
+  const std::lock_guard guard(lock);
+  if (first == nullptr) {
+    for (unsigned char*& end : ends) {
+      if (end != nullptr) continue;
+      void* const thread_pointer = layout.allocate_tls(nullptr);
+      if (thread_pointer == nullptr) return;
+      end = static_cast<unsigned char*>(thread_pointer) - layout.thread_pointer;
+      mark_ended(layout, end);
+    }
+    if (!place_ends(layout, entry_of(layout, ends[0]), entry_of(layout, ends[1]))) return;
+    first = entry_of(layout, ends[0]);
+    known = &layout;
+  }
+  mark_ended(layout, block);
+  insert(first, entry_of(layout, block));
+  place = joined;
+}
+
+void lock_thread_list() noexcept {
+  lock.lock();
+}
+
+void unlock_thread_list() noexcept {
+  lock.unlock();
+}
+
+void forget_thread_list() noexcept {
+  if (first != nullptr) {
+    first = nullptr;
+    ++joined;
+    // glibc has put the caller on a list of its own; a block of ours must not be found there.
+    auto* const self = reinterpret_cast<unsigned char*>(::pthread_self());
+    if ((state_of(*known, self) & known->ended) == known->ended) {
+      list_entry* const entry = entry_of(*known, self);
+      entry->previous->next = entry->next;
+      entry->next->previous = entry->previous;
+      *entry = {entry, entry};
+    }
+  }
+  lock.unlock();
+}
+
+}  // namespace hilo::kernel
