@@ -109,7 +109,7 @@ class stack_registry {
 
   void forget_all() noexcept {
 #if HILO_VALGRIND
-    for (const unsigned name : names_) VALGRIND_STACK_DEREGISTER(name);
+    for ([[maybe_unused]] const unsigned name : names_) VALGRIND_STACK_DEREGISTER(name);
     names_.clear();
 #endif
   }

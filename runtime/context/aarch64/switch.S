@@ -13,6 +13,12 @@
 #define CONTEXT_ON_CPU 8
 #define CONTEXT_RESULT 12
 
+        .macro  keep one, other, at
+        stp     \one, \other, [sp, #\at]
+        .cfi_rel_offset \one, \at
+        .cfi_rel_offset \other, \at + 8
+        .endm
+
         .text
         .globl  hilo_switch_context
         .hidden hilo_switch_context
@@ -20,19 +26,20 @@
         .balign 64
 hilo_switch_context:
         .cfi_startproc
+        .cfi_remember_state
         stp     x19, x20, [sp, #-160]!      // what a callee must keep goes onto the stack that is left
         .cfi_adjust_cfa_offset 160
-        .cfi_rel_offset x29, 80
-        .cfi_rel_offset x30, 88
-        stp     x21, x22, [sp, #16]
-        stp     x23, x24, [sp, #32]
-        stp     x25, x26, [sp, #48]
-        stp     x27, x28, [sp, #64]
-        stp     x29, x30, [sp, #80]         // frame pointer, and where `from` continues
-        stp     d8, d9, [sp, #96]           // the low halves of v8 to v15 are the callee's too
-        stp     d10, d11, [sp, #112]
-        stp     d12, d13, [sp, #128]
-        stp     d14, d15, [sp, #144]
+        .cfi_rel_offset x19, 0
+        .cfi_rel_offset x20, 8
+        keep    x21, x22, 16
+        keep    x23, x24, 32
+        keep    x25, x26, 48
+        keep    x27, x28, 64
+        keep    x29, x30, 80                // frame pointer, and where `from` continues
+        keep    d8, d9, 96                  // the low halves of v8 to v15 are the callee's too
+        keep    d10, d11, 112
+        keep    d12, d13, 128
+        keep    d14, d15, 144
         mov     x9, sp
         str     x9, [x0, #CONTEXT_SP]       // from is suspended once this is published
         ldr     x9, [x1, #CONTEXT_SP]
@@ -50,9 +57,7 @@ hilo_switch_context:
         ldp     d12, d13, [sp, #128]
         ldp     d14, d15, [sp, #144]
         ldp     x19, x20, [sp], #160
-        .cfi_adjust_cfa_offset -160
-        .cfi_restore x29
-        .cfi_restore x30
+        .cfi_restore_state                  // all registers are the caller's again
         br      x30                         // not ret: the return predictor knows another fiber's call
         .cfi_endproc
         .size   hilo_switch_context, . - hilo_switch_context

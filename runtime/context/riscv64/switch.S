@@ -13,6 +13,15 @@
 #define CONTEXT_RESULT 12
 #define FRAME 208
 
+#if !defined(__riscv_float_abi_double)
+#error "hilo: the switch keeps the registers of the lp64d calling convention"
+#endif
+
+        .macro  keep store, register, at
+        \store  \register, \at(sp)
+        .cfi_rel_offset \register, \at
+        .endm
+
         .text
         .globl  hilo_switch_context
         .hidden hilo_switch_context
@@ -20,35 +29,34 @@
         .balign 64
 hilo_switch_context:
         .cfi_startproc
+        .cfi_remember_state
         addi    sp, sp, -FRAME              // what a callee must keep goes onto the stack that is left
         .cfi_adjust_cfa_offset FRAME
-        .cfi_rel_offset ra, 0
-        .cfi_rel_offset s0, 8
-        sd      ra, 0(sp)                   // where `from` continues
-        sd      s0, 8(sp)
-        sd      s1, 16(sp)
-        sd      s2, 24(sp)
-        sd      s3, 32(sp)
-        sd      s4, 40(sp)
-        sd      s5, 48(sp)
-        sd      s6, 56(sp)
-        sd      s7, 64(sp)
-        sd      s8, 72(sp)
-        sd      s9, 80(sp)
-        sd      s10, 88(sp)
-        sd      s11, 96(sp)
-        fsd     fs0, 104(sp)
-        fsd     fs1, 112(sp)
-        fsd     fs2, 120(sp)
-        fsd     fs3, 128(sp)
-        fsd     fs4, 136(sp)
-        fsd     fs5, 144(sp)
-        fsd     fs6, 152(sp)
-        fsd     fs7, 160(sp)
-        fsd     fs8, 168(sp)
-        fsd     fs9, 176(sp)
-        fsd     fs10, 184(sp)
-        fsd     fs11, 192(sp)
+        keep    sd, ra, 0                   // where `from` continues
+        keep    sd, s0, 8
+        keep    sd, s1, 16
+        keep    sd, s2, 24
+        keep    sd, s3, 32
+        keep    sd, s4, 40
+        keep    sd, s5, 48
+        keep    sd, s6, 56
+        keep    sd, s7, 64
+        keep    sd, s8, 72
+        keep    sd, s9, 80
+        keep    sd, s10, 88
+        keep    sd, s11, 96
+        keep    fsd, fs0, 104
+        keep    fsd, fs1, 112
+        keep    fsd, fs2, 120
+        keep    fsd, fs3, 128
+        keep    fsd, fs4, 136
+        keep    fsd, fs5, 144
+        keep    fsd, fs6, 152
+        keep    fsd, fs7, 160
+        keep    fsd, fs8, 168
+        keep    fsd, fs9, 176
+        keep    fsd, fs10, 184
+        keep    fsd, fs11, 192
         sd      sp, CONTEXT_SP(a0)          // from is suspended once this is published
         ld      sp, CONTEXT_SP(a1)          // now on the other stack, whose frame looks the same
         fence   rw, w                       // (S) with the store below: a release
@@ -80,8 +88,7 @@ hilo_switch_context:
         fld     fs10, 184(sp)
         fld     fs11, 192(sp)
         addi    sp, sp, FRAME
-        .cfi_adjust_cfa_offset -FRAME
-        .cfi_restore s0
+        .cfi_restore_state                  // all registers are the caller's again
         .cfi_register ra, t1
         jr      t1                          // not ret, nor t0: the return predictor knows another call
         .cfi_endproc
