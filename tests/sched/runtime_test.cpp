@@ -199,7 +199,9 @@ TEST_CASE("runtime: a stack overflow is reported with the fiber, where it was sp
   CHECK(end.says(": its stack of 64 KiB is full"));
   // "spawned at module+0xoffset"; the child was a copy, so its addresses are ours.
   Dl_info module{};
-  REQUIRE(::dladdr(reinterpret_cast<void*>(&spawn_deep_one), &module) != 0);
+  if (::dladdr(reinterpret_cast<void*>(&spawn_deep_one), &module) == 0) {
+    HILO_SKIP("this libc does not know where a static program lies, so a number stands there");
+  }
   const std::size_t plus = end.output.find("+0x");
   REQUIRE(plus != std::string::npos);
   const auto site = reinterpret_cast<std::uintptr_t>(module.dli_fbase) +
