@@ -26,30 +26,56 @@ unsigned affinity_cpus() {
   return 1;
 }
 
-// cpu.max of cgroup v2: "<quota|max> <period>". The path of our group is in /proc/self/cgroup after
-// "0::"; limits of its ancestors hold too, so the walk goes up.
-unsigned cgroup_cpus(unsigned at_most) {
-  char line[4096];
-  std::string group;
-  if (std::FILE* file = std::fopen("/proc/self/cgroup", "re")) {
-    while (std::fgets(line, sizeof line, file) != nullptr) {
-      if (std::strncmp(line, "0::", 3) == 0) group.assign(line + 3, std::strcspn(line + 3, "\n"));
-    }
+// What a cgroup may use: "<quota> <period>", and anything else where a quota of "max" or -1 is
+// none. In version 2 both are in cpu.max, in version 1 in a file each (cgroups(7), sched-bwc in the
+// kernel's documentation).
+unsigned group_cpus(const std::string& folder, bool version_2, unsigned at_most) {
+  const auto read = [&](const char* name, long& first, long& second) {
+    std::FILE* const file = std::fopen((folder + name).c_str(), "re");
+    if (file == nullptr) return 0;
+    const int found = std::fscanf(file, "%ld %ld", &first, &second);
     std::fclose(file);
+    return found;
+  };
+  long quota = 0;
+  long period = 0;
+  if (version_2) {
+    if (read("/cpu.max", quota, period) != 2) return at_most;
+  } else {
+    long none = 0;
+    if (read("/cpu.cfs_quota_us", quota, none) < 1) return at_most;
+    if (read("/cpu.cfs_period_us", period, none) < 1) return at_most;
   }
-  while (true) {
-    const std::string path = "/sys/fs/cgroup" + (group == "/" ? "" : group) + "/cpu.max";
-    if (std::FILE* file = std::fopen(path.c_str(), "re")) {
-      unsigned long quota = 0;
-      unsigned long period = 0;
-      if (std::fscanf(file, "%lu %lu", &quota, &period) == 2 && quota != 0 && period != 0) {
-        at_most = std::min(at_most, static_cast<unsigned>((quota + period - 1) / period));
-      }
-      std::fclose(file);
+  if (quota <= 0 || period <= 0) return at_most;
+  return std::min(at_most, static_cast<unsigned>((quota + period - 1) / period));
+}
+
+bool names_cpu(const std::string& controllers) {
+  return ("," + controllers + ",").find(",cpu,") != std::string::npos;
+}
+
+// /proc/self/cgroup has a line for each hierarchy: its number, its controllers, our group in it.
+// Version 2 has none named. The limits of a group's ancestors hold too, so the walk goes up; in a
+// container the mount's root is often all of it that can be seen.
+unsigned cgroup_cpus(unsigned at_most) {
+  std::FILE* const file = std::fopen("/proc/self/cgroup", "re");
+  if (file == nullptr) return at_most;
+  char line[4096];
+  while (std::fgets(line, sizeof line, file) != nullptr) {
+    const std::string text(line, std::strcspn(line, "\n"));
+    const std::size_t first = text.find(':');
+    const std::size_t second = first == std::string::npos ? first : text.find(':', first + 1);
+    if (second == std::string::npos) continue;
+    const std::string controllers = text.substr(first + 1, second - first - 1);
+    if (!controllers.empty() && !names_cpu(controllers)) continue;
+    const std::string mount = "/sys/fs/cgroup" + (controllers.empty() ? "" : "/" + controllers);
+    for (std::string group = text.substr(second + 1);; group.erase(group.rfind('/'))) {
+      at_most = group_cpus(mount + (group == "/" ? "" : group), controllers.empty(), at_most);
+      if (group.find('/') == std::string::npos) break;
     }
-    if (group.empty() || group == "/") return at_most;
-    group.erase(group.rfind('/'));
   }
+  std::fclose(file);
+  return at_most;
 }
 
 }  // namespace
