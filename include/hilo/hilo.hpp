@@ -1,7 +1,8 @@
-// All of hilo. Read in this order: runtime and fiber (start here), channel (with its ends) and select, scope for
-// fibers that belong together, limit for deadlines and stopping, mutex, then what else waits (latch,
-// semaphore, condition_variable, shared_mutex, once, timer); fork_join for work to divide; blocking
-// and stack_usage when you need them; last the kernel floor: thread, and clone with child.
+// All of hilo. Read in this order: runtime and fiber (start here), channel (with its ends) and
+// select, scope for fibers that belong together, limit for deadlines and stopping, mutex, then what
+// else waits (latch, semaphore, condition_variable, shared_mutex, once, timer); fork_join for work
+// to divide; blocking and stack_usage when you need them; last the kernel floor: thread, and clone
+// with child.
 #pragma once
 
 #include "hilo/blocking.hpp"

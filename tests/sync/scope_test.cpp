@@ -94,7 +94,8 @@ TEST_CASE("scope: a stop request or a limit of its fiber reaches the children, t
           return all;
         });
       }
-      // At a deadline of the family's, the parent may ask to stop before its child's wait has ended.
+      // At a deadline of the family's, the parent may ask to stop before its child's wait has
+      // ended.
       for (status one : parents.join()) CHECK((one == expected || one == status::cancelled));
     };
     auto stopped = hilo::spawn([&] { family(status::cancelled); });
