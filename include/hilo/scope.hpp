@@ -12,12 +12,14 @@
 // program: spawn() and keep their handles.
 #pragma once
 
+#include <algorithm>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <deque>
 #include <exception>
 #include <functional>
+#include <mutex>
 #include <optional>
 #include <stop_token>
 #include <tuple>
