@@ -20,6 +20,7 @@
 #include "runtime/base/sanitizers.hpp"
 #include "tests/death.hpp"
 #include "tests/doctest.hpp"
+#include "tests/emulator.hpp"
 #include "tests/runtimes.hpp"
 #include "tests/skip.hpp"
 
@@ -140,6 +141,7 @@ TEST_CASE("runtime: refused threads end in an error that names the carrier") {
 }
 
 TEST_CASE("runtime: an address-space limit shrinks the reservation, or is named") {
+  HILO_NEEDS(memory_limits);
   const auto end = run_in_child([] {
     const rlimit limit{.rlim_cur = std::size_t{8} << 30, .rlim_max = std::size_t{8} << 30};
     ::setrlimit(RLIMIT_AS, &limit);
