@@ -166,7 +166,7 @@ TEST_CASE("blocking: exceptions in flight and locks of the fiber outlive it") {
     for (int i = 0; i < 8; ++i) {
       all.push_back(hilo::spawn([&, i] {
         try {
-          throw i;
+          throw int{i};
         } catch (int caught) {
           const std::scoped_lock lock(guard);
           hilo::blocking([] { std::this_thread::sleep_for(200us); });

@@ -93,7 +93,7 @@ void spawn_and_join(round_state& all, std::minstd_rand& random, int depth) {
   const bool throws = random() % 8 == 0;
   auto child = hilo::spawn(some_options(random), [&all, number, throws, depth] {
     live(all, depth + 1);
-    if (throws) throw number;
+    if (throws) throw std::size_t{number};
     return number;
   });
   try {
