@@ -6,6 +6,7 @@
 #include <dlfcn.h>
 
 #include "tests/doctest.hpp"
+#include "tests/skip.hpp"
 
 namespace {
 
@@ -21,7 +22,7 @@ TEST_CASE("code_address: an address in the program and one in a library are modu
   for (const void* code : {reinterpret_cast<const void*>(&format),
                            static_cast<const void*>(::dlsym(RTLD_DEFAULT, "strlen"))}) {
     Dl_info known{};
-    REQUIRE(::dladdr(code, &known) != 0);
+    if (::dladdr(code, &known) == 0) HILO_SKIP("this libc knows no modules in a static program");
     const std::string text = format(code);
     CAPTURE(text);
     const std::size_t plus = text.rfind("+0x");

@@ -135,6 +135,7 @@ bool running_thread_finds_variables() {
 }  // namespace
 
 TEST_CASE("dlopen: a thread that runs meanwhile finds variables of fixed place as built") {
+  HILO_NEEDS_MODULES();
   CHECK(running_thread_finds_variables());
   // In the child of a fork, from main and from a thread, which is on no list that it could leave.
   const auto in_child = [] { std::puts(running_thread_finds_variables() ? "as built" : "not"); };
