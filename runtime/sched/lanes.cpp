@@ -84,8 +84,9 @@ void worker::unpin(fiber& one) noexcept {
 
 void scheduler::run_special(fiber& one) noexcept {
   if (one.pins != 0) return one.pinned_to->deliver(one);
-  lane(one.urgency).push(one);  // (P1)
-  if (one.urgency == priority::high) {
+  const priority urgency = one.urgency;  // once it is in the lane, it may run, and end
+  lane(urgency).push(one);               // (P1)
+  if (urgency == priority::high) {
     worker* const here = current_worker();
     const bool ours = here != nullptr && &here->home() == this;
     (ours ? *here : at(prompts_.fetch_add(1, std::memory_order_relaxed) % workers())).prompt();
