@@ -20,7 +20,6 @@ int main() {
             sum += *number;
             break;
           case 1:
-            std::puts("asked");
             break;
           default:
             return sum;
