@@ -18,7 +18,6 @@
 #include <memory>
 #include <mutex>
 
-#include "runtime/base/cpu.hpp"
 #include "runtime/sched/fiber.hpp"
 #include "runtime/sched/random.hpp"
 
