@@ -88,10 +88,10 @@ class channel {
   }
 
   // The same without waiting: would_block when it would have to.
-  [[nodiscard]] status try_send(T&& value) { return send_from(value, no_wait); }
+  [[nodiscard]] status try_send(T&& value) { return send_from(value, detail::no_wait); }
   [[nodiscard]] status try_send(const T& value) requires std::is_copy_constructible_v<T> {
     T copy(value);
-    return send_from(copy, no_wait);
+    return send_from(copy, detail::no_wait);
   }
 
   // The same, waiting until a time at most: then timed_out, and the value was not moved from.
@@ -134,7 +134,7 @@ class channel {
   // The same without waiting. ok: `result` holds the value; would_block: none is there; closed:
   // none will come.
   [[nodiscard]] status try_receive(std::optional<T>& result) {
-    return receive_into(result, no_wait);
+    return receive_into(result, detail::no_wait);
   }
 
   // The same, waiting until a time at most: then timed_out.
@@ -190,9 +190,6 @@ class channel {
   friend class detail::send_case<T>;
   friend class detail::receive_case<T>;
 
-  // The deadline of the try_ calls. No other is negative.
-  static constexpr std::int64_t no_wait = -1;
-
   static T* element(void* at) noexcept { return std::launder(static_cast<T*>(at)); }
 
   status send_from(T& value, std::int64_t deadline) {
@@ -228,7 +225,7 @@ class channel {
       if (now == status::ok) return core_.finish(guard, other);
       if (now == status::closed) [[unlikely]]
         return now;
-      if (deadline == no_wait) return core_.finish(guard, other, status::would_block);
+      if (deadline == detail::no_wait) return core_.finish(guard, other, status::would_block);
       guard.release();
       const status end = wait();
       if (throwing_move && end == detail::try_again) continue;

@@ -18,6 +18,7 @@
 #include <utility>
 
 #include "hilo/channel.hpp"
+#include "hilo/detail/counted_end.hpp"
 
 namespace hilo {
 
@@ -27,36 +28,41 @@ template <class T>
 struct shared_channel {
   explicit shared_channel(auto capacity) : what(capacity) {}
 
-  // Changed by RMW, (N1) acq_rel: what the others did with the channel comes before its close.
+  // relaxed: whoever copies an end has one that is counted
+  void add_sender() noexcept { senders.fetch_add(1, std::memory_order_relaxed); }
+  void add_receiver() noexcept { receivers.fetch_add(1, std::memory_order_relaxed); }
+  // (N1) acq_rel: what the others did with the channel comes before its close
+  void drop_sender() noexcept {
+    if (senders.fetch_sub(1, std::memory_order_acq_rel) == 1) what.close();
+  }
+  void drop_receiver() noexcept {
+    if (receivers.fetch_sub(1, std::memory_order_acq_rel) == 1) what.close();
+  }
+
   std::atomic<std::size_t> senders{0};
   std::atomic<std::size_t> receivers{0};
   channel<T> what;
 };
 
-// One end: a view, or a share that is counted in `Count`.
-template <class T, std::atomic<std::size_t> shared_channel<T>::*Count>
-class channel_end {
+// One end: a view, or a share that is counted.
+template <class T, end_kind Kind>
+class channel_end : counted_end<shared_channel<T>, Kind> {
+  using share = counted_end<shared_channel<T>, Kind>;
+
  public:
   channel_end() noexcept = default;
   explicit channel_end(channel<T>& viewed) noexcept : what_(&viewed) {}
   explicit channel_end(std::shared_ptr<shared_channel<T>> shared) noexcept
-      : shared_(std::move(shared)), what_(&shared_->what) {
-    count_in();
-  }
-  channel_end(const channel_end& other) noexcept : shared_(other.shared_), what_(other.what_) {
-    count_in();
-  }
+      : share(std::move(shared)), what_(&this->shared()->what) {}
+  channel_end(const channel_end& other) noexcept = default;
   channel_end(channel_end&& other) noexcept
-      : shared_(std::move(other.shared_)), what_(std::exchange(other.what_, nullptr)) {}
+      : share(std::move(other)), what_(std::exchange(other.what_, nullptr)) {}
   channel_end& operator=(channel_end other) noexcept {
-    std::swap(shared_, other.shared_);
-    std::swap(what_, other.what_);
+    share::operator=(std::move(other));
+    what_ = other.what_;
     return *this;
   }
-  ~channel_end() {
-    if (shared_ == nullptr) return;
-    if (((*shared_).*Count).fetch_sub(1, std::memory_order_acq_rel) == 1) what_->close();  // (N1)
-  }
+  ~channel_end() = default;
 
   // Whether it has a channel: not when it was moved from.
   explicit operator bool() const noexcept { return what_ != nullptr; }
@@ -65,12 +71,6 @@ class channel_end {
   channel<T>& of() const noexcept { return *what_; }
 
  private:
-  void count_in() noexcept {
-    // relaxed: whoever copies an end has one that is counted
-    if (shared_ != nullptr) ((*shared_).*Count).fetch_add(1, std::memory_order_relaxed);
-  }
-
-  std::shared_ptr<shared_channel<T>> shared_;
   channel<T>* what_ = nullptr;
 };
 
@@ -78,8 +78,8 @@ class channel_end {
 
 // All calls: as those of channel. An end that was moved from has none.
 template <class T>
-class sender : public detail::channel_end<T, &detail::shared_channel<T>::senders> {
-  using base = detail::channel_end<T, &detail::shared_channel<T>::senders>;
+class sender : public detail::channel_end<T, detail::end_kind::sender> {
+  using base = detail::channel_end<T, detail::end_kind::sender>;
 
  public:
   using base::base;
@@ -101,8 +101,8 @@ class sender : public detail::channel_end<T, &detail::shared_channel<T>::senders
 };
 
 template <class T>
-class receiver : public detail::channel_end<T, &detail::shared_channel<T>::receivers> {
-  using base = detail::channel_end<T, &detail::shared_channel<T>::receivers>;
+class receiver : public detail::channel_end<T, detail::end_kind::receiver> {
+  using base = detail::channel_end<T, detail::end_kind::receiver>;
 
  public:
   using base::base;

@@ -1,11 +1,12 @@
-// All of hilo. Read in this order: runtime and fiber (start here), channel (with its ends) and
-// select, scope for fibers that belong together, limit for deadlines and stopping, mutex, then what
-// else waits (latch, semaphore, condition_variable, shared_mutex, once, timer); fork_join for work
-// to divide; blocking and stack_usage when you need them; last the kernel floor: thread, and clone
-// with child.
+// All of hilo. Read in this order: runtime and fiber (start here), channel (with its ends and its
+// kin: broadcast, watch, oneshot) and select, scope for fibers that belong together, limit for
+// deadlines and stopping, mutex, then what else waits (latch, semaphore, condition_variable,
+// shared_mutex, once, timer); fork_join for work to divide; blocking and stack_usage when you need
+// them; last the kernel floor: thread, and clone with child.
 #pragma once
 
 #include "hilo/blocking.hpp"
+#include "hilo/broadcast.hpp"
 #include "hilo/channel.hpp"
 #include "hilo/child.hpp"
 #include "hilo/clone.hpp"
@@ -18,6 +19,7 @@
 #include "hilo/limit.hpp"
 #include "hilo/mutex.hpp"
 #include "hilo/once.hpp"
+#include "hilo/oneshot.hpp"
 #include "hilo/runtime.hpp"
 #include "hilo/scope.hpp"
 #include "hilo/select.hpp"
@@ -27,3 +29,4 @@
 #include "hilo/status.hpp"
 #include "hilo/thread.hpp"
 #include "hilo/timer.hpp"
+#include "hilo/watch.hpp"

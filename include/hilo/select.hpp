@@ -53,15 +53,15 @@ template <class T>
 class receive_case final : public select_case {
  public:
   receive_case(channel<T>& from, std::optional<T>& result, bool enabled) noexcept
-      : select_case(enabled), from_(from), result_(result) {}
+      : select_case(enabled), from_(from), result_(result) {
+    renew();
+  }
 
   spin_lock* lock() noexcept override { return &from_.core_.lock; }
-  status attempt(partner& other) override {
-    result_.reset();
-    return from_.receive_locked(result_, other);
-  }
+  status attempt(partner& other) override { return from_.receive_locked(result_, other); }
   wait_list* list() noexcept override { return &from_.core_.receivers; }
   void* slot() noexcept override { return &result_; }
+  void renew() noexcept override { result_.reset(); }
 
  private:
   channel<T>& from_;
@@ -255,24 +255,39 @@ class select_list {
  public:
   template <class T>
   std::size_t receive_from(channel<T>& from, std::optional<T>& result) {
-    return add<detail::receive_case<T>>(from, result, true);
+    return add([&] { return hilo::receive_from(from, result); });
   }
   // `value` is moved from when this case is taken.
   template <class T>
   std::size_t send_to(channel<T>& to, std::type_identity_t<T>& value) {
-    return add<detail::send_case<T>>(to, value, true);
+    return add([&] { return detail::send_case<T>(to, value, true); });
   }
   template <class C, class D>
   std::size_t at(std::chrono::time_point<C, D> when) {
-    return add<detail::time_case>(detail::deadline_at(when), true);
+    return add([&] { return hilo::at(when); });
   }
-  std::size_t set_of(event& what) { return add<detail::event_case>(what, true); }
+  std::size_t set_of(event& what) {
+    return add([&] { return hilo::set_of(what); });
+  }
   std::size_t stop_of(std::stop_token token) {
-    return add<detail::stop_case>(std::move(token), true);
+    return add([&] { return hilo::stop_of(std::move(token)); });
   }
   template <class T>
   std::size_t end_of(fiber<T>& whose) {
-    return add<detail::end_case>(whose, true);
+    return add([&] { return hilo::end_of(whose); });
+  }
+
+  // Adds the case that make() returns: [&] { return hilo::changed_of(settings); }
+  template <class F>
+  std::size_t add(F make) {
+    struct holder {
+      explicit holder(F& its) : one(its()) {}
+      std::invoke_result_t<F> one;  // cannot be moved
+    };
+    auto made = std::make_shared<holder>(make);  // erases the destructor
+    cases_.push_back(&made->one);
+    owned_.push_back(std::move(made));
+    return cases_.size() - 1;
   }
 
   std::size_t size() const noexcept { return cases_.size(); }
@@ -284,14 +299,8 @@ class select_list {
   selection try_now() { return run(detail::select_order::random, true); }
 
  private:
-  template <class C, class... A>
-  std::size_t add(A&&... arguments) {
-    auto made = std::make_shared<C>(std::forward<A>(arguments)...);  // erases C's destructor
-    cases_.push_back(made.get());
-    owned_.push_back(std::move(made));
-    return cases_.size() - 1;
-  }
   selection run(detail::select_order order, bool no_wait) {
+    for (detail::select_case* one : cases_) one->renew();
     const detail::selected result = detail::select_among(cases_, order, no_wait);
     return {result.index, result.end};
   }

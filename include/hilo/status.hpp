@@ -13,6 +13,7 @@ enum class status : std::uint32_t {
   would_block,  // a try_ call found that it would have to wait
   timed_out,    // the deadline passed first
   cancelled,    // the caller was asked to stop first
+  lagged,       // a receiver was too slow, and messages were lost (hilo/broadcast.hpp)
 };
 
 // The enumerator's name, for messages.
@@ -28,6 +29,8 @@ constexpr const char* to_string(status value) noexcept {
       return "timed_out";
     case status::cancelled:
       return "cancelled";
+    case status::lagged:
+      return "lagged";
   }
   return "no status";
 }

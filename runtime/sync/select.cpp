@@ -169,7 +169,7 @@ selected select_among(std::span<select_case* const> cases, select_order order, b
   while (true) {
     selected result;
     if (one.try_each(result) || otherwise) {
-      if (++current_waiter().eager == 0) spend_budget();  // every 256th
+      count_eager();
       if (result.index == no_case) result.end = status::would_block;
       return result;
     }

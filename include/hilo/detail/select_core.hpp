@@ -43,6 +43,9 @@ class select_case {
   // When it fires by itself.
   virtual std::int64_t deadline() const noexcept { return no_deadline; }
 
+  // Before a select_list waits again.
+  virtual void renew() noexcept {}
+
   // Before the locks are taken to wait, and after the wait.
   virtual void prepare() noexcept {}
   virtual void dispose() noexcept {}

@@ -1,0 +1,233 @@
+// oneshot: one value, or one exception, from one sender to one receiver: the answer to a request.
+//
+//   auto [out, in] = hilo::make_oneshot<int>();
+//   hilo::spawn([out = std::move(out)]() mutable {
+//     try { (void)out.send(compute()); } catch (...) { (void)out.fail(std::current_exception()); }
+//   }).detach();
+//   if (std::optional<int> answer = in.receive()) use(*answer);  // throws what compute() threw
+//
+// A sender that goes without having sent closes it, and so does a receiver that goes; so neither
+// waits for one that is not there. Not for the result of a fiber: its handle has that.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <exception>
+#include <memory>
+#include <optional>
+#include <type_traits>
+#include <utility>
+
+#include "hilo/detail/api.hpp"
+#include "hilo/detail/counted_end.hpp"
+#include "hilo/detail/deadline.hpp"
+#include "hilo/detail/select_core.hpp"
+#include "hilo/detail/spin_lock.hpp"
+#include "hilo/detail/waiter.hpp"
+#include "hilo/status.hpp"
+
+namespace hilo {
+
+namespace detail {
+
+enum class oneshot_state : std::uint8_t {
+  pending,  // the outcome is the sender's to write, or the sender has gone
+  sent,     // the outcome is the receiver's
+  taken,    // there is none any more
+};
+
+// A oneshot without its value, which is in the derived class: touched by the sender while it is
+// pending, and by the receiver once it is sent; the lock orders the two.
+struct HILO_API oneshot_core {
+  oneshot_core() noexcept = default;
+  ~oneshot_core();
+  oneshot_core(const oneshot_core&) = delete;
+  oneshot_core& operator=(const oneshot_core&) = delete;
+
+  void add_sender() noexcept;
+  void drop_sender() noexcept;
+  void add_receiver() noexcept;
+  void drop_receiver() noexcept;
+
+  bool has_receiver() const noexcept;
+  // The outcome is there.
+  void publish() noexcept;
+  // ok: the outcome is the caller's.
+  status wait(std::int64_t deadline) noexcept;
+
+  // The lock is held.
+  status take() noexcept;
+
+  mutable spin_lock lock;
+  oneshot_state state = oneshot_state::pending;  // all guarded by lock
+  bool sending = false;                          // there is a sender
+  bool receiving = false;
+  wait_list waiters;  // the receiver; woken with try_again when there is an outcome
+};
+
+template <class T>
+struct oneshot : oneshot_core {
+  // What was sent; rethrows what was failed with.
+  T take_outcome() {
+    if (error != nullptr) std::rethrow_exception(std::move(error));
+    return std::move(*value);
+  }
+
+  std::optional<T> value;
+  std::exception_ptr error;
+};
+
+template <class T>
+class oneshot_case final : public select_case {
+ public:
+  oneshot_case(oneshot<T>& what, std::optional<T>& result, bool enabled) noexcept
+      : select_case(enabled), what_(what), result_(result) {
+    renew();
+  }
+
+  spin_lock* lock() noexcept override { return &what_.lock; }
+  status attempt(partner&) override {
+    const status end = what_.take();
+    if (end == status::ok) result_.emplace(what_.take_outcome());
+    return end;
+  }
+  wait_list* list() noexcept override { return &what_.waiters; }
+  void renew() noexcept override { result_.reset(); }
+
+ private:
+  oneshot<T>& what_;
+  std::optional<T>& result_;  // empty while the select goes on
+};
+
+}  // namespace detail
+
+// The end that receives. Used by one fiber or thread at a time, and moved but not copied. One that
+// was moved from has nothing to receive.
+template <class T>
+class oneshot_receiver
+    : public detail::counted_end<detail::oneshot<T>, detail::end_kind::receiver> {
+  using base = detail::counted_end<detail::oneshot<T>, detail::end_kind::receiver>;
+
+ public:
+  using value_type = T;
+  using base::base;
+  oneshot_receiver(const oneshot_receiver&) = delete;
+  oneshot_receiver& operator=(const oneshot_receiver&) = delete;
+  oneshot_receiver(oneshot_receiver&&) noexcept = default;
+  oneshot_receiver& operator=(oneshot_receiver&&) noexcept = default;
+  ~oneshot_receiver() = default;
+
+  // Receives the value. Returns ok; closed, when the sender has gone without sending, or the value
+  // was received before; cancelled or timed_out when a stop request or a limit came first
+  // (hilo/limit.hpp). Unless ok, `result` is empty.
+  // Parks: until it is there. Callable from: any fiber or thread. Ordering: what happened before
+  // send or fail happens before the receive that gets its outcome.
+  // Exceptions: what the sender failed with; what T's move constructor throws.
+  [[nodiscard]] status receive(std::optional<T>& result) {
+    return receive_into(result, detail::no_deadline);
+  }
+
+  // The same without the reason when there is none.
+  [[nodiscard]] std::optional<T> receive() {
+    std::optional<T> result;
+    (void)receive_into(result, detail::no_deadline);
+    return result;
+  }
+
+  // The same without waiting: would_block when it would have to.
+  [[nodiscard]] status try_receive(std::optional<T>& result) {
+    return receive_into(result, detail::no_wait);
+  }
+
+  // The same, waiting until a time at most: then timed_out.
+  template <class R, class P>
+  [[nodiscard]] status receive_for(std::optional<T>& result, std::chrono::duration<R, P> patience) {
+    return receive_into(result, detail::deadline_after(patience));
+  }
+  template <class C, class D>
+  [[nodiscard]] status receive_until(std::optional<T>& result, std::chrono::time_point<C, D> when) {
+    return receive_into(result, detail::deadline_at(when));
+  }
+
+ private:
+  template <class U>
+  friend detail::oneshot_case<U> receive_from(oneshot_receiver<U>& whose, std::optional<U>& result,
+                                              bool enabled) noexcept;
+
+  status receive_into(std::optional<T>& result, std::int64_t deadline) {
+    result.reset();
+    const status end = this->shared()->wait(deadline);
+    if (end == status::ok) result.emplace(this->shared()->take_outcome());
+    return end;
+  }
+};
+
+// A case of select: ready when whose.receive(result) would return at once, and does what that does;
+// an exception that was sent leaves the select.
+template <class T>
+detail::oneshot_case<T> receive_from(oneshot_receiver<T>& whose, std::optional<T>& result,
+                                     bool enabled = true) noexcept {
+  return detail::oneshot_case<T>(*whose.shared(), result, enabled);
+}
+
+// The end that sends, once. Used by one fiber or thread at a time, and moved but not copied.
+template <class T>
+class oneshot_sender : public detail::counted_end<detail::oneshot<T>, detail::end_kind::sender> {
+  using base = detail::counted_end<detail::oneshot<T>, detail::end_kind::sender>;
+
+ public:
+  using value_type = T;
+  using base::base;
+  oneshot_sender(const oneshot_sender&) = delete;
+  oneshot_sender& operator=(const oneshot_sender&) = delete;
+  oneshot_sender(oneshot_sender&&) noexcept = default;
+  oneshot_sender& operator=(oneshot_sender&&) noexcept = default;
+  ~oneshot_sender() = default;
+
+  // Sends the value; the end is then used up. Returns ok; or closed, when the receiver has gone, or
+  // this end was used up or moved from: then the value was not moved from.
+  // Never parks. Callable from: any fiber or thread. Ordering: what happened before send happens
+  // before the receive that gets the value.
+  // Exceptions: what T's constructor throws; then nothing was sent.
+  template <class U = T>
+  [[nodiscard]] status send(U&& value) {
+    if (closed()) return status::closed;
+    this->shared()->value.emplace(std::forward<U>(value));
+    return publish();
+  }
+
+  // Sends an exception, which receive() throws. Otherwise as send.
+  [[nodiscard]] status fail(std::exception_ptr error) noexcept {
+    if (closed()) return status::closed;
+    this->shared()->error = std::move(error);
+    return publish();
+  }
+
+  // Tells whether send would return closed: nobody needs the value any more. Never parks.
+  [[nodiscard]] bool closed() const noexcept { return !*this || !this->shared()->has_receiver(); }
+
+ private:
+  status publish() noexcept {
+    this->shared()->publish();
+    *this = oneshot_sender();
+    return status::ok;
+  }
+};
+
+template <class T>
+struct oneshot_ends {
+  oneshot_sender<T> out;
+  oneshot_receiver<T> in;
+};
+
+// Makes a oneshot and its two ends. One that sends nothing but that it is done is of
+// std::monostate.
+template <class T>
+oneshot_ends<T> make_oneshot() {
+  static_assert(std::is_object_v<T> && std::is_move_constructible_v<T>,
+                "what is sent is an object that can be moved");
+  auto shared = std::make_shared<detail::oneshot<T>>();
+  return {oneshot_sender<T>(shared), oneshot_receiver<T>(shared)};
+}
+
+}  // namespace hilo

@@ -1,0 +1,210 @@
+// watch: one value that changes, for those who need the newest and not each in turn: a setting, a
+// progress, a state. Many senders, many receivers.
+//
+//   auto [out, in] = hilo::make_watch<config>(load());
+//   auto server = hilo::spawn([in = in]() mutable {
+//     do apply(*in.borrow_and_update()); while (in.changed() == hilo::status::ok);
+//   });
+//   (void)out.send(load());  // the server sees this, or one that was sent after it
+//
+// A value is shared by all who borrow it, and const; it ends with the last of them, and is never
+// copied. Not for messages of which each has to arrive: channel, or broadcast.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <type_traits>
+#include <utility>
+
+#include "hilo/detail/api.hpp"
+#include "hilo/detail/counted_end.hpp"
+#include "hilo/detail/deadline.hpp"
+#include "hilo/detail/select_core.hpp"
+#include "hilo/detail/spin_lock.hpp"
+#include "hilo/detail/waiter.hpp"
+#include "hilo/status.hpp"
+
+namespace hilo {
+
+namespace detail {
+
+// A watch without the type of its value. Nothing of that type runs under the lock.
+struct HILO_API watch_core {
+  explicit watch_core(std::shared_ptr<const void> initial) noexcept : value(std::move(initial)) {}
+  ~watch_core();
+  watch_core(const watch_core&) = delete;
+  watch_core& operator=(const watch_core&) = delete;
+
+  void add_sender() noexcept;
+  void drop_sender() noexcept;
+  void add_receiver() noexcept;
+  void drop_receiver() noexcept;
+
+  std::size_t count_receivers() const noexcept;
+  bool closed() const noexcept;
+  // Puts a new value in, whose waiters it wakes, and gives the one before.
+  std::shared_ptr<const void> replace(std::shared_ptr<const void> next) noexcept;
+  // The value, and its version.
+  std::shared_ptr<const void> newest(std::uint64_t& its) const noexcept;
+  std::uint64_t newest_version() const noexcept;
+  status wait(std::uint64_t& seen, std::int64_t deadline) noexcept;
+
+  // The lock is held.
+  status look(std::uint64_t& seen) const noexcept {
+    if (seen == version) return senders == 0 ? status::closed : status::would_block;
+    seen = version;
+    return status::ok;
+  }
+
+  mutable spin_lock lock;
+  std::shared_ptr<const void> value;  // all guarded by lock
+  std::uint64_t version = 0;          // of value: how many came before it
+  std::size_t senders = 0;
+  std::size_t receivers = 0;
+  wait_list waiters;  // those who have seen this version; wait_node::slot: their `seen`
+};
+
+class watch_case final : public select_case {
+ public:
+  watch_case(watch_core& what, std::uint64_t& seen, bool enabled) noexcept
+      : select_case(enabled), what_(what), seen_(seen) {}
+
+  spin_lock* lock() noexcept override { return &what_.lock; }
+  status attempt(partner&) override { return what_.look(seen_); }
+  wait_list* list() noexcept override { return &what_.waiters; }
+  void* slot() noexcept override { return &seen_; }
+
+ private:
+  watch_core& what_;
+  std::uint64_t& seen_;
+};
+
+}  // namespace detail
+
+// Sees each value at most once, and the newest always. Used by one fiber or thread at a time; a
+// copy is another receiver that has seen what this one has. One that was moved from has no watch.
+template <class T>
+class watch_receiver : public detail::counted_end<detail::watch_core, detail::end_kind::receiver> {
+ public:
+  using value_type = T;
+
+  watch_receiver() noexcept = default;
+  watch_receiver(std::shared_ptr<detail::watch_core> what, std::uint64_t seen) noexcept
+      : counted_end(std::move(what)), seen_(seen) {}
+
+  // The newest value, which stays as it is while the caller keeps it. Never parks.
+  // Callable from: anywhere. Ordering: what happened before it was sent happens before this.
+  [[nodiscard]] std::shared_ptr<const T> borrow() const noexcept {
+    std::uint64_t version = 0;
+    return std::static_pointer_cast<const T>(shared()->newest(version));
+  }
+  // The same; it counts as seen.
+  [[nodiscard]] std::shared_ptr<const T> borrow_and_update() noexcept {
+    return std::static_pointer_cast<const T>(shared()->newest(seen_));
+  }
+
+  // Tells whether the newest value has not been seen. Never parks.
+  [[nodiscard]] bool has_changed() const noexcept { return shared()->newest_version() != seen_; }
+
+  // Waits until there is a value that has not been seen; it then counts as seen. Returns ok; closed
+  // when the last sender has gone, and none will come; cancelled or timed_out when a stop request
+  // or a limit came first (hilo/limit.hpp).
+  // Parks: until then. Callable from: any fiber or thread. Ordering: as borrow.
+  [[nodiscard]] status changed() noexcept { return shared()->wait(seen_, detail::no_deadline); }
+
+  // The same, waiting until a time at most: then timed_out.
+  template <class R, class P>
+  [[nodiscard]] status changed_for(std::chrono::duration<R, P> patience) noexcept {
+    return shared()->wait(seen_, detail::deadline_after(patience));
+  }
+  template <class C, class D>
+  [[nodiscard]] status changed_until(std::chrono::time_point<C, D> when) noexcept {
+    return shared()->wait(seen_, detail::deadline_at(when));
+  }
+
+  // Waits until predicate(newest value) holds, and gives that value; it counts as seen. Null when
+  // changed() ends otherwise than with ok. Parks, and callable from: as changed.
+  template <class F>
+  [[nodiscard]] std::shared_ptr<const T> wait(F predicate) {
+    while (true) {
+      std::shared_ptr<const T> now = borrow_and_update();
+      if (predicate(*now)) return now;
+      if (changed() != status::ok) return nullptr;
+    }
+  }
+
+  // Tells whether the last sender has gone. Never parks.
+  [[nodiscard]] bool closed() const noexcept { return shared()->closed(); }
+
+ private:
+  template <class U>
+  friend detail::watch_case changed_of(watch_receiver<U>& whose, bool enabled) noexcept;
+
+  std::uint64_t seen_ = 0;
+};
+
+// A case of select: ready when changed() would return at once, and does what that does.
+template <class T>
+detail::watch_case changed_of(watch_receiver<T>& whose, bool enabled = true) noexcept {
+  return detail::watch_case(*whose.shared(), whose.seen_, enabled);
+}
+
+// When the last sender goes, receivers still see the newest value, and then get closed. One that
+// was moved from has no watch.
+template <class T>
+class watch_sender : public detail::counted_end<detail::watch_core, detail::end_kind::sender> {
+ public:
+  using value_type = T;
+  using counted_end::counted_end;
+
+  // Replaces the value. Returns ok; or closed, when there is no receiver: then the value stays what
+  // it was, and the given one was not moved from. Never parks. Callable from: any fiber or thread.
+  // Ordering: what happened before send happens before a call that sees the value.
+  // Exceptions: what T's constructor throws, and std::bad_alloc; the value then stays what it was.
+  template <class U = T>
+  [[nodiscard]] status send(U&& value) const {
+    if (shared()->count_receivers() == 0) return status::closed;
+    (void)send_replace(std::forward<U>(value));
+    return status::ok;
+  }
+
+  // Replaces the value, also when there is no receiver, and gives the one before.
+  // Never parks. Callable from, ordering and exceptions: as send.
+  template <class U = T>
+  std::shared_ptr<const T> send_replace(U&& value) const {
+    return std::static_pointer_cast<const T>(
+        shared()->replace(std::make_shared<const T>(std::forward<U>(value))));
+  }
+
+  // The newest value. Never parks.
+  [[nodiscard]] std::shared_ptr<const T> borrow() const noexcept {
+    std::uint64_t version = 0;
+    return std::static_pointer_cast<const T>(shared()->newest(version));
+  }
+
+  // A new receiver, which has seen the newest value. Never parks.
+  [[nodiscard]] watch_receiver<T> subscribe() const noexcept {
+    return {shared(), shared()->newest_version()};
+  }
+
+  // How many receivers there are at some moment during the call. Never parks.
+  [[nodiscard]] std::size_t count_receivers() const noexcept { return shared()->count_receivers(); }
+};
+
+template <class T>
+struct watch_ends {
+  watch_sender<T> out;
+  watch_receiver<T> in;
+};
+
+// Makes a watch and its two ends. The receiver has seen `initial`.
+template <class T>
+watch_ends<T> make_watch(T initial) {
+  static_assert(std::is_object_v<T>, "what is watched is an object");
+  auto shared = std::make_shared<detail::watch_core>(std::make_shared<const T>(std::move(initial)));
+  return {watch_sender<T>(shared), watch_receiver<T>(shared, 0)};
+}
+
+}  // namespace hilo
