@@ -77,16 +77,8 @@ status park_thread_until(waiter& self, std::int64_t deadline, const char* reason
 
 status park_fiber_until(worker& here, waiter& self, std::int64_t deadline,
                         const char* reason) noexcept {
-  struct limit : sched::timer {
-    explicit limit(waiter& waiting) noexcept
-        : timer([](timer& one) noexcept {
-            waiter* const its = static_cast<limit&>(one).who;
-            return end_wait(*its) ? its : nullptr;
-          }),
-          who(&waiting) {}
-    waiter* who;
-  };
-  limit at_deadline(self);
+  sched::timer at_deadline(
+      [](sched::timer& one) noexcept { return end_wait(*one.whose) ? one.whose : nullptr; }, &self);
   here.timers().arm(at_deadline, deadline);
   const status result = park(self, reason);
   // Another waker was first, or will be taken for it: either way the timer must leave our frame.

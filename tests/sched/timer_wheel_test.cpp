@@ -18,11 +18,13 @@ constexpr std::int64_t tick = 1 << 15;
 
 struct recorded : timer {
   explicit recorded(std::vector<recorded*>& log)
-      : timer([](timer& self) noexcept -> hilo::detail::waiter* {
-          auto& mine = static_cast<recorded&>(self);
-          mine.fired->push_back(&mine);
-          return nullptr;
-        }),
+      : timer(
+            [](timer& self) noexcept -> hilo::detail::waiter* {
+              auto& mine = static_cast<recorded&>(self);
+              mine.fired->push_back(&mine);
+              return nullptr;
+            },
+            nullptr),
         fired(&log) {}
   std::vector<recorded*>* fired;
   std::int64_t when = 0;
