@@ -9,6 +9,7 @@
 #include <atomic>
 #include <chrono>
 #include <cstdint>
+#include <mutex>
 
 #include "hilo/detail/api.hpp"
 #include "hilo/detail/deadline.hpp"
@@ -37,10 +38,10 @@ class mutex {
 
   // Takes the mutex if it is free; true if so. Never parks. Ordering: as lock, when true.
   [[nodiscard]] bool try_lock() noexcept {
-    std::uint32_t expected = open;
-    // (X1) acquire: pairs with (X2).
-    return state_.compare_exchange_strong(expected, held, std::memory_order_acquire,
-                                          std::memory_order_relaxed);
+    // relaxed: a hint that saves the lock; the lock orders
+    if (held_.load(std::memory_order_relaxed)) return false;
+    const std::scoped_lock guard(lock_);
+    return take();
   }
 
   // Takes the mutex; true if it did, false when the time, a stop request or a limit came first.
@@ -57,24 +58,26 @@ class mutex {
   // Gives the mutex up and wakes one that waits. Never parks. Callable from: the fiber or thread
   // that holds it; giving up a free mutex aborts.
   void unlock() noexcept {
-    std::uint32_t expected = held;
-    // (X2) release: publishes the critical section.
-    if (!state_.compare_exchange_strong(expected, open, std::memory_order_release,
-                                        std::memory_order_relaxed)) [[unlikely]] {
-      unlock_slow();
-    }
+    lock_.lock();
+    if (!waiters_.empty() || !held_.load(std::memory_order_relaxed)) [[unlikely]]
+      return unlock_slow();
+    held_.store(false, std::memory_order_relaxed);
+    lock_.unlock();
   }
 
  private:
-  // contended: held, and somebody may wait in waiters_.
-  static constexpr std::uint32_t open = 0, held = 1, contended = 2;
-
+  // Under lock_.
+  bool take() noexcept {
+    if (held_.load(std::memory_order_relaxed)) return false;
+    held_.store(true, std::memory_order_relaxed);
+    return true;
+  }
   HILO_API bool lock_slow(std::int64_t deadline) noexcept;
   HILO_API void unlock_slow() noexcept;
 
-  std::atomic<std::uint32_t> state_{open};
-  detail::spin_lock queue_lock_;
-  detail::wait_list waiters_;  // guarded by queue_lock_
+  detail::spin_lock lock_;
+  std::atomic<bool> held_{false};  // written under lock_
+  detail::wait_list waiters_;      // guarded by lock_
 };
 
 // A mutex that its holder may take again, and must give up as often. The holder is a fiber or a

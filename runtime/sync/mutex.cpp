@@ -1,10 +1,6 @@
-// A mutex of three states, as in Drepper's "Futexes are tricky", with a wait_list for the futex.
-//
-// A locker that finds it held sets it to contended and queues, both under queue_lock_. unlock
-// leaves the fast path when it finds contended, and under queue_lock_ opens the mutex and wakes the
-// first. So no locker can queue between the two and be missed. One whose deadline passes leaves the
-// list under queue_lock_ too; the state may then be contended with nobody waiting, which costs the
-// next unlock its fast path and nothing else.
+// Whether it is held, and who waits, are guarded by one lock: with an owner (hilo/detail/
+// spin_lock.hpp) that is cheaper than a word that is taken and given up by two locked instructions,
+// and without one it is no dearer, since its release is a plain store too.
 //
 // The woken one competes with whoever comes along: a running locker that takes an open mutex saves
 // a switch. To keep that from starving anybody, a waiter that lost once asks for a hand-over:
@@ -28,49 +24,37 @@ char hand_over;
 bool mutex::lock_slow(std::int64_t deadline) noexcept {
   for (int i = 0; i < spins; ++i) {
     base::cpu_relax();
-    if (state_.load(std::memory_order_relaxed) == open && try_lock()) return true;
+    if (try_lock()) return true;
   }
   for (bool lost_before = false;; lost_before = true) {
-    queue_lock_.lock();
-    // (X1) acquire: as try_lock. It stays contended: others may wait, and we cannot know.
-    if (state_.exchange(contended, std::memory_order_acquire) == open) {
-      queue_lock_.unlock();
+    lock_.lock();
+    if (take()) {
+      lock_.unlock();
       return true;
     }
-    const status end = detail::wait_in_until(waiters_, queue_lock_,
-                                             lost_before ? &hand_over : nullptr, deadline, "mutex");
+    const status end = detail::wait_in_until(waiters_, lock_, lost_before ? &hand_over : nullptr,
+                                             deadline, "mutex");
     if (end != status::ok) return false;
-    // A hand-over is ordered by the wake; (X2) of the last holder came before it.
-    if (lost_before) return true;
+    if (lost_before) return true;  // it was handed over, ordered by the wake
   }
 }
 
+// With lock_ held: the mutex is free already, or somebody waits.
 void mutex::unlock_slow() noexcept {
-  queue_lock_.lock();
-  const std::uint32_t before = state_.load(std::memory_order_relaxed);  // ours: nobody opens it
-  if (before == open) {
-    queue_lock_.unlock();
+  if (!held_.load(std::memory_order_relaxed)) {
+    lock_.unlock();
     base::die("unlock of a mutex that is not locked");
   }
   detail::wait_node* const next = waiters_.pop();
-  if (next != nullptr && next->slot == &hand_over) {
-    if (waiters_.empty()) state_.store(held, std::memory_order_relaxed);
-    queue_lock_.unlock();
-    return detail::wake(*next->owner, status::ok);  // it holds the mutex now
-  }
-  // (X2) release. Those still queued are the business of the woken one, which takes it as
-  // contended.
-  state_.store(open, std::memory_order_release);
-  queue_lock_.unlock();
+  if (next == nullptr || next->slot != &hand_over) held_.store(false, std::memory_order_relaxed);
+  lock_.unlock();
   if (next != nullptr) detail::wake(*next->owner, status::ok);
 }
 
 mutex::~mutex() {
-  // An unlock that opened the mutex may not have released queue_lock_ yet; that is its last access.
-  detail::retire(waiters_, queue_lock_,
-                 "a mutex is destroyed while it is locked and others wait for it");
-  HILO_CHECK(state_.load(std::memory_order_relaxed) == open,
-             "a mutex is destroyed while it is locked");
+  // An unlock that opened the mutex may not have released lock_ yet; that is its last access.
+  detail::retire(waiters_, lock_, "a mutex is destroyed while it is locked and others wait for it");
+  HILO_CHECK(!held_.load(std::memory_order_relaxed), "a mutex is destroyed while it is locked");
 }
 
 bool recursive_mutex::enter_again() noexcept {

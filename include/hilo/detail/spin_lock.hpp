@@ -1,35 +1,78 @@
-// The lock inside primitives: one word, held for some tens of instructions and never across a park.
+// The lock inside primitives, held for some tens of instructions and never across a park.
 //
 // It spins, because both floors use it (a fiber may not block its carrier in a futex for so short a
 // time) and because releasing is then a plain store. A holder that loses its CPU would make others
 // spin for a time slice; so the wait soon gives its own CPU away, and later sleeps, which also lets
 // a holder of lower real-time priority run.
+//
+// Owner. A lock whose first holders were all the same carrier belongs to that carrier, which takes
+// and releases it by plain stores from then on: a locked instruction costs more than most of what
+// is done under the lock. The first other who comes takes the ownership away, for good, and pays
+// for both sides (detail/fence.hpp):
+//
+//   owner:   (B1) inside := true         other, holding word_:   (B3) owner := revoked
+//            light fence                                          heavy_fence
+//            (B2) read owner                                      (B4) wait until not inside
+//
+// Of (B2) and (B4) at least one sees the other side's store: the owner finds that it is none any
+// more and goes by word_, or the other waits until it is out. Ownership is given once, since a
+// former owner that is still on its way out of the plain path would write `inside` over the next
+// one's. docs/decisions/owned-locks.md has what it saves.
 #pragma once
 
 #include <atomic>
 #include <cstdint>
 
 #include "hilo/detail/api.hpp"
+#include "hilo/detail/carrier.hpp"
 
 namespace hilo::detail {
 
 class spin_lock {
  public:
   void lock() noexcept {
-    if (!try_lock()) [[unlikely]]
-      lock_slow();
+    const std::uintptr_t me = caller();
+    // relaxed: only the caller itself makes it its own
+    if (owner_.load(std::memory_order_relaxed) == me) [[likely]] {
+      inside_.store(true, std::memory_order_relaxed);       // (B1)
+      std::atomic_signal_fence(std::memory_order_seq_cst);  // owned only where it is enough
+      if (owner_.load(std::memory_order_relaxed) == me) [[likely]]
+        return;                                         // (B2)
+      inside_.store(false, std::memory_order_release);  // (B5) pairs with (B4)
+    }
+    lock_word(me);
   }
 
-  // (L1) acquire: pairs with (L2); what the last holder wrote is seen.
-  bool try_lock() noexcept { return word_.exchange(1, std::memory_order_acquire) == 0; }
-
-  // (L2) release: publishes what was written under the lock.
-  void unlock() noexcept { word_.store(0, std::memory_order_release); }
+  // (L2), (B5) release: publishes what was written under the lock.
+  void unlock() noexcept {
+    // What the caller holds as its owner, nobody else holds or owns.
+    if (inside_.load(std::memory_order_relaxed) &&
+        (owner_.load(std::memory_order_relaxed) & ~revoked) == caller()) [[likely]] {
+      inside_.store(false, std::memory_order_release);
+    } else {
+      word_.store(0, std::memory_order_release);
+    }
+  }
 
  private:
-  HILO_API void lock_slow() noexcept;
+  // The owner: a carrier's address, with a bit when it is being taken away; or one of these.
+  static constexpr std::uintptr_t revoked = 1;
+  static constexpr std::uintptr_t nobody = 2;     // and never again
+  static constexpr std::uintptr_t undecided = 4;  // the first holders are being counted
 
-  std::atomic<std::uint32_t> word_{0};  // 1: held
+  // 0 for a thread that is no carrier: it owns nothing.
+  static std::uintptr_t caller() noexcept {
+    return reinterpret_cast<std::uintptr_t>(current_carrier());
+  }
+
+  HILO_API void lock_word(std::uintptr_t me) noexcept;
+  void wait_for_word() noexcept;
+  void settle_owner(std::uintptr_t me) noexcept;
+
+  std::atomic<std::uintptr_t> owner_{undecided};  // written by who holds word_
+  std::atomic<std::uint32_t> word_{0};            // 1: held, by whoever does not own it
+  std::atomic<bool> inside_{false};               // held by its owner, or that tries to
+  std::uint8_t holders_ = 0;                      // counted so far; guarded by word_
 };
 
 }  // namespace hilo::detail

@@ -1,0 +1,190 @@
+/* A lock that its first holder owns, and loses to the second: include/hilo/detail/spin_lock.hpp and
+ * runtime/base/spin_lock.cpp.
+ *
+ * Properties: one holder at a time, who sees what the last one wrote; nobody waits for ever.
+ *
+ * Labels, as in the code: B1 the owner says that it is inside, B2 it reads whether it still owns;
+ * B3 another takes the ownership away, B4 it waits until the owner is out.
+ *
+ * Memory. Sequentially consistent but for what the protocol is about: a store may pass a later load.
+ * Each carrier's stores of `inside`, of the data under the lock and of `word` go through a store
+ * buffer that empties by itself, in order, at any time; a locked operation waits until it is empty,
+ * and the heavy fence empties all of them.
+ *
+ * Abstracted away. Two holds in a row decide the ownership and not 32. `undecided` with the address
+ * of the first holder is the number FIRST + carrier. With THREAD the last carrier is a thread that is
+ * none, and owns nothing. How a loser waits for the word is left out.
+ *
+ * holds:
+ * holds: -DCARRIERS=3
+ * holds: -DCARRIERS=3 -DTHREAD
+ * fault: -DFAULT_NO_HEAVY_FENCE    no fence between (B3) and (B4)
+ * fault: -DFAULT_NO_SECOND_LOOK    the owner goes in without (B2)
+ * fault: -DFAULT_LOOK_FIRST        the owner does (B2) before (B1)
+ * fault: -DFAULT_NO_WAIT           who takes the ownership away goes on without (B4)
+ * fault: -DFAULT_NO_TAKING         who gets the word does not ask who owns the lock
+ * fault: -DFAULT_STAY_INSIDE       an owner that finds it is none stays inside while it waits
+ * fault: -DFAULT_WRONG_EXIT        who holds by the word leaves as an owner when `inside` is set
+ * fault: -DCARRIERS=3 -DFAULT_GIVEN_AGAIN  the ownership is given anew after it was taken away
+ */
+
+#ifndef CARRIERS
+#define CARRIERS 2
+#endif
+#define HOLDS 3 /* of each carrier */
+#define NOBODY 20
+#define UNDECIDED 30
+#define FIRST 40
+#define REVOKED 50 /* + carrier */
+
+#define INSIDE 1
+#define DATA 2
+#define WORD 3
+
+byte owner = UNDECIDED;
+bool inside, word;
+byte data, sections;
+bool held;
+chan buffer[CARRIERS] = [4] of { byte, byte };
+
+inline apply(which, value) {
+  if
+  :: which == INSIDE -> inside = value
+  :: which == DATA -> data = value
+  :: which == WORD -> word = value
+  fi
+}
+
+inline heavy_fence() {
+  atomic {
+    other = 0;
+    do
+    :: other < CARRIERS ->
+      do
+      :: buffer[other]?which, value -> apply(which, value)
+      :: empty(buffer[other]) -> break
+      od;
+      other++
+    :: else -> break
+    od;
+    other = 0;
+    which = 0;
+    value = 0
+  }
+}
+
+inline section() {
+  assert(!held);
+  held = true;
+  /* Its own store, if that is still on its way; else memory. */
+  if
+  :: buffer[me]??[DATA, _] -> seen = mine
+  :: else -> seen = data
+  fi;
+  assert(seen == sections);
+  atomic { sections++; mine = seen + 1; seen = 0 };
+  buffer[me]!DATA, mine;
+  held = false
+}
+
+proctype carrier(byte me) {
+  byte holds, seen, mine, which, value, other, first;
+  bool by_word;
+  do
+  :: holds < HOLDS ->
+    holds++;
+    by_word = true;
+    first = owner;
+    if
+    :: first == me ->
+#ifdef FAULT_LOOK_FIRST
+      by_word = (owner != me);
+#endif
+      buffer[me]!INSIDE, true; /* (B1) */
+#ifndef FAULT_LOOK_FIRST
+#ifdef FAULT_NO_SECOND_LOOK
+      by_word = false;
+#else
+      by_word = (owner != me); /* (B2) */
+#endif
+#endif
+      if
+#ifndef FAULT_STAY_INSIDE
+      :: by_word -> buffer[me]!INSIDE, false
+#endif
+      :: else
+      fi
+    :: else
+    fi;
+    first = 0;
+    if
+    :: by_word ->
+      atomic { !word && empty(buffer[me]) -> word = true };
+      if
+#ifdef THREAD
+      :: owner == UNDECIDED && me == CARRIERS - 1 -> owner = NOBODY
+      :: owner == UNDECIDED && me != CARRIERS - 1 -> owner = FIRST + me
+#else
+      :: owner == UNDECIDED -> owner = FIRST + me
+#endif
+      :: owner == FIRST + me -> owner = me
+#ifdef FAULT_GIVEN_AGAIN
+      :: owner == NOBODY -> owner = me
+#else
+      :: owner == NOBODY
+#endif
+      :: owner >= FIRST && owner < REVOKED && owner != FIRST + me -> owner = NOBODY
+      :: owner < CARRIERS ->
+#ifndef FAULT_NO_TAKING
+        owner = owner + REVOKED; /* (B3) */
+#ifndef FAULT_NO_HEAVY_FENCE
+        heavy_fence();
+#endif
+#ifndef FAULT_NO_WAIT
+        !inside; /* (B4) */
+#endif
+        owner = NOBODY
+#endif
+      fi
+    :: else
+    fi;
+    section();
+    if /* unlock(): what it sees of `inside` is its own store, if that is still on its way */
+    :: buffer[me]??[INSIDE, _] -> seen = !by_word
+    :: else -> seen = inside
+    fi;
+    if
+#ifdef FAULT_WRONG_EXIT
+    :: seen -> buffer[me]!INSIDE, false
+    :: !seen -> buffer[me]!WORD, false
+#else
+    :: seen && (owner == me || owner == me + REVOKED) ->
+      assert(!by_word);
+      buffer[me]!INSIDE, false
+    :: else ->
+      assert(by_word);
+      buffer[me]!WORD, false
+#endif
+    fi;
+    seen = 0
+  :: else -> break
+  od
+}
+
+proctype drains(byte me) {
+  byte which, value;
+end_drains:
+  do
+  :: atomic { buffer[me]?which, value -> apply(which, value); which = 0; value = 0 }
+  od
+}
+
+init {
+  byte i;
+  atomic {
+    do
+    :: i < CARRIERS -> run carrier(i); run drains(i); i++
+    :: else -> break
+    od
+  }
+}
