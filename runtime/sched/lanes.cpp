@@ -35,7 +35,10 @@ bool worker::attend(std::uint32_t tick, fiber*& chosen) noexcept {
     if (shared() && scheduler_.carriers() == 1 && scheduler_.spare().extra_places() == 0) {
       shared_.store(false, std::memory_order_relaxed);
     }
-    if (timers().next_ns() != timer_wheel::never) timers().advance(detail::monotonic_now());
+    if (timers().next_ns() != timer_wheel::never) {
+      owed_ += static_cast<std::uint32_t>(timers().advance(detail::monotonic_now()));
+      if (owed_ != 0) attend_at_.store(tick + 1, std::memory_order_relaxed);
+    }
     if (tick - idle_turn_ >= idle_period) {
       idle_turn_ = tick;
       if ((chosen = scheduler_.lane(priority::idle).take(1)) != nullptr) return true;
@@ -50,7 +53,13 @@ bool worker::attend(std::uint32_t tick, fiber*& chosen) noexcept {
   }
   if (special_streak_ != 0) attend_at_.store(tick + 1, std::memory_order_relaxed);
   special_streak_ = 0;
-  return false;
+  // Fibers that a timer woke do not wait until those in the slot give way, which one that spawns
+  // without end never does.
+  if (owed_ != 0) {
+    owed_ = (chosen = ready_.take_oldest(shared())) != nullptr ? owed_ - 1 : 0;
+    if (owed_ != 0) attend_at_.store(tick + 1, std::memory_order_relaxed);
+  }
+  return chosen != nullptr;
 }
 
 fiber* worker::take_special() noexcept {

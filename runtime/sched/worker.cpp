@@ -29,7 +29,10 @@ constexpr nanoseconds longest_nap = microseconds(200);
 // Where many timers are armed, a sleeper wakes for them at most this often, and fires some at a
 // time: a wake-up costs as much as some ten timers. Where there are few, each is on time.
 constexpr nanoseconds timer_spacing = microseconds(200);
-constexpr std::uint32_t few_timers = 32;   // guess
+constexpr std::uint32_t few_timers = 32;  // guess
+// A batch of timers is offered to sleeping carriers only if the last one took longer than to wake
+// one, and to let it search, would have.
+constexpr nanoseconds quick_batch = microseconds(100);
 constexpr std::size_t most_injected = 64;  // fibers taken from the injector at a time
 constexpr std::uint64_t ids_at_a_time = 1024;
 
@@ -91,6 +94,7 @@ void worker::run() {
         searching_ = false;
         end_search();
       }
+      quiet_ = false;
       scheduler_.watching().running();
       next->context.wait_off_cpu();
       switch_to(*next);
@@ -193,7 +197,8 @@ fiber* worker::steal_slot(std::uint32_t seen) noexcept {
 void worker::end_search() noexcept {
   idle_workers& idle = scheduler_.idle();
   if (!idle.end_search()) return;
-  if (work_somewhere() || (shared() && slot_filled()) || filled_slot().who != nullptr) {
+  if (work_somewhere(quiet_ ? this : nullptr) || (shared() && slot_filled()) ||
+      filled_slot().who != nullptr) {
     idle.published();
   }
 }
@@ -225,13 +230,15 @@ fiber* worker::search() noexcept {
   return nullptr;
 }
 
-bool worker::work_somewhere() const noexcept {
+// In any queue but the rings of `except`.
+bool worker::work_somewhere(const worker* except) const noexcept {
   if (scheduler_.injected_fibers().settled_size() != 0 || mail_.settled_size() != 0) return true;
   for (const priority which : {priority::high, priority::idle}) {
     if (scheduler_.lane(which).settled_size() != 0) return true;
   }
   for (std::size_t i = 0; i < scheduler_.workers(); ++i) {
-    if (scheduler_.at(i).has_surplus()) return true;
+    const worker& one = scheduler_.at(i);
+    if (&one != except && one.has_surplus()) return true;
   }
   return false;
 }
@@ -248,7 +255,9 @@ worker::watched worker::filled_slot() const noexcept {
 // Sleeps until woken or until a timer is due. A filled slot elsewhere makes one sleeper a watcher:
 // it naps, and takes the slot's fiber when its worker ran the same fiber all through a nap.
 void worker::sleep() noexcept {
-  std::int64_t tidy_at = tidy();
+  const std::int64_t now = detail::monotonic_now();
+  quick_batches_ = std::exchange(batch_runs_, false) && now - fired_at_ <= quick_batch.count();
+  std::int64_t tidy_at = tidy(now);
   expect_wake_up();  // nobody wakes us before enter() publishes us
   activity_.store(activity::asleep, std::memory_order_relaxed);
   idle_workers& idle = scheduler_.idle();
@@ -259,8 +268,8 @@ void worker::sleep() noexcept {
   nanoseconds nap = first_nap;
   watched stale;
   while (stay && woken_.load(std::memory_order_acquire) == 0) {  // (K2)
-    const watched now = filled_slot();  // (Q3), after (Q1) or after the last end_watch()
-    const bool watching = now.who != nullptr && idle.begin_watch();
+    const watched full = filled_slot();  // (Q3), after (Q1) or after the last end_watch()
+    const bool watching = full.who != nullptr && idle.begin_watch();
     std::int64_t until = std::min(next_alarm(), tidy_at);
     if (watching) until = std::min(until, detail::monotonic_now() + nap.count());
     if (until == timer_wheel::never) {
@@ -277,8 +286,8 @@ void worker::sleep() noexcept {
       drowsy_ = true;
       break;
     }
-    if (watching && now.who->slot_filled() && now.who->tick() == now.tick) {
-      stale = now;
+    if (watching && full.who->slot_filled() && full.who->tick() == full.tick) {
+      stale = full;
       break;
     }
     nap = std::min(nap * 2, longest_nap);
@@ -296,8 +305,7 @@ void worker::sleep() noexcept {
 }
 
 // Before a sleep: gives back what was not needed. Returns until when to sleep at most.
-std::int64_t worker::tidy() noexcept {
-  const std::int64_t now = detail::monotonic_now();
+std::int64_t worker::tidy(std::int64_t now) noexcept {
   if (std::exchange(drowsy_, false)) {
     for (auto& cache : caches_) cache.spill_all();
   }
@@ -314,7 +322,9 @@ void worker::wake_up() noexcept {
   sys::futex_wake_one(&woken_);
 }
 
-// On the base: fires the timers that are due. False: there are none.
+// On the base: fires the timers that are due, also those of carriers that sleep: their fibers arm
+// the next ones here, so that where little is to do one carrier wakes for all. False: there are
+// none.
 bool worker::fire_timers() noexcept {
   const std::int64_t next = timers().next_ns();
   if (next == timer_wheel::never) return false;
@@ -322,7 +332,16 @@ bool worker::fire_timers() noexcept {
   if (next > now) return false;
   fired_at_ = now;
   up_for_timers_ = true;
-  return timers().advance(now) != 0;
+  quiet_ = quick_batches_ && !batch_runs_;
+  batch_runs_ = true;
+  std::size_t woken = timers().advance(now);
+  for (std::size_t i = 0; shared() && i < scheduler_.carriers(); ++i) {
+    timer_wheel& wheel = scheduler_.wheel(i);
+    if (&wheel == &timers() || wheel.next_ns() > now) continue;
+    const worker* const holder = scheduler_.base_place(i).holder.load(std::memory_order_relaxed);
+    if (holder->now_doing() == activity::asleep) woken += wheel.advance(now);
+  }
+  return woken != 0;
 }
 
 // When a sleep shall end for a timer.

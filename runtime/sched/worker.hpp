@@ -99,7 +99,7 @@ class worker : public detail::carrier {
   void surplus(fiber& one) noexcept {
     if (!(one.started ? ready_ : spawned_).push(&one)) [[unlikely]]
       return scheduler_.inject(one);
-    if (shared()) scheduler_.idle().published();
+    if (shared() && !quiet_) scheduler_.idle().published();
   }
 
   // Whether a spawn should run its child first: the ring of new fibers is full, so keeping the
@@ -235,13 +235,13 @@ class worker : public detail::carrier {
   bool fire_timers() noexcept;
   std::int64_t next_alarm() noexcept;
   void sleep() noexcept;
-  std::int64_t tidy() noexcept;
+  std::int64_t tidy(std::int64_t now) noexcept;
   struct watched {
     worker* who = nullptr;
     std::uint32_t tick = 0;
   };
   watched filled_slot() const noexcept;
-  bool work_somewhere() const noexcept;
+  bool work_somewhere(const worker* except = nullptr) const noexcept;
 
   // The owner's, every switch.
   scheduler& scheduler_;
@@ -254,6 +254,10 @@ class worker : public detail::carrier {
   std::atomic<bool> shared_;
   bool searching_ = false;
   std::int64_t fired_at_ = 0;   // when the base last fired timers
+  bool batch_runs_ = false;     // it did since the last sleep
+  bool quick_batches_ = false;  // the last such batch was quick
+  bool quiet_ = false;          // firing a batch that is this worker's alone
+  std::uint32_t owed_ = 0;      // turns of fibers that attend() woke by timers
   bool up_for_timers_ = false;  // since the last search
   bool drowsy_ = false;         // slept for a whole tidy period
   const unsigned index_;
