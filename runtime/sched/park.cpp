@@ -90,6 +90,10 @@ status wait_in_until(wait_list& list, spin_lock& held, void* slot, std::int64_t 
   return wait_limited(list, held, slot, deadline, reason);
 }
 
+void spend_budget() noexcept {
+  yield();
+}
+
 std::int64_t monotonic_now() noexcept {
   return std::chrono::steady_clock::now().time_since_epoch().count();
 }

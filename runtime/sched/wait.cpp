@@ -187,14 +187,19 @@ status wait_limited(wait_list& list, spin_lock& held, void* slot, std::int64_t d
   waiter& self = current_waiter();
   const status end = begin_wait(self, list, held, slot, deadline);
   held.unlock();
-  return end == status::ok ? finish_wait(self, deadline, reason) : end;
+  if (end == status::ok) return finish_wait(self, deadline, reason);
+  count_eager();
+  return end;
 }
 
 status sleep_until_ns(std::int64_t when) noexcept {
   waiter& self = current_waiter();
   std::int64_t deadline = when;
   status end = limit_wait(self, deadline);
-  if (end != status::ok || when <= 0) return end;
+  if (end != status::ok || when <= 0) {
+    count_eager();
+    return end;
+  }
   open_wait(self);
   show_wait(self);
   end = finish_wait(self, deadline, "sleep");

@@ -4,7 +4,6 @@
 #include <string>
 
 #include "hilo/detail/channel_core.hpp"
-#include "hilo/fiber.hpp"
 
 #include "runtime/base/check.hpp"
 #include "runtime/base/error.hpp"
@@ -80,10 +79,6 @@ std::size_t channel_core::size() const noexcept {
 bool channel_core::is_closed() const noexcept {
   const std::scoped_lock guard(lock);
   return closed;
-}
-
-void spend_budget() noexcept {
-  yield();
 }
 
 }  // namespace hilo::detail

@@ -57,6 +57,7 @@ status oneshot_core::wait(std::int64_t deadline) noexcept {
     const status now = take();
     if (now != status::would_block || deadline == no_wait) {
       lock.unlock();
+      count_eager();
       return now;
     }
     const status end = wait_in_until(waiters, lock, nullptr, deadline, "oneshot receive");

@@ -118,7 +118,10 @@ struct select_wait {
     const std::int64_t own = timed != nullptr ? timed->deadline() : no_deadline;
     std::int64_t deadline = own;
     status end = limit_wait(self, deadline);
-    if (end != status::ok) return {no_case, end};
+    if (end != status::ok) {
+      count_eager();
+      return {no_case, end};
+    }
     lock_order locks(cases);
     {
       std::unique_lock guard(locks);

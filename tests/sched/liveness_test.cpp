@@ -2,11 +2,16 @@
 
 #include <atomic>
 #include <chrono>
+#include <optional>
 #include <thread>
 #include <vector>
 
+#include "hilo/broadcast.hpp"
 #include "hilo/channel.hpp"
 #include "hilo/fiber.hpp"
+#include "hilo/oneshot.hpp"
+#include "hilo/select.hpp"
+#include "hilo/watch.hpp"
 
 #include "tests/doctest.hpp"
 #include "tests/runtimes.hpp"
@@ -97,5 +102,61 @@ TEST_CASE("scheduler: a channel that is always ready starves nobody") {
       }
     }));
     return all;
+  });
+}
+
+TEST_CASE("scheduler: calls that end at once, being late or stopped, starve nobody") {
+  check_liveness([](std::atomic<bool>& stop) {
+    static hilo::channel<int> nothing;
+    std::vector<hilo::fiber<void>> all;
+    all.push_back(hilo::spawn([&stop] {
+      std::optional<int> got;
+      while (!stop.load(std::memory_order_relaxed)) (void)nothing.receive_for(got, 0s);
+    }));
+    all.push_back(hilo::spawn([&stop] {
+      while (!stop.load(std::memory_order_relaxed)) (void)hilo::sleep_for(0s);
+    }));
+    for (int kind = 0; kind < 2; ++kind) {
+      all.push_back(hilo::spawn([&stop, kind] {
+        std::optional<int> got;
+        while (!stop.load(std::memory_order_relaxed)) {
+          if (kind == 0) (void)nothing.receive(got);
+          if (kind == 1) (void)hilo::select{hilo::receive_from(nothing, got)};
+        }
+      }));
+      all.back().request_stop();
+    }
+    return all;
+  });
+}
+
+TEST_CASE("scheduler: a select, broadcast, watch or oneshot that is always ready starves nobody") {
+  const auto check = [](auto step) {
+    check_liveness([step](std::atomic<bool>& stop) {
+      std::vector<hilo::fiber<void>> all;
+      all.push_back(hilo::spawn([&stop, step]() mutable {
+        while (!stop.load(std::memory_order_relaxed)) step();
+      }));
+      return all;
+    });
+  };
+  static hilo::channel<int> ready(1);
+  check([got = std::optional<int>()]() mutable {
+    (void)hilo::select{hilo::send_to(ready, 1), hilo::receive_from(ready, got)};
+  });
+  static auto news = hilo::make_broadcast<int>(2);
+  check([] {
+    (void)news.out.send(1);
+    (void)news.in.receive();
+  });
+  static auto state = hilo::make_watch(1);
+  check([] {
+    (void)state.out.send(1);
+    (void)state.in.changed();
+  });
+  check([] {
+    auto [out, in] = hilo::make_oneshot<int>();
+    (void)out.send(1);
+    (void)in.receive();
   });
 }

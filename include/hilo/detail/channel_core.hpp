@@ -20,13 +20,6 @@
 
 namespace hilo::detail {
 
-// Called now and then by an operation that did not have to wait: a fiber that never waits lets the
-// others run all the same.
-HILO_API void spend_budget() noexcept;
-inline void count_eager() noexcept {
-  if (++current_waiter().eager == 0) spend_budget();  // every 256th
-}
-
 // The capacity of a channel whose senders never wait.
 inline constexpr std::size_t no_bound = std::numeric_limits<std::size_t>::max();
 

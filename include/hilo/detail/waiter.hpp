@@ -101,8 +101,7 @@ struct waiter : wait_node {
   std::atomic<std::uint32_t> woken{0};
   status result = status::ok;  // kernel threads only: what park() returns; published by (W1)
 
-  // The owner's: calls in a row that found at once what they wanted, or that there was nothing.
-  std::uint8_t eager = 0;
+  std::uint8_t eager = 0;  // the owner's, for count_eager()
 
   spin_lock* guard = nullptr;    // of `list`; null when an outside claimer need not unlink
   wait_limit* limits = nullptr;  // the owner's: the innermost limit it waits under
@@ -135,6 +134,13 @@ HILO_API status park(waiter& self, const char* reason) noexcept;
 // Ends the wait of a waiter that the caller claimed. Never parks. From a fiber, another fiber of
 // the same runtime is run next by the same carrier, if that parks soon.
 HILO_API void wake(waiter& who, status result) noexcept;
+
+// A fiber that never waits lets the others run all the same: what might have waited and did not,
+// because it found at once what it wanted, or its deadline passed, or it was stopped, counts.
+HILO_API void spend_budget() noexcept;
+inline void count_eager() noexcept {
+  if (++current_waiter().eager == 0) spend_budget();  // every 256th
+}
 
 // First in, first out. All calls under the lock of the primitive it belongs to.
 class wait_list {
