@@ -212,13 +212,7 @@ class channel {
       std::unique_lock guard(core_.lock);
       status now;
       if constexpr (throwing_move) {
-        try {
-          now = attempt(other);
-        } catch (...) {
-          guard.unlock();
-          if (other.who != nullptr) detail::wake(*other.who->owner, detail::try_again);
-          throw;
-        }
+        now = detail::attempt_under(guard, other, attempt);
       } else {
         now = attempt(other);
       }

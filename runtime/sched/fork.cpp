@@ -30,6 +30,7 @@
 #include "hilo/fiber.hpp"
 #include "hilo/limit.hpp"
 
+#include "runtime/sched/spawn.hpp"
 #include "runtime/sched/worker.hpp"
 
 namespace hilo::sched {
@@ -67,14 +68,6 @@ struct helper_task final : detail::task {
   std::vector<std::stop_token> tokens;
 };
 
-// The calls of a fork share their fiber's stop state.
-void share_stop(fiber& parent, fiber& helper) {
-  (void)detail::stop_token_of(parent);  // it is there from now on
-  helper.stop = parent.stop;
-  helper.stop_made.store(parent.stop_made.load(std::memory_order_relaxed),
-                         std::memory_order_relaxed);  // nobody knows the helper yet
-}
-
 // Makes a fiber of the oldest fork. Its stack is as large as the one the call would have run on.
 // False when no stack is to be had: the fork stays where it is, and its fiber makes the call.
 bool offer_oldest(worker& here) noexcept {
@@ -91,7 +84,8 @@ bool offer_oldest(worker& here) noexcept {
     helper->work = ::new (place) helper_task(call, self);
     helper->work->owner = helper;
     helper->spawned_at = self.spawned_at;
-    share_stop(self, *helper);
+    (void)detail::stop_token_of(self);  // its stop state is there from now on
+    set_stop_source(*helper, self.stop);
   } catch (const std::exception&) {
     if (helper != nullptr) detail::discard_unstarted(*helper);
     return false;

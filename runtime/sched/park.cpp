@@ -74,9 +74,7 @@ status wait_in(wait_list& list, spin_lock& held, void* slot, const char* reason)
   if (here == nullptr || here->running().limited()) [[unlikely]]
     return wait_limited(list, held, slot, no_deadline, reason);
   fiber& self = here->running();
-  self.slot = slot;
-  self.guard = &held;
-  list.push(self);
+  link_last(self, list, held, slot);
   held.unlock();
   light_fence();                                                          // (E5), (E6)
   if (self.interrupts.load(std::memory_order_relaxed) != 0) [[unlikely]]  // (E6)

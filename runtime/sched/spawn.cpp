@@ -35,12 +35,15 @@ namespace {
   }
 }
 
+// fiber::stop_made.
+enum : std::uint8_t { none, being_made, there };
+
 // The stack goes back while its fiber may still stand on it, on this carrier or on another. Whoever
 // takes it waits until it is off its CPU: create(), below.
 void give_back(fiber& one, worker* here) noexcept {
-  if (one.stop_made.load(std::memory_order_relaxed) != 0) [[unlikely]] {  // nobody else is left
+  if (one.stop_made.load(std::memory_order_relaxed) != none) [[unlikely]] {  // nobody else is left
     one.stop = std::stop_source(std::nostopstate);
-    one.stop_made.store(0, std::memory_order_relaxed);
+    one.stop_made.store(none, std::memory_order_relaxed);
   }
   if (one.interrupts.load(std::memory_order_relaxed) != 0) [[unlikely]] {  // all have returned
     one.interrupts.store(0, std::memory_order_relaxed);
@@ -154,7 +157,6 @@ void* create(scheduler* where, const spawn_options* options, std::size_t bytes,
 
 // The stop state, made at the first need by either side.
 std::stop_source& stop_source_of(fiber& one) {
-  enum : std::uint8_t { none, being_made, there };
   std::uint8_t seen = one.stop_made.load(std::memory_order_acquire);  // (T2)
   if (seen == none &&
       one.stop_made.compare_exchange_strong(seen, being_made, std::memory_order_acquire)) {
@@ -167,6 +169,13 @@ std::stop_source& stop_source_of(fiber& one) {
 }
 
 }  // namespace
+
+void set_stop_source(fiber& one, const std::stop_source& stop) noexcept {
+  HILO_CHECK(one.stop_made.load(std::memory_order_relaxed) == none,
+             "a fiber that shares a stop state has one of its own");
+  one.stop = stop;
+  one.stop_made.store(there, std::memory_order_relaxed);
+}
 
 void end_fiber(fiber& self) noexcept {
   // (J2) acq_rel: publishes the result to the joiner, and acquires a joiner's waiter.
@@ -283,8 +292,7 @@ void detach_fiber(fiber& one) noexcept {
 void stop_fiber(fiber& one) noexcept {
   if (one.join.load(std::memory_order_acquire) == sched::join_word::ended) return;
   if (!sched::stop_source_of(one).request_stop()) return;
-  begin_interrupt(one);
-  one.stop_requested.store(true, std::memory_order_release);
+  begin_stop(one);
   heavy_fence();  // between (E3) and (E4)
   finish_interrupt(one, 0);
 }

@@ -2,6 +2,8 @@
 // hilo/detail/task.hpp; this is what the rest of the scheduler needs.
 #pragma once
 
+#include <stop_token>
+
 namespace hilo::sched {
 
 struct fiber;
@@ -9,6 +11,9 @@ struct fiber;
 // The last call of every fiber, on its own stack: tells its handle, gives the stack back if nobody
 // else will, and runs another fiber.
 [[noreturn]] void end_fiber(fiber& self) noexcept;
+
+// Lets a fiber that nobody else knows yet share a stop state. It must not have used its own.
+void set_stop_source(fiber& one, const std::stop_source& stop) noexcept;
 
 // Before a special fiber's first call, and after its last (lanes.cpp).
 [[gnu::cold]] void begin_special(fiber& self) noexcept;

@@ -91,9 +91,7 @@ void wait_in_shielded(wait_list& list, spin_lock& held, void* slot, const char* 
   settle(self);
   self.claimed.store(0, std::memory_order_relaxed);           // published by (E5)
   self.shield.store(full_shield, std::memory_order_relaxed);  // likewise
-  self.slot = slot;
-  self.guard = &held;
-  list.push(self);
+  link_last(self, list, held, slot);
   held.unlock();
   (void)park(self, reason);
   self.shield.store(0, std::memory_order_relaxed);
@@ -147,9 +145,7 @@ status begin_wait(waiter& self, wait_list& list, spin_lock& guard, void* slot,
     if (deadline <= 0) return status::timed_out;
     self.contested.store(true, std::memory_order_relaxed);  // published by the lock
   }
-  self.slot = slot;
-  self.guard = &guard;
-  list.push(self);
+  link_last(self, list, guard, slot);
   return status::ok;
 }
 

@@ -10,7 +10,7 @@
 #include "hilo/detail/scope_core.hpp"
 #include "hilo/fiber.hpp"
 
-#include "runtime/base/check.hpp"
+#include "runtime/sched/spawn.hpp"
 #include "runtime/sched/worker.hpp"
 
 namespace hilo::detail {
@@ -49,14 +49,13 @@ void scope_core::dismiss() noexcept {
 void scope_core::enter(scope_child& child) {
   waiter& self = current_waiter();
   child.who = &self;
-  adopt_stop(stop_);
+  sched::set_stop_source(sched::current_worker()->running(), stop_);
   const std::scoped_lock guard(lock_);
   child.next = children_;
   if (children_ != nullptr) children_->previous = &child;
   children_ = &child;
   if (stopped_) {
-    begin_interrupt(self);
-    self.stop_requested.store(true, std::memory_order_release);
+    begin_stop(self);
     finish_interrupt(self, 0);  // it waits for nothing now
   }
 }
@@ -81,8 +80,7 @@ void scope_core::request_stop() noexcept {
   stopped_ = true;
   if (children_ == nullptr) return;
   for (scope_child* one = children_; one != nullptr; one = one->next) {
-    begin_interrupt(*one->who);
-    one->who->stop_requested.store(true, std::memory_order_release);
+    begin_stop(*one->who);
   }
   heavy_fence();  // between (E3) and (E4)
   for (scope_child* one = children_; one != nullptr; one = one->next) {
@@ -102,14 +100,6 @@ status scope_core::join() noexcept {
 std::exception_ptr scope_core::take_error() noexcept {
   const std::scoped_lock guard(lock_);  // the children's fail() is done; this orders it before us
   return std::exchange(error_, nullptr);
-}
-
-void adopt_stop(const std::stop_source& stop) noexcept {
-  sched::fiber& self = sched::current_worker()->running();
-  HILO_CHECK(self.stop_made.load(std::memory_order_relaxed) == 0,
-             "a scope's child has a stop state of its own");
-  self.stop = stop;
-  self.stop_made.store(2, std::memory_order_relaxed);  // nobody else knows this fiber
 }
 
 }  // namespace hilo::detail

@@ -72,13 +72,7 @@ struct select_wait {
   template <class L>
   bool attempt(select_case& one, std::unique_lock<L>& guard, selected& result) const {
     partner other;
-    try {
-      result.end = one.attempt(other);
-    } catch (...) {
-      guard.unlock();
-      if (other.who != nullptr) wake(*other.who->owner, try_again);
-      throw;
-    }
+    result.end = attempt_under(guard, other, [&one](partner& its) { return one.attempt(its); });
     if (result.end == status::would_block) return false;
     guard.unlock();
     if (other.who != nullptr) wake(*other.who->owner, other.end);

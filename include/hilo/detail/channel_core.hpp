@@ -32,6 +32,19 @@ struct partner {
   status end = status::ok;
 };
 
+// attempt(other), whose lock `guard` has. Should it throw, the lock is released, and whom it was
+// about to serve tries again.
+template <class L, class F>
+status attempt_under(std::unique_lock<L>& guard, partner& other, F attempt) {
+  try {
+    return attempt(other);
+  } catch (...) {
+    guard.unlock();
+    if (other.who != nullptr) wake(*other.who->owner, try_again);
+    throw;
+  }
+}
+
 // Those that several operations under one lock served; woken at its end, which must come after that
 // of the lock.
 class served_partners {

@@ -64,7 +64,4 @@ class HILO_API scope_core {
   std::exception_ptr error_;         // likewise; after join() the owner's
 };
 
-// Makes `stop` the stop state of the calling fiber, which has not used its own.
-void adopt_stop(const std::stop_source& stop) noexcept;
-
 }  // namespace hilo::detail

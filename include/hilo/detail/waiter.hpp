@@ -214,6 +214,13 @@ class wait_list {
   std::uint32_t leaving_ = 0;  // popped by a waker, but claimed by another, who has not come yet
 };
 
+// Links the caller last into `list`, whose lock `guard` is held.
+inline void link_last(waiter& self, wait_list& list, spin_lock& guard, void* slot) noexcept {
+  self.slot = slot;
+  self.guard = &guard;
+  list.push(self);
+}
+
 // Ends the waits of all that take_all() gave.
 inline void wake_all(wait_node* list, status result) noexcept {
   while (list != nullptr) {
@@ -271,5 +278,11 @@ bool end_wait(waiter& who) noexcept;
 // caller says why where reached() finds it, and passes a heavy_fence(); many may share one.
 void begin_interrupt(waiter& who) noexcept;
 void finish_interrupt(waiter& who, std::uint16_t depth) noexcept;
+
+// The first half for a fiber's own stop request, which has depth 0.
+inline void begin_stop(waiter& who) noexcept {
+  begin_interrupt(who);
+  who.stop_requested.store(true, std::memory_order_release);  // with (E3)
+}
 
 }  // namespace hilo::detail
