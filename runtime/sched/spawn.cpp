@@ -97,6 +97,31 @@ fiber* take_stack(scheduler& where, worker* here, unsigned size_class) {
   }
 }
 
+[[noreturn, gnu::cold]] void fail_too_big(fiber& one, std::size_t bytes) {
+  detail::discard_unstarted(one);
+  base::fail(EINVAL, "spawn a fiber",
+             "its callable and arguments are " + base::format_bytes(bytes) +
+                 ", too many for a stack of " + base::format_bytes(one.pool->stack_size()) +
+                 "; set spawn_options.stack_size or pass a pointer");
+}
+
+// A new life on a free stack, which is counted. Returns the task's place, null if it is too big.
+[[gnu::always_inline]] inline void* begin_life(fiber& one, scheduler& where, worker* local,
+                                               std::size_t bytes, std::size_t alignment,
+                                               const void* site) noexcept {
+  one.context.wait_off_cpu();  // see give_back()
+  one.home = &where;
+  one.spawned_at = site;
+  if (local != nullptr) {
+    local->spawned_count.bump();
+    one.id = local->next_id();
+  } else {
+    where.count_guest_spawn();
+    one.id = where.next_ids(1);
+  }
+  return prepare_fiber(one, bytes, alignment);
+}
+
 void* create(scheduler* where, const spawn_options* options, std::size_t bytes,
              std::size_t alignment, const void* site, fiber** made) {
   worker* const here = current_worker();
@@ -112,24 +137,9 @@ void* create(scheduler* where, const spawn_options* options, std::size_t bytes,
                                   ? where->default_class()
                                   : scheduler::size_class_of(options->stack_size);
   fiber* const one = take_stack(*where, local, size_class);
-  one->context.wait_off_cpu();  // see give_back()
-  one->home = where;
-  one->spawned_at = site;
-  void* const place = prepare_fiber(*one, bytes, alignment);
-  if (local != nullptr) {
-    local->spawned_count.bump();
-    one->id = local->next_id();
-  } else {
-    where->count_guest_spawn();
-    one->id = where->next_ids(1);
-  }
-  if (place == nullptr) [[unlikely]] {
-    detail::discard_unstarted(*one);
-    base::fail(EINVAL, "spawn a fiber",
-               "its callable and arguments are " + base::format_bytes(bytes) +
-                   ", too many for a stack of " + base::format_bytes(one->pool->stack_size()) +
-                   "; set spawn_options.stack_size or pass a pointer");
-  }
+  void* const place = begin_life(*one, *where, local, bytes, alignment, site);
+  if (place == nullptr) [[unlikely]]
+    fail_too_big(*one, bytes);
   const fiber_extras extras =
       options == nullptr ? where->default_extras() : where->extras_of(*options);
   if (extras.any()) [[unlikely]] {
@@ -221,6 +231,18 @@ using sched::worker;
 void* create_fiber(sched::scheduler* where, const spawn_options* options, std::size_t bytes,
                    std::size_t alignment, fiber** made, std::error_code* error) {
   const void* const site = __builtin_return_address(0);
+  // As most are: by a fiber for its own runtime, without options, on a warm stack.
+  worker* const here = sched::current_worker();
+  if (where == nullptr && options == nullptr && here != nullptr &&
+      !here->home().default_extras().any()) [[likely]] {
+    if (context::stack* const warm = here->cache(here->home().default_class()).take_free()) {
+      *made = &fiber::of(*warm);
+      void* const place = sched::begin_life(**made, here->home(), here, bytes, alignment, site);
+      if (place != nullptr) [[likely]]
+        return place;
+      discard_unstarted(**made);  // too big: create() says so
+    }
+  }
   if (error == nullptr) return sched::create(where, options, bytes, alignment, site, made);
   try {
     return sched::create(where, options, bytes, alignment, site, made);

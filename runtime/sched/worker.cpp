@@ -132,7 +132,57 @@ std::uint32_t worker::switch_keeping(fiber& to, bool dying) noexcept {
   return context::switch_context_and_tls(from.context, to.context, thread_pointer);
 }
 
-// Out of line: the callers of take() are many, and short while the slot serves them.
+void worker::surplus(fiber& one) noexcept {
+  if (!(one.started ? ready_ : spawned_).push(&one)) [[unlikely]]
+    return scheduler_.inject(one);
+  if (shared() && !quiet_) scheduler_.idle().published();
+}
+
+// One that is still on a CPU is put back, unless it is the running fiber itself.
+inline fiber* worker::fit_to_run(fiber* one) noexcept {
+  if (one == nullptr || one == forks || one->context.off_cpu()) [[likely]]
+    return one;
+  run_later(*one);
+  return nullptr;
+}
+
+fiber* worker::pick_after_offer() noexcept {
+  offer_forks();
+  return fit_to_run(take());
+}
+
+fiber* worker::pick_attending(std::uint32_t tick) noexcept {
+  return fit_to_run(take_from(tick));
+}
+
+fiber* worker::pick_queued(std::uint32_t tick) noexcept {
+  return fit_to_run(take_queued(tick));
+}
+
+fiber* worker::pick_after_slot(fiber& slot, std::uint32_t tick) noexcept {
+  return fit_to_run(turn_of_slot(slot, tick));
+}
+
+fiber* worker::take_from(std::uint32_t tick) noexcept {
+  if (must_attend(tick)) [[unlikely]] {
+    fiber* chosen = nullptr;
+    if (attend(tick, chosen)) return chosen;
+  }
+  fiber* const one = empty_slot();
+  return one != nullptr ? turn_of_slot(*one, tick) : take_queued(tick);
+}
+
+// The fiber that was in the slot, unless others have waited long enough.
+fiber* worker::turn_of_slot(fiber& one, std::uint32_t tick) noexcept {
+  if (++streak_ <= longest_streak) return &one;
+  if (ready_.empty() && spawned_.empty()) {
+    streak_ = 0;
+    return &one;
+  }
+  run_later(one);
+  return take_queued(tick);
+}
+
 fiber* worker::take_queued(std::uint32_t tick) noexcept {
   streak_ = 0;
   work_ring& first = (tick & 1) != 0 ? spawned_ : ready_;

@@ -96,11 +96,7 @@ class worker : public detail::carrier {
   }
 
   // What was displaced from the slot, or woken in bulk: others may take it.
-  void surplus(fiber& one) noexcept {
-    if (!(one.started ? ready_ : spawned_).push(&one)) [[unlikely]]
-      return scheduler_.inject(one);
-    if (shared() && !quiet_) scheduler_.idle().published();
-  }
+  void surplus(fiber& one) noexcept;
 
   // Whether a spawn should run its child first: the ring of new fibers is full, so keeping the
   // child for later would only grow the number of stacks.
@@ -214,8 +210,17 @@ class worker : public detail::carrier {
   std::uint32_t switch_keeping(fiber& to, bool dying) noexcept;
   bool shared() const noexcept { return shared_.load(std::memory_order_relaxed); }
 
-  [[gnu::always_inline]] fiber* take() noexcept;
+  fiber* take() noexcept { return take_from(next_tick()); }
+  std::uint32_t next_tick() noexcept;
+  bool must_attend(std::uint32_t tick) const noexcept;
+  fiber* take_from(std::uint32_t tick) noexcept;
   fiber* take_queued(std::uint32_t tick) noexcept;
+  fiber* turn_of_slot(fiber& one, std::uint32_t tick) noexcept;
+  fiber* fit_to_run(fiber* one) noexcept;
+  fiber* pick_after_offer() noexcept;
+  fiber* pick_attending(std::uint32_t tick) noexcept;
+  fiber* pick_queued(std::uint32_t tick) noexcept;
+  fiber* pick_after_slot(fiber& slot, std::uint32_t tick) noexcept;
   [[gnu::cold]] bool attend(std::uint32_t tick, fiber*& chosen) noexcept;
   fiber* take_special() noexcept;
   fiber* take_injected() noexcept;
@@ -299,30 +304,29 @@ class worker : public detail::carrier {
   fiber base_;
 };
 
-inline fiber* worker::take() noexcept {
+inline std::uint32_t worker::next_tick() noexcept {
   const std::uint32_t tick = tick_.load(std::memory_order_relaxed) + 1;  // only we write it
   tick_.store(tick, std::memory_order_release);
-  if (static_cast<std::int32_t>(tick - attend_at_.load(std::memory_order_relaxed)) >= 0)
-      [[unlikely]] {
-    fiber* chosen = nullptr;
-    if (attend(tick, chosen)) return chosen;
-  }
-  if (fiber* one = empty_slot()) {
-    if (++streak_ <= longest_streak || (ready_.empty() && spawned_.empty())) [[likely]]
-      return one;
-    run_later(*one);
-  }
-  return take_queued(tick);
+  return tick;
 }
 
+inline bool worker::must_attend(std::uint32_t tick) const noexcept {
+  return static_cast<std::int32_t>(tick - attend_at_.load(std::memory_order_relaxed)) >= 0;
+}
+
+// The way by the slot, in line: it keeps nothing on the stack, and all others are calls that are
+// the last it does.
 inline fiber* worker::pick() noexcept {
   if (!forks->empty()) [[unlikely]]
-    offer_forks();
-  fiber* const one = take();
-  if (one == nullptr || one == forks || one->context.off_cpu()) [[likely]]
-    return one;
-  run_later(*one);
-  return nullptr;
+    return pick_after_offer();
+  const std::uint32_t tick = next_tick();
+  if (must_attend(tick)) [[unlikely]]
+    return pick_attending(tick);
+  fiber* const one = empty_slot();
+  if (one == nullptr) return pick_queued(tick);
+  if (streak_ >= longest_streak || !one->context.off_cpu()) return pick_after_slot(*one, tick);
+  ++streak_;
+  return one;
 }
 
 }  // namespace hilo::sched
