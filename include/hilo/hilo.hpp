@@ -1,8 +1,9 @@
 // All of hilo. Read in this order: runtime and fiber (start here), channel (with its ends and its
 // kin: broadcast, watch, oneshot) and select, scope for fibers that belong together, limit for
 // deadlines and stopping, mutex, then what else waits (latch, semaphore, condition_variable,
-// shared_mutex, once, timer); fork_join for work to divide; blocking and stack_usage when you need
-// them; last the kernel floor: thread, and clone with child.
+// shared_mutex, once, timer); fork_join for work to divide; io for descriptors, with
+// result; blocking and stack_usage when you need them; last the kernel floor: thread, and clone
+// with child.
 #pragma once
 
 #include "hilo/blocking.hpp"
@@ -15,11 +16,13 @@
 #include "hilo/fiber.hpp"
 #include "hilo/fiber_local.hpp"
 #include "hilo/fork_join.hpp"
+#include "hilo/io.hpp"
 #include "hilo/latch.hpp"
 #include "hilo/limit.hpp"
 #include "hilo/mutex.hpp"
 #include "hilo/once.hpp"
 #include "hilo/oneshot.hpp"
+#include "hilo/result.hpp"
 #include "hilo/runtime.hpp"
 #include "hilo/scope.hpp"
 #include "hilo/select.hpp"

@@ -8,6 +8,7 @@
 
 #include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <string_view>
@@ -21,6 +22,13 @@ namespace hilo {
 // How many carriers can run at once: the CPUs of the caller's affinity mask (sched_getaffinity(2)),
 // less where a cgroup's cpu.max allows fewer, rounded up; at least 1.
 HILO_API unsigned available_cpus() noexcept;
+
+// How fibers wait for descriptors (hilo/io.hpp).
+enum class io_driver : std::uint8_t {
+  any,    // what HILO_IO says, uring or epoll; if it is not set, the ring where the kernel lets us
+  uring,  // io_uring, Linux 6.0 or newer; containers and seccomp filters often refuse it
+  epoll,  // files then go to the carriers of hilo::blocking
+};
 
 // How a runtime is made; every member has a default.
 struct runtime_options {
@@ -40,6 +48,8 @@ struct runtime_options {
   hilo::tls tls = hilo::tls::carrier;
   // For all fibers, as spawn_options.paint_stack.
   bool paint_stacks = false;
+  // With uring, here or in HILO_IO, starting the runtime fails where there is none.
+  io_driver io = io_driver::any;
 
   // How many kernel threads more there may be, to stand in for carriers that are held up in
   // hilo::blocking or in a system call; 1 to 32768. They are started when needed, and end after 10

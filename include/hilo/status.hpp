@@ -14,6 +14,7 @@ enum class status : std::uint32_t {
   timed_out,    // the deadline passed first
   cancelled,    // the caller was asked to stop first
   lagged,       // a receiver was too slow, and messages were lost (hilo/broadcast.hpp)
+  failed,       // the kernel refused; hilo::result says why
 };
 
 // The enumerator's name, for messages.
@@ -31,6 +32,8 @@ constexpr const char* to_string(status value) noexcept {
       return "cancelled";
     case status::lagged:
       return "lagged";
+    case status::failed:
+      return "failed";
   }
   return "no status";
 }

@@ -2,7 +2,8 @@
 // it. The protocol and its words are in spares.hpp, its model is tests/models/hand_over.pml.
 //
 // Pinned fibers cannot leave their worker, so that keeps its place and queue, and an extra place is
-// opened beside it, as for one that blocks by surprise.
+// opened beside it, as for one that blocks by surprise. Nor can calls in flight of a ring leave the
+// kernel thread that issued them: then the worker stays as it is, and the fiber goes to the spare.
 #include "hilo/blocking.hpp"
 
 #include <utility>
@@ -12,6 +13,7 @@
 namespace hilo::sched {
 
 bool worker::take_place_back() noexcept {
+  if (place_ == nullptr) return false;  // a spare that carries the fiber
   if (offer_.load(std::memory_order_relaxed) == kept) return true;  // there was no spare
   std::uint32_t expected = offered;
   // (H2) acquire: nobody wrote meanwhile, but for thieves, who look after themselves
@@ -31,6 +33,12 @@ void worker::send_to(worker* held, place* extra) noexcept {
   errand_held_ = held;
   errand_place_ = extra;
   wake_up();  // (K1) publishes them
+}
+
+// To a spare that was taken: run the call of `one`, which is about to leave its worker.
+void worker::carry(fiber& one) noexcept {
+  errand_fiber_ = &one;
+  wake_up();  // (K1) publishes it
 }
 
 // Takes the place of `held`, and all that waits there. False: it came back first.
@@ -62,7 +70,7 @@ bool worker::stand_in_for(worker& held) noexcept {
 // the carrier ends.
 bool worker::find_place() noexcept {
   set_current_worker(nullptr);  // what this thread wakes is not for our queue
-  if (errand_held_ == nullptr && errand_place_ == nullptr) {
+  if (errand_held_ == nullptr && errand_place_ == nullptr && errand_fiber_ == nullptr) {
     activity_.store(activity::spare, std::memory_order_relaxed);
     for (auto& cache : caches_) cache.spill_all();
     if (fiber* const one = std::exchange(returning_, nullptr)) scheduler_.inject(*one);
@@ -71,6 +79,11 @@ bool worker::find_place() noexcept {
     if (!scheduler_.spare().wait(*this)) return false;
   }
   set_current_worker(this);
+  if (fiber* const one = std::exchange(errand_fiber_, nullptr)) {
+    one->context.wait_off_cpu();
+    switch_to(*one);  // comes back when its call has returned
+    return true;
+  }
   worker* const held = std::exchange(errand_held_, nullptr);
   place* const extra = std::exchange(errand_place_, nullptr);
   if (extra != nullptr) {
@@ -85,6 +98,7 @@ bool worker::find_place() noexcept {
 
 // On the base: gives all that waits here to the others, and an extra place back.
 void worker::leave_place() noexcept {
+  if (has_io()) port_->evacuate();
   if (fiber* const one = slot_.exchange(nullptr, std::memory_order_seq_cst)) {
     scheduler_.inject(*one);
   }
@@ -114,6 +128,11 @@ worker* begin_blocking() noexcept {
   if (spare != nullptr && here->has_pinned()) {
     spare->send_to(nullptr, nullptr);  // pinned in between: it stays
     spare = nullptr;
+  } else if (spare != nullptr && here->has_io()) {
+    spare->carry(here->running());
+    sched::fiber* const next = here->pick();
+    here->switch_to(next != nullptr ? *next : here->base());
+    here = sched::current_worker();  // the spare
   } else if (spare != nullptr) {
     here->offer_place();
     spare->send_to(here, nullptr);

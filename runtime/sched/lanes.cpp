@@ -29,6 +29,7 @@ constexpr std::uint32_t idle_period = 512;  // switches between two turns of idl
 bool worker::attend(std::uint32_t tick, fiber*& chosen) noexcept {
   (void)attend_at_.exchange(tick + poll_period, std::memory_order_acq_rel);  // (A)
   if (called_back()) return true;
+  if (port_ != nullptr && port_->has_mail()) (void)port_->poll();
   if (tick - polled_ >= poll_period) {
     polled_ = tick;
     // No thief is left: then none comes before the owner slept in a system call (share()).
@@ -39,6 +40,7 @@ bool worker::attend(std::uint32_t tick, fiber*& chosen) noexcept {
       owed_ += static_cast<std::uint32_t>(timers().advance(detail::monotonic_now()));
       if (owed_ != 0) attend_at_.store(tick + 1, std::memory_order_relaxed);
     }
+    if (port_ != nullptr) (void)port_->poll();
     if (tick - idle_turn_ >= idle_period) {
       idle_turn_ = tick;
       if ((chosen = scheduler_.lane(priority::idle).take(1)) != nullptr) return true;

@@ -124,6 +124,7 @@ monitor::finding monitor::look(std::int64_t now) noexcept {
     const worker* const holder = scheduler_.base_place(i).holder.load(std::memory_order_relaxed);
     if (seen_[holder->index()].since != now) wheel.advance(now);  // it runs, and did not switch
   }
+  if (driver* const io = scheduler_.io_if_made()) io->look_after(now);
   return worst;
 }
 

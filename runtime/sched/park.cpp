@@ -14,6 +14,23 @@
 #include "runtime/sys/futex.hpp"
 
 namespace hilo {
+namespace sched {
+
+void wake_in_turn(detail::waiter& who) noexcept {
+  fiber& one = fiber::of(who);
+  one.context.result = static_cast<std::uint32_t>(status::ok);
+  worker* const here = current_worker();
+  if (here != nullptr && &here->home() == one.home) return here->run_later(one);
+  one.home->inject_as_guest(one);
+}
+
+void woke_in_turn() noexcept {
+  worker* const here = current_worker();
+  if (here != nullptr && here->is_shared()) here->home().idle().published();
+}
+
+}  // namespace sched
+
 namespace detail {
 namespace {
 

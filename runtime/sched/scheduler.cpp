@@ -38,6 +38,7 @@ scheduler::scheduler(const runtime_options& options)
       default_class_(size_class_of(options.stack_size)),
       default_extras_{.own_block = options.tls == tls::own, .paint = options.paint_stacks},
       unguarded_stacks_(options.unguarded_stacks),
+      wanted_io_(options.io == io_driver::any ? driver_of_environment() : options.io),
       carriers_(options.carriers),
       spares_(*this, options.spare_carriers),
       monitor_(*this, options) {
@@ -55,6 +56,7 @@ scheduler::scheduler(const runtime_options& options)
                "runtime_options.spare_carriers is " + std::to_string(options.spare_carriers) +
                    "; it must be from 1 to " + std::to_string(most_spares));
   }
+  if (wanted_io_ == io_driver::uring) (void)io();
   context::describe_stacks_with(describe_stack);
   pool(default_class_);  // the usual stacks: an error comes here and not at the first spawn
   const std::size_t most = carriers_ + options.spare_carriers;
@@ -93,6 +95,14 @@ void scheduler::start_carriers() {
                "start carrier " + std::to_string(started + 1) + " of " + std::to_string(carriers_),
                std::string(error.what()) + "; set fewer runtime_options.carriers");
   }
+}
+
+driver& scheduler::io() {
+  if (driver* const made = io_if_made()) return *made;
+  const std::scoped_lock guard(making_io_);
+  if (made_io_ == nullptr) made_io_ = make_driver(wanted_io_);
+  io_.store(made_io_.get(), std::memory_order_release);  // (V)
+  return *made_io_;
 }
 
 bool scheduler::start_spare(worker*& one) noexcept {

@@ -14,6 +14,7 @@
 #include "hilo/thread.hpp"
 
 #include "runtime/context/stack_cache.hpp"
+#include "runtime/sched/driver.hpp"
 #include "runtime/sched/fiber.hpp"
 #include "runtime/sched/idle.hpp"
 #include "runtime/sched/injector.hpp"
@@ -53,6 +54,11 @@ class scheduler {
   monitor& watching() noexcept { return monitor_; }
   timer_wheel& wheel(std::size_t index) noexcept { return *wheels_[index]; }
   place& base_place(std::size_t index) noexcept { return *places_[index]; }
+
+  // The driver, chosen and made by the first call. Throws std::system_error.
+  driver& io();
+  // Null before that. (V) acquire: pairs with the release in io(); publishes the driver.
+  driver* io_if_made() const noexcept { return io_.load(std::memory_order_acquire); }
 
   // Makes `one`, or a new worker if that is null, a spare that waits to be sent somewhere. False
   // when there is no memory or no thread for it.
@@ -141,6 +147,11 @@ class scheduler {
 
   std::atomic<bool> tidying_{false};        // one worker at a time; acquire and release (Y)
   std::atomic<std::int64_t> tidied_at_{0};  // written by that one; relaxed, only a time
+
+  io_driver wanted_io_;
+  kernel::mutex making_io_;
+  std::unique_ptr<driver> made_io_;   // guarded by making_io_; outlives the workers' ports
+  std::atomic<driver*> io_{nullptr};  // (V)
 
   const unsigned carriers_;
   std::vector<std::unique_ptr<timer_wheel>> wheels_;  // one a place

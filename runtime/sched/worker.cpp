@@ -87,6 +87,7 @@ void worker::run() {
     }
     fiber* next = take();
     if (next == nullptr && fire_timers()) next = take();
+    if (next == nullptr && port_ != nullptr && port_->poll()) next = take();
     if (next == nullptr) next = search();
     if (next == nullptr) next = scheduler_.lane(priority::idle).take(1);
     if (next != nullptr) {
@@ -103,6 +104,7 @@ void worker::run() {
     if (scheduler_.stopping()) break;
     sleep();
   }
+  if (port_ != nullptr) port_->leave_carrier();
   set_current_worker(nullptr);
 }
 
@@ -314,22 +316,20 @@ void worker::sleep() noexcept {
   idle.enter(*this, std::exchange(searching_, false));  // (Q1)
   ask_for_forks();
   scheduler_.idle_reached();
-  const bool stay = !work_somewhere() && !scheduler_.stopping();  // (Q3)
+  bool stay = !work_somewhere() && !scheduler_.stopping();  // (Q3)
+  if (port_ != nullptr && port_->has_mail()) stay = false;
   nanoseconds nap = first_nap;
   watched stale;
-  while (stay && woken_.load(std::memory_order_acquire) == 0) {  // (K2)
+  while (stay && woken_.load(std::memory_order_acquire) != awake) {  // (K2)
     const watched full = filled_slot();  // (Q3), after (Q1) or after the last end_watch()
     const bool watching = full.who != nullptr && idle.begin_watch();
     std::int64_t until = std::min(next_alarm(), tidy_at);
     if (watching) until = std::min(until, detail::monotonic_now() + nap.count());
-    if (until == timer_wheel::never) {
-      sys::futex_wait(woken_, 0);
-    } else {
-      sys::futex_wait_until(woken_, 0, to_time(until));
-    }
+    const bool ready = doze(until);
     // The bit goes before slots are looked at again: a slot that is filled meanwhile is either seen
     // in the next round or wakes a sleeper.
     if (watching) idle.end_watch();
+    if (ready) break;
     const std::int64_t time = detail::monotonic_now();
     if (timers().next_ns() <= time) break;
     if (tidy_at <= time) {
@@ -367,9 +367,40 @@ std::int64_t worker::tidy(std::int64_t now) noexcept {
   return scheduler_.spare_stacks() ? now + scheduler::tidy_period : timer_wheel::never;
 }
 
+// Sleeps as sleep() does. True: the port made fibers runnable.
+bool worker::doze(std::int64_t until) noexcept {
+  if (port_ != nullptr && port_->may_wait()) {
+    std::uint32_t expected = asleep;
+    if (!woken_.compare_exchange_strong(expected, in_port, std::memory_order_release,
+                                        std::memory_order_relaxed)) {
+      port_->stay_up();
+      return false;
+    }
+    const bool ready = port_->wait(until);
+    expected = in_port;
+    (void)woken_.compare_exchange_strong(expected, asleep, std::memory_order_relaxed,
+                                         std::memory_order_relaxed);  // (K2) is sleep()'s
+    return ready;
+  }
+  if (until == timer_wheel::never) {
+    sys::futex_wait(woken_, asleep);
+  } else {
+    sys::futex_wait_until(woken_, asleep, to_time(until));
+  }
+  return false;
+}
+
 void worker::wake_up() noexcept {
-  woken_.store(1, std::memory_order_release);  // (K1)
-  sys::futex_wake_one(&woken_);
+  if (woken_.exchange(awake, std::memory_order_acq_rel) == in_port) {  // (K1)
+    port_->wake();
+  } else {
+    sys::futex_wake_one(&woken_);
+  }
+}
+
+void worker::summon() noexcept {
+  prompt();
+  if (current_worker() != this) scheduler_.idle().wake(*this);
 }
 
 // On the base: fires the timers that are due, also those of carriers that sleep: their fibers arm
@@ -402,12 +433,12 @@ std::int64_t worker::next_alarm() noexcept {
 }
 
 void worker::await_wake_up() noexcept {
-  while (woken_.load(std::memory_order_acquire) == 0) sys::futex_wait(woken_, 0);  // (K2)
+  while (woken_.load(std::memory_order_acquire) != awake) sys::futex_wait(woken_, asleep);  // (K2)
 }
 
 bool worker::await_wake_up_until(std::int64_t when) noexcept {
-  while (woken_.load(std::memory_order_acquire) == 0) {  // (K2)
-    if (sys::futex_wait_until(woken_, 0, to_time(when)) == -ETIMEDOUT) return false;
+  while (woken_.load(std::memory_order_acquire) != awake) {  // (K2)
+    if (sys::futex_wait_until(woken_, asleep, to_time(when)) == -ETIMEDOUT) return false;
   }
   return true;
 }

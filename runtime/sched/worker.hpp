@@ -31,9 +31,12 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
+#include <utility>
 
 #include "runtime/base/cpu.hpp"
 #include "runtime/sched/current.hpp"
+#include "runtime/sched/driver.hpp"
 #include "runtime/sched/fiber.hpp"
 #include "runtime/sched/scheduler.hpp"
 #include "runtime/sched/spares.hpp"
@@ -114,6 +117,10 @@ class worker : public detail::carrier {
   void pin(fiber& one) noexcept;
   void unpin(fiber& one) noexcept;
 
+  // This worker's part of the driver; null until a fiber that ran here did I/O.
+  port* io() const noexcept { return port_.get(); }
+  void open_io(std::unique_ptr<port> made) noexcept { port_ = std::move(made); }
+
   // Whether the base shall run now, though fibers wait: this worker shall leave its place.
   bool called_back() const noexcept {
     return place_->closing.load(std::memory_order_relaxed) && pinned_ == 0;
@@ -122,6 +129,8 @@ class worker : public detail::carrier {
   // --- for blocking.cpp, whose head says how: the running fiber leaves its worker and comes back
 
   bool has_pinned() const noexcept { return pinned_ != 0; }
+  bool has_io() const noexcept { return port_ != nullptr && port_->bound(); }
+  void carry(fiber& one) noexcept;
   void offer_place() noexcept { offer_.store(offered, std::memory_order_release); }  // (H1)
   bool take_place_back() noexcept;
   void return_later(fiber& one) noexcept { returning_ = &one; }
@@ -149,6 +158,8 @@ class worker : public detail::carrier {
   // Ends this worker's sleep; the caller took it out of the sleepers, or of the spares.
   void wake_up() noexcept;
   void expect_wake_up() noexcept { woken_.store(0, std::memory_order_relaxed); }
+  // What others left with its port waits there: makes it look at its next switch, or wakes it.
+  void summon() noexcept;
   void await_wake_up() noexcept;
   bool await_wake_up_until(std::int64_t when) noexcept;
 
@@ -240,6 +251,7 @@ class worker : public detail::carrier {
   bool fire_timers() noexcept;
   std::int64_t next_alarm() noexcept;
   void sleep() noexcept;
+  bool doze(std::int64_t until) noexcept;
   std::int64_t tidy(std::int64_t now) noexcept;
   struct watched {
     worker* who = nullptr;
@@ -274,6 +286,7 @@ class worker : public detail::carrier {
   std::uint64_t ids_ = 0, ids_end_ = 0;  // fiber ids left of its share
   fiber* returning_ = nullptr;           // came out of a blocking call, but the place is gone
   std::array<context::stack_cache, size_classes> caches_;
+  std::unique_ptr<port> port_;  // read by a waker that finds us in its wait(): (K1)
 
   // Written by the owner, read by watchers.
   alignas(base::cache_line) std::atomic<std::uint32_t> tick_{0};  // switches, modulo 2^32
@@ -290,13 +303,16 @@ class worker : public detail::carrier {
   // Written by who sends a spare, before it wakes it.
   worker* errand_held_ = nullptr;
   place* errand_place_ = nullptr;
+  fiber* errand_fiber_ = nullptr;
 
   // Filled by the owner, emptied by the owner or a watcher. seq_cst: the idle protocol's queue.
   alignas(base::cache_line) std::atomic<fiber*> slot_{nullptr};
 
-  // 1: woken. Written by the waker with release (K1), read by the owner with acquire (K2):
-  // publishes the waker's work; reset by the owner before it lets itself be woken.
-  alignas(base::cache_line) sys::futex_word woken_{0};
+  // 1: woken. Written by the waker with acq_rel (K1), read by the owner with acquire (K2):
+  // publishes the waker's work; reset by the owner before it lets itself be woken. 2: the owner
+  // sleeps in its port and not in the futex; set with release, so that its waker sees the port.
+  enum : std::uint32_t { asleep, awake, in_port };
+  alignas(base::cache_line) sys::futex_word woken_{asleep};
 
   work_ring spawned_;
   work_ring ready_;

@@ -1,0 +1,66 @@
+// What an I/O call returns: a value, or why there is none.
+//
+//   const hilo::result<std::size_t> got = hilo::io::read(fd, buffer, sizeof buffer, 5s);
+//   if (!got) return report(got.status(), got.error());
+//   if (*got == 0) return;  // the end
+//
+// status() tells the ways apart that a correct program may see: timed_out and cancelled are limits
+// of the caller's, closed means that the descriptor was closed by hilo::io::close meanwhile, and
+// failed that the kernel refused; error() is then its errno. Nothing is left in errno.
+#pragma once
+
+#include <system_error>
+#include <utility>
+
+#include "hilo/status.hpp"
+
+namespace hilo {
+
+template <class T>
+class [[nodiscard]] result {
+ public:
+  constexpr result(T value) noexcept : value_(std::move(value)) {}
+  constexpr result(hilo::status why, int error) noexcept : why_(why), error_(error) {}
+  // Whether there is a value.
+  constexpr explicit operator bool() const noexcept { return why_ == hilo::status::ok; }
+  constexpr T& operator*() noexcept { return value_; }
+  constexpr const T& operator*() const noexcept { return value_; }
+  constexpr T* operator->() noexcept { return &value_; }
+  constexpr const T* operator->() const noexcept { return &value_; }
+
+  constexpr hilo::status status() const noexcept { return why_; }
+  // The kernel's errno if it failed; ETIMEDOUT, ECANCELED, EBADF for timed_out, cancelled, closed.
+  std::error_code error() const noexcept { return {error_, std::system_category()}; }
+
+  // The value. Errors: std::system_error with error() if there is none.
+  T& value() {
+    if (why_ != hilo::status::ok) throw std::system_error(error());
+    return value_;
+  }
+
+ private:
+  T value_{};
+  hilo::status why_ = hilo::status::ok;
+  int error_ = 0;
+};
+
+// Of calls that have nothing to tell but that they are done.
+template <>
+class [[nodiscard]] result<void> {
+ public:
+  constexpr result() noexcept = default;
+  constexpr result(hilo::status why, int error) noexcept : why_(why), error_(error) {}
+
+  constexpr explicit operator bool() const noexcept { return why_ == hilo::status::ok; }
+  constexpr hilo::status status() const noexcept { return why_; }
+  std::error_code error() const noexcept { return {error_, std::system_category()}; }
+  void value() const {
+    if (why_ != hilo::status::ok) throw std::system_error(error());
+  }
+
+ private:
+  hilo::status why_ = hilo::status::ok;
+  int error_ = 0;
+};
+
+}  // namespace hilo

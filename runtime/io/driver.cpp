@@ -1,0 +1,143 @@
+#include "runtime/io/driver.hpp"
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdlib>
+#include <mutex>
+#include <string_view>
+#include <system_error>
+#include <utility>
+
+#include "hilo/blocking.hpp"
+#include "hilo/detail/channel_core.hpp"
+#include "hilo/detail/deadline.hpp"
+#include "hilo/io.hpp"
+#include "hilo/limit.hpp"
+
+#include "runtime/base/error.hpp"
+#include "runtime/sched/worker.hpp"
+
+namespace hilo::io {
+namespace {
+
+constexpr std::int64_t overlooked = 5'000'000;  // ns
+
+// The port of a worker that waits by epoll: the poller it shares, and its turn there.
+class epoll_port final : public port {
+ public:
+  explicit epoll_port(poller& shared) noexcept : shared_(shared) {}
+
+  bool poll() noexcept override { return shared_.in_use() && shared_.look(0); }
+  bool may_wait() noexcept override { return shared_.take_turn(); }
+  bool wait(std::int64_t until) noexcept override {
+    std::int64_t left = -1;
+    if (until != sched::timer_wheel::never) {
+      left = std::max<std::int64_t>(1, until - detail::monotonic_now());
+    }
+    const bool woke = shared_.look(left);
+    shared_.end_turn();
+    return woke;
+  }
+  void stay_up() noexcept override { shared_.end_turn(); }
+  void wake() noexcept override { shared_.wake(); }
+  bool has_mail() const noexcept override { return false; }
+  bool bound() const noexcept override { return false; }
+  void evacuate() noexcept override {}
+  void leave_carrier() noexcept override {}
+  outcome make(const request& what, std::int64_t deadline) noexcept override;
+
+ private:
+  poller& shared_;
+};
+
+outcome epoll_port::make(const request& what, std::int64_t deadline) noexcept {
+  if (detail::waiter& self = detail::current_waiter(); ++self.eager == 0) {
+    detail::spend_budget();  // 256 calls may have had no need to wait
+  }
+  // As where it would wait: once a limit is reached no call begins.
+  const status end = this_fiber::limit_reached();
+  if (end != status::ok) return {0, end};
+  if (deadline != detail::no_deadline && deadline <= 0) return {0, status::timed_out};
+  if (only_blocks(what)) return {hilo::blocking([&] { return perform(what); })};
+  const long result = attempt(what);
+  if (result != -EAGAIN) return {result};
+  int error = 0;
+  const status waited = shared_.wait_ready(awaited(what), deadline, error);
+  if (error == EPERM) return {hilo::blocking([&] { return perform(what); })};
+  return {error != 0 ? -error : -EINTR, waited};
+}
+
+}  // namespace
+
+poller& driver::shared_poller() {
+  const std::scoped_lock guard(opening_);
+  if (made_poller_ == nullptr) {
+    made_poller_ = std::make_unique<poller>();
+    poller_.store(made_poller_.get(), std::memory_order_release);  // (O)
+  }
+  return *made_poller_;
+}
+
+std::unique_ptr<port> driver::open(sched::worker& here) {
+  if (chosen_ == io_driver::uring) {
+    try {
+      return open_ring(here);
+    } catch (const std::system_error&) {
+      // None is left for this worker: it goes on as if there were none at all.
+    }
+  }
+  return std::make_unique<epoll_port>(shared_poller());
+}
+
+port& driver::port_of(sched::worker& here) {
+  if (here.io() == nullptr) [[unlikely]] {
+    auto& its = static_cast<driver&>(here.home().io());
+    here.open_io(its.open(here));
+  }
+  return static_cast<port&>(*here.io());
+}
+
+void driver::look_after(std::int64_t now) noexcept {
+  poller* const its = poller_.load(std::memory_order_acquire);  // (O)
+  if (its != nullptr && its->in_use() && now - its->looked_at() > overlooked) (void)its->look(0);
+}
+
+}  // namespace hilo::io
+
+namespace hilo {
+
+io::driver_choice io::chosen_driver() {
+  sched::worker* const here = sched::current_worker();
+  if (here == nullptr)
+    return {io_driver::any, "the caller is no fiber: it makes plain system calls"};
+  auto& its = static_cast<io::driver&>(here->home().io());
+  return {its.chosen(), its.why()};
+}
+
+namespace sched {
+
+std::unique_ptr<driver> make_driver(io_driver wanted) {
+  if (wanted == io_driver::epoll) {
+    return std::make_unique<io::driver>(io_driver::epoll, std::string());
+  }
+  const io::ring_support& ring = io::ring_supported();
+  if (ring.error == 0) return std::make_unique<io::driver>(io_driver::uring, std::string());
+  if (wanted == io_driver::uring) {
+    base::fail(ring.error, "drive I/O by io_uring",
+               "it is refused: " + ring.why + "; choose io_driver::any or HILO_IO=epoll");
+  }
+  return std::make_unique<io::driver>(io_driver::epoll, ring.why);
+}
+
+io_driver driver_of_environment() {
+  const char* const text = std::getenv("HILO_IO");
+  const std::string_view said = text != nullptr ? text : "";
+  if (said.empty()) return io_driver::any;
+  if (said == "uring") return io_driver::uring;
+  if (said == "epoll") return io_driver::epoll;
+  base::fail(EINVAL, "start a runtime",
+             "HILO_IO is \"" + std::string(said) + "\"; set it to uring or epoll");
+}
+
+}  // namespace sched
+}  // namespace hilo

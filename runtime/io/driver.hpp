@@ -1,0 +1,49 @@
+// The driver of a runtime: what was chosen, and the ports it gives to workers.
+//
+// A worker gets a ring of its own; one for which the kernel has none left (memory, descriptors)
+// waits by epoll beside the others. The epoll part is one for the runtime and made when the first
+// port needs it.
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <string>
+#include <utility>
+
+#include "hilo/kernel/mutex.hpp"
+
+#include "runtime/io/poller.hpp"
+#include "runtime/io/port.hpp"
+#include "runtime/sched/driver.hpp"
+
+namespace hilo::sched {
+class worker;
+}
+
+namespace hilo::io {
+
+class driver final : public sched::driver {
+ public:
+  driver(io_driver chosen, std::string why) : chosen_(chosen), why_(std::move(why)) {}
+
+  void look_after(std::int64_t now) noexcept override;
+
+  // A port for the worker that runs the caller, opened if it has none. Throws std::system_error.
+  static port& port_of(sched::worker& here);
+
+  io_driver chosen() const noexcept { return chosen_; }
+  // Why not the ring; empty if it was chosen or not wanted.
+  const std::string& why() const noexcept { return why_; }
+
+ private:
+  std::unique_ptr<port> open(sched::worker& here);
+  poller& shared_poller();
+
+  const io_driver chosen_;
+  const std::string why_;
+  kernel::mutex opening_;
+  std::unique_ptr<poller> made_poller_;   // guarded by opening_
+  std::atomic<poller*> poller_{nullptr};  // (O) release, acquired by the monitor
+};
+
+}  // namespace hilo::io

@@ -1,0 +1,15 @@
+// Descriptors of drivers, which a forked child must not have: it would hold its parent's rings open
+// and share its epoll set. A child made by fork(2) closes them at once; rings are besides mapped so
+// that no child gets their memory.
+#pragma once
+
+namespace hilo::io {
+
+// From now on a forked child closes it. Throws std::bad_alloc.
+void keep_from_forks(int fd);
+// The caller closes it.
+void release_kept(int fd) noexcept;
+// Closes it here; does nothing in a child, where it is closed already.
+void close_kept(int fd) noexcept;
+
+}  // namespace hilo::io

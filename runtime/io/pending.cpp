@@ -1,0 +1,84 @@
+#include "runtime/io/pending.hpp"
+
+#include <array>
+#include <cstddef>
+#include <memory>
+#include <mutex>
+#include <new>
+
+namespace hilo::io {
+namespace {
+
+constexpr unsigned chunk_bits = 8;
+constexpr unsigned chunks = 1U << 16;  // 16 million descriptors; the addresses cost nothing
+
+using chunk = std::array<slot, std::size_t{1} << chunk_bits>;
+// Set once by whoever needs it first. (T) release, acquired; publishes the chunk.
+constinit std::array<std::atomic<chunk*>, chunks> table{};
+
+}  // namespace
+
+slot* slot_of(int fd) noexcept {
+  const auto number = static_cast<unsigned>(fd);
+  std::atomic<chunk*>& place = table[(number >> chunk_bits) % chunks];
+  chunk* there = place.load(std::memory_order_acquire);  // (T)
+  if (there == nullptr) [[unlikely]] {
+    std::unique_ptr<chunk> made(new (std::nothrow) chunk);
+    if (made == nullptr) return nullptr;
+    if (place.compare_exchange_strong(there, made.get(), std::memory_order_acq_rel,
+                                      std::memory_order_acquire)) {  // (T)
+      there = made.release();
+    }
+  }
+  return &(*there)[number % there->size()];
+}
+
+void unlink_from(slot& its, pending& one) noexcept {
+  detail::wait_node* closer = nullptr;
+  {
+    const std::scoped_lock guard(its.lock);
+    if (one.linked) its.unlink(one);
+    if (!its.closers.empty()) [[unlikely]]
+      closer = its.take_closers(one.fd);
+  }
+  detail::wake_all(closer, status::ok);
+}
+
+bool slot::closing(int fd) const noexcept {
+  for (const detail::wait_node* one = closers.first(); one != nullptr; one = one->next) {
+    if (*static_cast<const int*>(one->slot) == fd) return true;
+  }
+  return false;
+}
+
+// Under the lock: those who wait for the calls for `fd`, if there are none any more.
+detail::wait_node* slot::take_closers(int fd) noexcept {
+  for (const pending* one = first; one != nullptr; one = one->next) {
+    if (one->fd == fd) return nullptr;
+  }
+  detail::wait_node* taken = nullptr;
+  for (detail::wait_node *one = closers.first(), *after = nullptr; one != nullptr; one = after) {
+    after = one->next;
+    if (*static_cast<const int*>(one->slot) != fd || !closers.take(*one)) continue;
+    one->next = taken;
+    taken = one;
+  }
+  return taken;
+}
+
+void end_waits_for(int fd) noexcept {
+  slot* const its = fd < 0 ? nullptr : slot_of(fd);
+  if (its == nullptr) return;
+  its->lock.lock();
+  bool in_flight = false;
+  for (pending* one = its->first; one != nullptr; one = one->next) {
+    if (one->fd != fd) continue;
+    in_flight = true;
+    // It stays linked as long as we have the lock.
+    if (one->claim()) detail::wake(*one->who, status::closed);
+  }
+  if (!in_flight) return its->lock.unlock();
+  (void)detail::wait_in_until(its->closers, its->lock, &fd, detail::until_woken, "io close");
+}
+
+}  // namespace hilo::io

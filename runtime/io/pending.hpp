@@ -1,0 +1,86 @@
+// A call in flight, and the descriptor that it is for.
+//
+// The call lies in the frame of its fiber and is linked into its descriptor's slot, whose lock
+// guards the links. So closing a descriptor finds who waits for it. A slot is found by number; if
+// the number was closed behind our back and means another file by now, what is linked for the old
+// one is merely woken, and tries again: no driver takes a wake-up for a result.
+//
+// Who ends the wait. It is in no wait list, so whoever turns the waiter's `claimed` from 0 to 1
+// ends it (hilo/detail/waiter.hpp): the driver, a deadline, a stop request, or close(). If it was
+// not the driver, the ring may still write into the caller's buffer. Then the fiber asks the ring
+// to cancel the call, and waits for its completion after all:
+//
+//   driver                                   fiber, whose wait another ended
+//   result := …                              ask for the cancellation
+//   claim fails                              phase.exchange(abandoned)  acq_rel (A1)
+//   phase.exchange(complete)  acq_rel (A2)   it was complete: return; else park
+//   it was abandoned: wake the fiber
+//
+// One word changed by exchanges: the second sees the first. The waiter stays claimed until then, so
+// nobody else ends that second wait.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+
+#include "hilo/detail/spin_lock.hpp"
+#include "hilo/detail/waiter.hpp"
+
+namespace hilo::io {
+
+struct pending {
+  detail::waiter* who = nullptr;
+  int fd = -1;
+  std::int32_t result = 0;   // written by the driver before it wakes, or (A2)
+  std::uint32_t events = 0;  // epoll: waited for
+  bool linked = false;       // guarded by the slot's lock, as the links are
+  pending* next = nullptr;
+  pending* previous = nullptr;
+  pending* next_woken = nullptr;  // of the poller, once it claimed it
+  pending* next_asked = nullptr;  // in a ring's mail, guarded by its lock
+  bool asked = false;             // likewise
+
+  enum : std::uint32_t { under_way, abandoned, complete };
+  std::atomic<std::uint32_t> phase{under_way};  // (A1), (A2)
+
+  // Whether the caller ends the wait, and has to wake the waiter.
+  bool claim() noexcept { return who->claimed.exchange(1, std::memory_order_acq_rel) == 0; }
+};
+
+struct slot {
+  detail::spin_lock lock;
+  // All guarded by lock, and what they lead to.
+  bool in_epoll = false;  // a hint which of ADD and MOD to try first
+  pending* first = nullptr;
+  detail::wait_list closers;  // each waits until nothing is linked for its descriptor
+
+  detail::wait_node* take_closers(int fd) noexcept;
+  // Whether no call for it may begin any more.
+  bool closing(int fd) const noexcept;
+  void link(pending& one) noexcept {
+    one.linked = true;
+    one.previous = nullptr;
+    one.next = first;
+    if (first != nullptr) first->previous = &one;
+    first = &one;
+  }
+  void unlink(pending& one) noexcept {
+    one.linked = false;
+    (one.previous != nullptr ? one.previous->next : first) = one.next;
+    if (one.next != nullptr) one.next->previous = one.previous;
+  }
+};
+
+// The slot of a descriptor: one table for the process, as descriptors are. Slots are never freed.
+// Null when there is no memory for it. Numbers too large for the table share slots.
+slot* slot_of(int fd) noexcept;
+
+// Unlinks a call that is over.
+void unlink_from(slot& its, pending& one) noexcept;
+
+// Ends the waits of all fibers for `fd` with closed, and returns when no call for it is in flight:
+// one that its ring has not submitted yet would else meet whatever gets the number next.
+// Parks: until then; not ended by a limit.
+void end_waits_for(int fd) noexcept;
+
+}  // namespace hilo::io

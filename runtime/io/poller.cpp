@@ -1,0 +1,168 @@
+#include "runtime/io/poller.hpp"
+
+#include <algorithm>
+#include <cerrno>
+#include <climits>
+#include <ctime>
+#include <mutex>
+
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "hilo/detail/deadline.hpp"
+
+#include "runtime/base/error.hpp"
+#include "runtime/io/forked.hpp"
+#include "runtime/sched/worker.hpp"
+#include "runtime/sys/syscall.hpp"
+
+namespace hilo::io {
+namespace {
+
+constexpr int most_events = 128;  // at a time; guess
+constexpr std::uint32_t always = EPOLLERR | EPOLLHUP;
+
+#ifndef SYS_epoll_pwait2
+constexpr long SYS_epoll_pwait2 = 441;
+#endif
+
+// epoll_wait with nanoseconds, where the kernel has it (5.11).
+long wait_for_events(int set, epoll_event* events, std::int64_t timeout) noexcept {
+  timespec time{};
+  if (timeout > 0) {
+    time.tv_sec = static_cast<std::time_t>(timeout / 1'000'000'000);
+    time.tv_nsec = static_cast<long>(timeout % 1'000'000'000);
+  }
+  const long count = sys::call(SYS_epoll_pwait2, set, events, most_events,
+                               timeout < 0 ? nullptr : &time, nullptr, 0);
+  if (count != -ENOSYS) return count;
+  constexpr std::int64_t longest = INT_MAX;
+  const std::int64_t ms = timeout < 0 ? -1 : std::min((timeout + 999'999) / 1'000'000, longest);
+  return sys::call(SYS_epoll_pwait, set, events, most_events, ms, nullptr, 0);
+}
+
+}  // namespace
+
+poller::poller() {
+  set_ = ::epoll_create1(EPOLL_CLOEXEC);
+  const int failed = set_ < 0 ? errno : 0;
+  wake_ = set_ < 0 ? -1 : ::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+  epoll_event event{.events = EPOLLIN, .data = {.fd = -1}};
+  if (wake_ < 0 || ::epoll_ctl(set_, EPOLL_CTL_ADD, wake_, &event) != 0) {
+    const int error = failed != 0 ? failed : errno;
+    if (wake_ >= 0) ::close(wake_);
+    if (set_ >= 0) ::close(set_);
+    base::fail(error, "wait for descriptors by epoll",
+               "no descriptor is left: see ulimit -n and fs.file-max");
+  }
+  keep_from_forks(set_);
+  keep_from_forks(wake_);
+}
+
+poller::~poller() {
+  close_kept(set_);
+  close_kept(wake_);
+}
+
+// Under the slot's lock: the descriptor's next event is for all who wait for it.
+int poller::arm(slot& its, int fd, std::uint32_t events) noexcept {
+  for (const pending* one = its.first; one != nullptr; one = one->next) {
+    if (one->fd == fd) events |= one->events;
+  }
+  epoll_event event{.events = events | EPOLLONESHOT, .data = {.fd = fd}};
+  long result =
+      sys::call(SYS_epoll_ctl, set_, its.in_epoll ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, fd, &event);
+  if (result == -ENOENT || result == -EEXIST) {
+    result = sys::call(SYS_epoll_ctl, set_, result == -ENOENT ? EPOLL_CTL_ADD : EPOLL_CTL_MOD, fd,
+                       &event);
+  }
+  its.in_epoll = result == 0;
+  return static_cast<int>(-result);
+}
+
+status poller::wait_ready(const readiness& what, std::int64_t deadline, int& error) noexcept {
+  error = 0;
+  detail::waiter& self = detail::current_waiter();
+  status end = detail::limit_wait(self, deadline);
+  if (end != status::ok) return end;
+  if (deadline != detail::no_deadline && deadline <= 0) return status::timed_out;
+  slot* const its = slot_of(what.fd);
+  if (its == nullptr || what.fd < 0) {
+    error = what.fd < 0 ? EBADF : ENOMEM;
+    return status::ok;
+  }
+  pending one;
+  one.who = &self;
+  one.fd = what.fd;
+  one.events = static_cast<std::uint32_t>(what.events);
+  detail::open_wait(self);
+  {
+    const std::scoped_lock guard(its->lock);
+    if (its->closing(what.fd))
+      end = status::closed;
+    else if ((error = arm(*its, what.fd, one.events)) == 0)
+      its->link(one);
+  }
+  if (error != 0 || end != status::ok) {
+    detail::close_wait(self);
+    return end;
+  }
+  waiting_.fetch_add(1, std::memory_order_relaxed);
+  detail::show_wait(self);
+  end = detail::sit_out(self, deadline, "io");
+  waiting_.fetch_sub(1, std::memory_order_relaxed);
+  unlink_from(*its, one);
+  detail::close_wait(self);
+  return end;
+}
+
+void poller::ready(int fd, std::uint32_t events, pending*& woken) noexcept {
+  slot* const its = slot_of(fd);
+  if (its == nullptr) return;
+  const std::scoped_lock guard(its->lock);
+  bool others = false;
+  for (pending *one = its->first, *after = nullptr; one != nullptr; one = after) {
+    after = one->next;
+    if (one->fd != fd) continue;
+    if ((events & (one->events | always)) == 0) {
+      others = true;
+      continue;
+    }
+    if (!one->claim()) continue;  // its fiber unlinks it
+    its->unlink(*one);
+    one->next_woken = woken;
+    woken = one;
+  }
+  if (others) (void)arm(*its, fd, 0);
+}
+
+bool poller::look(std::int64_t timeout) noexcept {
+  epoll_event events[most_events];
+  const long count = wait_for_events(set_, events, timeout);
+  looked_at_.store(detail::monotonic_now(), std::memory_order_relaxed);
+  pending* woken = nullptr;
+  for (long i = count - 1; i >= 0; --i) {  // the first event's fiber is woken first
+    if (events[i].data.fd >= 0) {
+      ready(events[i].data.fd, events[i].events, woken);
+    } else if (timeout != 0) {  // for whoever has the turn, and for nobody else
+      std::uint64_t count_of_wakes = 0;
+      (void)sys::call(SYS_read, wake_, &count_of_wakes, sizeof count_of_wakes);
+    }
+  }
+  if (woken == nullptr) return false;
+  while (woken != nullptr) {
+    pending* const one = woken;
+    woken = one->next_woken;
+    sched::wake_in_turn(*one->who);  // from here on `one` may be gone
+  }
+  sched::woke_in_turn();
+  return true;
+}
+
+void poller::wake() noexcept {
+  const std::uint64_t one = 1;
+  (void)sys::call(SYS_write, wake_, &one, sizeof one);
+}
+
+}  // namespace hilo::io

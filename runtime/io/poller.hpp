@@ -1,0 +1,65 @@
+// Waiting for descriptors by epoll: one set for all workers of a runtime.
+//
+// A fiber tries its call, and if it would have to wait, arms its descriptor for one event (a
+// descriptor is in the set once, for all that wait for it, with what they want together). An event
+// wakes those it is for, who try again; a wake-up too many does no harm.
+//
+// Of the workers that sleep at most one sleeps in epoll_wait, the others in their futex; all that
+// are awake look from time to time. If the one that slept there goes on to compute, the next to
+// fall asleep takes its turn, or the monitor looks.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+
+#include "hilo/detail/waiter.hpp"
+#include "hilo/status.hpp"
+
+#include "runtime/io/pending.hpp"
+#include "runtime/io/request.hpp"
+
+namespace hilo::sched {
+class worker;
+}
+
+namespace hilo::io {
+
+class poller {
+ public:
+  // Throws std::system_error.
+  poller();
+  ~poller();
+  poller(const poller&) = delete;
+  poller& operator=(const poller&) = delete;
+
+  // Parks until a descriptor is ready (ok), or the call was ended otherwise. error: an errno if it
+  // cannot be waited for, EPERM for what is always ready, such as files.
+  status wait_ready(const readiness& what, std::int64_t deadline, int& error) noexcept;
+
+  // Makes those runnable whose descriptors are ready, after at most `timeout` ns; negative: without
+  // end. Who has the turn gives a timeout that is not 0. On a carrier: they run there. True: there
+  // were some.
+  bool look(std::int64_t timeout) noexcept;
+  // Whether anybody waits. relaxed: a worker that parked one sees it, by its own order.
+  bool in_use() const noexcept { return waiting_.load(std::memory_order_relaxed) != 0; }
+  std::int64_t looked_at() const noexcept { return looked_at_.load(std::memory_order_relaxed); }
+
+  // The turn to sleep in look().
+  bool take_turn() noexcept {
+    return in_use() && !asleep_.exchange(true, std::memory_order_acquire);
+  }
+  void end_turn() noexcept { asleep_.store(false, std::memory_order_release); }
+  void wake() noexcept;
+
+ private:
+  int arm(slot& its, int fd, std::uint32_t events) noexcept;
+  void ready(int fd, std::uint32_t events, pending*& woken) noexcept;
+
+  int set_ = -1;
+  int wake_ = -1;                           // an eventfd in the set, read by who has the turn
+  std::atomic<std::uint32_t> waiting_{0};   // who waits; relaxed: a hint
+  std::atomic<bool> asleep_{false};         // somebody has the turn
+  std::atomic<std::int64_t> looked_at_{0};  // ns; relaxed: for the monitor
+};
+
+}  // namespace hilo::io

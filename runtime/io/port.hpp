@@ -1,0 +1,46 @@
+// A worker's port (sched/driver.hpp), with what the calls of hilo/io.hpp need of it; and the
+// ring's, which a build may be without.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "hilo/status.hpp"
+
+#include "runtime/io/request.hpp"
+#include "runtime/sched/driver.hpp"
+
+namespace hilo::sched {
+class worker;
+}
+
+namespace hilo::io {
+
+// What came of a call: a value that is not negative, or -errno, while `why` is ok; else a limit
+// ended it, or close() did.
+struct outcome {
+  long value;
+  status why = status::ok;
+};
+
+class port : public sched::port {
+ public:
+  // Makes a call for the fiber that runs here, which parks while it waits. -EINTR or -ECANCELED:
+  // nothing has happened, and it is to be made again, wherever the fiber runs then; -EAGAIN: the
+  // same once the descriptor is ready.
+  virtual outcome make(const request& what, std::int64_t deadline) noexcept = 0;
+};
+
+// Whether this kernel lets us have rings, and which setup flags it takes; tried once.
+struct ring_support {
+  int error = 0;       // an errno; 0: yes
+  std::string why;     // in words
+  unsigned flags = 0;  // of io_uring_setup(2)
+};
+const ring_support& ring_supported();
+
+// Throws std::system_error.
+std::unique_ptr<port> open_ring(sched::worker& whose);
+
+}  // namespace hilo::io

@@ -1,0 +1,208 @@
+#include "runtime/io/request.hpp"
+
+#include <cerrno>
+
+#include <fcntl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/uio.h>
+
+#include "runtime/sys/syscall.hpp"
+
+namespace hilo::io {
+namespace {
+
+using call = request::call;
+
+constexpr int no_wait = 0x8;  // RWF_NOWAIT, which not every libc has
+
+long ready_now(int fd, short events) noexcept {
+  pollfd one{.fd = fd, .events = events, .revents = 0};
+  timespec none{};
+  const long count = sys::call(SYS_ppoll, &one, 1, &none, nullptr, 0);
+  return count > 0 ? one.revents : count == 0 ? -EAGAIN : count;
+}
+
+// As a list of buffers, of which plain reads and writes have one.
+struct buffers {
+  explicit buffers(const request& one) noexcept
+      : single{const_cast<void*>(one.address), one.length} {
+    const bool many = one.what == call::readv || one.what == call::writev;
+    first = many ? static_cast<const iovec*>(one.address) : &single;
+    count = many ? one.length : 1;
+  }
+  iovec single;
+  const iovec* first;
+  std::size_t count;
+};
+
+bool reads(const request& one) noexcept {
+  return one.what == call::read || one.what == call::readv || one.what == call::pread;
+}
+
+// On 64-bit CPUs the offset is the first of two registers.
+long transfer(const request& one, std::int64_t offset, int flags) noexcept {
+  const buffers all(one);
+  return sys::call(reads(one) ? SYS_preadv2 : SYS_pwritev2, one.fd, all.first, all.count, offset, 0,
+                   flags);
+}
+
+long transfer_at_once(const request& one) noexcept {
+  const long result = transfer(one, one.offset, no_wait);
+  if (result != -EOPNOTSUPP && result != -ENOSYS && result != -EINVAL) return result;
+  if (one.offset < 0) {
+    const buffers all(one);
+    msghdr message{};
+    message.msg_iov = const_cast<iovec*>(all.first);
+    message.msg_iovlen = all.count;
+    const long sent =
+        sys::call(reads(one) ? SYS_recvmsg : SYS_sendmsg, one.fd, &message, MSG_DONTWAIT);
+    if (sent != -ENOTSOCK) return sent;
+  }
+  const long ready = ready_now(one.fd, awaited(one).events);
+  return ready < 0 ? ready : perform(one);
+}
+
+// accept and connect have no form that does not wait but by the mode of the socket.
+long unblock(int fd) noexcept {
+  const long flags = sys::call(SYS_fcntl, fd, F_GETFL);
+  if (flags < 0 || (flags & O_NONBLOCK) != 0) return flags;
+  return sys::call(SYS_fcntl, fd, F_SETFL, flags | O_NONBLOCK);
+}
+
+long connect_at_once(const request& one) noexcept {
+  const long unblocked = unblock(one.fd);
+  if (unblocked < 0) return unblocked;
+  const long result = perform(one);
+  return result == -EINPROGRESS || result == -EALREADY ? -EAGAIN : result;
+}
+
+// Of the two ends, whichever is not ready.
+readiness awaited_by_splice(const request& one) noexcept {
+  if (ready_now(one.from, POLLIN) == -EAGAIN) return {one.from, POLLIN};
+  return {one.fd, POLLOUT};
+}
+
+}  // namespace
+
+long perform(const request& one) noexcept {
+  switch (one.what) {
+    case call::read:
+      return sys::call(SYS_read, one.fd, one.address, one.length);
+    case call::write:
+      return sys::call(SYS_write, one.fd, one.address, one.length);
+    case call::readv:
+      return sys::call(SYS_readv, one.fd, one.address, one.length);
+    case call::writev:
+      return sys::call(SYS_writev, one.fd, one.address, one.length);
+    case call::pread:
+      return sys::call(SYS_pread64, one.fd, one.address, one.length, one.offset);
+    case call::pwrite:
+      return sys::call(SYS_pwrite64, one.fd, one.address, one.length, one.offset);
+    case call::recv:
+      return sys::call(SYS_recvfrom, one.fd, one.address, one.length, one.flags, nullptr, nullptr);
+    case call::send:
+      return sys::call(SYS_sendto, one.fd, one.address, one.length, one.flags, nullptr, 0);
+    case call::recvmsg:
+      return sys::call(SYS_recvmsg, one.fd, one.address, one.flags);
+    case call::sendmsg:
+      return sys::call(SYS_sendmsg, one.fd, one.address, one.flags);
+    case call::accept:
+      return sys::call(SYS_accept4, one.fd, one.address, one.other, one.flags);
+    case call::connect:
+      return sys::call(SYS_connect, one.fd, one.address, one.length);
+    case call::poll: {
+      pollfd waited{.fd = one.fd, .events = static_cast<short>(one.flags), .revents = 0};
+      const long count = sys::call(SYS_ppoll, &waited, 1, nullptr, nullptr, 0);
+      return count < 0 ? count : waited.revents;
+    }
+    case call::openat:
+      return sys::call(SYS_openat, one.fd, one.address, one.flags, one.length);
+    case call::fsync:
+      return sys::call(one.flags != 0 ? SYS_fdatasync : SYS_fsync, one.fd);
+    case call::statx:
+      return sys::call(SYS_statx, one.fd, one.address, one.flags, one.length, one.other);
+    case call::splice: {
+      std::int64_t from = one.offset;
+      std::int64_t into = one.other_offset;
+      return sys::call(SYS_splice, one.from, from < 0 ? nullptr : &from, one.fd,
+                       into < 0 ? nullptr : &into, one.length, one.flags);
+    }
+  }
+  return -EINVAL;
+}
+
+long attempt(const request& one) noexcept {
+  request now = one;
+  switch (one.what) {
+    case call::recv:
+    case call::send:
+    case call::recvmsg:
+    case call::sendmsg:
+      now.flags |= MSG_DONTWAIT;
+      return perform(now);
+    case call::accept: {
+      const long unblocked = unblock(one.fd);
+      return unblocked < 0 ? unblocked : perform(one);
+    }
+    case call::connect:
+      return connect_at_once(one);
+    case call::poll:
+      return ready_now(one.fd, static_cast<short>(one.flags));
+    case call::splice:
+      now.flags |= SPLICE_F_NONBLOCK;
+      return perform(now);
+    case call::read:
+    case call::write:
+    case call::readv:
+    case call::writev:
+    case call::pread:
+    case call::pwrite:
+      return transfer_at_once(one);
+    default:
+      return -EAGAIN;
+  }
+}
+
+readiness awaited(const request& one) noexcept {
+  switch (one.what) {
+    case call::write:
+    case call::writev:
+    case call::pwrite:
+    case call::send:
+    case call::sendmsg:
+    case call::connect:
+      return {one.fd, POLLOUT};
+    case call::poll:
+      return {one.fd, static_cast<short>(one.flags)};
+    case call::splice:
+      return awaited_by_splice(one);
+    default:
+      return {one.fd, POLLIN};
+  }
+}
+
+bool only_blocks(const request& one) noexcept {
+  switch (one.what) {
+    case call::connect:
+      return one.length >= sizeof(sa_family_t) &&
+             static_cast<const sockaddr*>(one.address)->sa_family == AF_UNIX;
+    case call::openat:
+    case call::fsync:
+    case call::statx:
+    case call::pread:
+    case call::pwrite:
+      return true;
+    case call::read:
+    case call::write:
+    case call::readv:
+    case call::writev: {
+      struct stat about {};
+      return ::fstat(one.fd, &about) == 0 && (S_ISREG(about.st_mode) || S_ISBLK(about.st_mode));
+    }
+    default:
+      return false;
+  }
+}
+
+}  // namespace hilo::io

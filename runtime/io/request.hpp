@@ -1,0 +1,61 @@
+// One call of hilo/io.hpp as data, so that each driver, and a thread without one, can make it.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include <poll.h>
+
+namespace hilo::io {
+
+struct request {
+  enum class call : std::uint8_t {
+    read,     // address, length
+    write,    // address, length
+    readv,    // address: iovecs; length: how many
+    writev,   // likewise
+    pread,    // as read; offset
+    pwrite,   // as write; offset
+    recv,     // address, length; flags
+    send,     // likewise
+    recvmsg,  // address: msghdr; flags
+    sendmsg,  // likewise
+    accept,   // address: sockaddr or null; other: socklen_t; flags
+    connect,  // address: sockaddr; length
+    poll,     // flags: the events; the result is what is ready
+    openat,   // fd: the directory; address: path; flags; length: mode
+    fsync,    // flags: 1 for the data only
+    statx,    // fd: the directory; address: path; flags; length: mask; other: the result
+    splice,   // fd, other_offset: into; from, offset: out of; length; flags
+  };
+
+  call what;
+  int fd = -1;
+  const void* address = nullptr;
+  std::size_t length = 0;
+  int flags = 0;
+  void* other = nullptr;
+  std::int64_t offset = -1;
+  int from = -1;
+  std::int64_t other_offset = -1;
+};
+
+// Makes the call as the kernel does it, which may block. Returns -errno.
+long perform(const request& one) noexcept;
+
+// Makes it if it need not wait: else -EAGAIN. Where no such form exists for the descriptor (a
+// terminal; a pipe or socket before Linux 6.5 by read or write), it is made once poll says ready.
+long attempt(const request& one) noexcept;
+
+// What a call that got -EAGAIN waits for, and of which descriptor.
+struct readiness {
+  int fd;
+  short events;
+};
+readiness awaited(const request& one) noexcept;
+
+// Whether there is only the form that blocks: calls for a file, and connect to a Unix socket, of
+// which nothing tells when the listener's queue has room again.
+bool only_blocks(const request& one) noexcept;
+
+}  // namespace hilo::io

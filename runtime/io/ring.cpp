@@ -1,0 +1,381 @@
+#include "runtime/io/ring.hpp"
+
+#include <algorithm>
+#include <cerrno>
+#include <mutex>
+#include <new>
+#include <system_error>
+
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "hilo/detail/deadline.hpp"
+
+#include "runtime/base/check.hpp"
+#include "runtime/base/error.hpp"
+#include "runtime/io/forked.hpp"
+#include "runtime/sched/worker.hpp"
+#include "runtime/sys/syscall.hpp"
+
+namespace hilo::io {
+namespace {
+
+using call = request::call;
+
+constexpr unsigned submissions = 256;   // queued at most before the kernel is entered for them
+constexpr unsigned completions = 4096;  // more in flight at once than that cost an allocation each
+
+constexpr std::uint64_t no_call = 0;    // user_data of cancellations
+constexpr std::uint64_t wake_call = 1;  // of the poll of wake_
+
+int set_up(io_uring& ring, unsigned entries, unsigned flags) noexcept {
+  io_uring_params how{};
+  how.flags = flags | IORING_SETUP_CQSIZE | IORING_SETUP_CLAMP;
+  how.cq_entries = std::max(completions, 2 * entries);
+  return ::io_uring_queue_init_params(entries, &ring, &how);
+}
+
+ring_support try_ring() {
+  // From the best to what all kernels from 6.0 on take.
+  constexpr unsigned choices[] = {
+      IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_TASKRUN_FLAG,
+      IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_COOP_TASKRUN | IORING_SETUP_TASKRUN_FLAG,
+      IORING_SETUP_COOP_TASKRUN | IORING_SETUP_TASKRUN_FLAG,
+  };
+  ring_support result;
+  for (const unsigned flags : choices) {
+    io_uring ring{};
+    result.error = -set_up(ring, 2, flags);
+    if (result.error == EINVAL) continue;
+    if (result.error != 0) break;
+    io_uring_probe* const probe = ::io_uring_get_probe_ring(&ring);
+    const bool able = probe != nullptr && io_uring_opcode_supported(probe, IORING_OP_SEND_ZC) != 0;
+    ::io_uring_free_probe(probe);
+    ::io_uring_queue_exit(&ring);
+    result.flags = flags;
+    if (!able) result.error = EINVAL;
+    break;
+  }
+  switch (result.error) {
+    case 0:
+      break;
+    case EPERM:
+    case EACCES:
+      result.why = "EPERM (a seccomp filter, or kernel.io_uring_disabled, refuses io_uring)";
+      break;
+    case ENOSYS:
+      result.why = "ENOSYS (this kernel has no io_uring, or a filter says so)";
+      break;
+    case EINVAL:
+      result.why = "EINVAL (this kernel's io_uring is older than Linux 6.0's)";
+      break;
+    default:
+      result.why = base::errno_name(result.error) +
+                   " (descriptors: see ulimit -n; locked memory: "
+                   "see ulimit -l)";
+  }
+  return result;
+}
+
+void prepare(io_uring_sqe& entry, const request& one) noexcept {
+  const auto bytes = static_cast<unsigned>(std::min<std::size_t>(one.length, 0x7ffff000));
+  void* const address = const_cast<void*>(one.address);
+  switch (one.what) {
+    case call::read:
+    case call::pread:
+      return io_uring_prep_read(&entry, one.fd, address, bytes, static_cast<__u64>(one.offset));
+    case call::write:
+    case call::pwrite:
+      return io_uring_prep_write(&entry, one.fd, address, bytes, static_cast<__u64>(one.offset));
+    case call::readv:
+      return io_uring_prep_readv(&entry, one.fd, static_cast<const iovec*>(address),
+                                 static_cast<unsigned>(one.length), static_cast<__u64>(one.offset));
+    case call::writev:
+      return io_uring_prep_writev(&entry, one.fd, static_cast<const iovec*>(address),
+                                  static_cast<unsigned>(one.length),
+                                  static_cast<__u64>(one.offset));
+    case call::recv:
+      return io_uring_prep_recv(&entry, one.fd, address, bytes, one.flags);
+    case call::send:
+      return io_uring_prep_send(&entry, one.fd, address, bytes, one.flags);
+    case call::recvmsg:
+      return io_uring_prep_recvmsg(&entry, one.fd, static_cast<msghdr*>(address),
+                                   static_cast<unsigned>(one.flags));
+    case call::sendmsg:
+      return io_uring_prep_sendmsg(&entry, one.fd, static_cast<const msghdr*>(address),
+                                   static_cast<unsigned>(one.flags));
+    case call::accept:
+      return io_uring_prep_accept(&entry, one.fd, static_cast<sockaddr*>(address),
+                                  static_cast<socklen_t*>(one.other), one.flags);
+    case call::connect:
+      return io_uring_prep_connect(&entry, one.fd, static_cast<const sockaddr*>(address),
+                                   static_cast<socklen_t>(one.length));
+    case call::poll:
+      return io_uring_prep_poll_add(&entry, one.fd, static_cast<unsigned>(one.flags));
+    case call::openat:
+      return io_uring_prep_openat(&entry, one.fd, static_cast<const char*>(address), one.flags,
+                                  static_cast<mode_t>(one.length));
+    case call::fsync:
+      return io_uring_prep_fsync(&entry, one.fd, one.flags != 0 ? IORING_FSYNC_DATASYNC : 0);
+    case call::statx:
+      return io_uring_prep_statx(&entry, one.fd, static_cast<const char*>(address), one.flags,
+                                 static_cast<unsigned>(one.length),
+                                 static_cast<struct statx*>(one.other));
+    case call::splice:
+      return io_uring_prep_splice(&entry, one.from, one.offset, one.fd, one.other_offset, bytes,
+                                  static_cast<unsigned>(one.flags));
+  }
+}
+
+}  // namespace
+
+const ring_support& ring_supported() {
+  static const ring_support result = try_ring();
+  return result;
+}
+
+std::unique_ptr<port> open_ring(sched::worker& whose) {
+  return std::make_unique<ring_port>(whose);
+}
+
+ring_port::ring_port(sched::worker& whose) : owner_(whose) {
+  wake_ = ::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+  if (wake_ < 0) {
+    base::fail(errno, "make an io_uring for a carrier", "no descriptor is left: see ulimit -n");
+  }
+  try {
+    keep_from_forks(wake_);
+    open();
+  } catch (...) {
+    close_kept(wake_);
+    throw;
+  }
+}
+
+ring_port::~ring_port() {
+  close();
+  close_kept(wake_);
+}
+
+// On the carrier's thread: the ring takes calls from it alone.
+void ring_port::open() {
+  const int result = set_up(ring_, submissions, ring_supported().flags);
+  if (result < 0) {
+    base::fail(-result, "make an io_uring for a carrier",
+               "descriptors: see ulimit -n; locked memory: see ulimit -l");
+  }
+  open_ = true;
+  try {
+    keep_from_forks(ring_.ring_fd);
+  } catch (...) {
+    ::io_uring_queue_exit(&ring_);
+    open_ = false;
+    throw;
+  }
+  (void)::io_uring_ring_dontfork(&ring_);
+  (void)::io_uring_register_ring_fd(&ring_);  // saves the kernel a look-up; works without
+  watch_wake();
+}
+
+void ring_port::close() noexcept {
+  if (!open_) return;
+  open_ = false;
+  release_kept(ring_.ring_fd);
+  ::io_uring_queue_exit(&ring_);
+}
+
+io_uring_sqe* ring_port::entry() noexcept {
+  io_uring_sqe* one = ::io_uring_get_sqe(&ring_);
+  while (one == nullptr) {
+    // Full. EBUSY and EAGAIN: the kernel has no memory, or completions wait to be collected.
+    if (::io_uring_submit(&ring_) < 0) (void)collect();
+    one = ::io_uring_get_sqe(&ring_);
+  }
+  return one;
+}
+
+void ring_port::watch_wake() noexcept {
+  io_uring_sqe* const one = entry();
+  io_uring_prep_poll_multishot(one, wake_, POLLIN);
+  one->user_data = wake_call;
+}
+
+int ring_port::start(const request& what, pending& one) noexcept {
+  if (!open_) [[unlikely]] {
+    try {
+      open();  // another carrier than before
+    } catch (const std::system_error& error) {
+      return error.code().value();
+    } catch (const std::bad_alloc&) {
+      return ENOMEM;
+    }
+  }
+  io_uring_sqe* const its = entry();
+  prepare(*its, what);
+  its->user_data = reinterpret_cast<std::uint64_t>(&one);
+  ++in_flight_;
+  return 0;
+}
+
+void ring_port::cancel(const pending& one) noexcept {
+  io_uring_sqe* const its = entry();
+  io_uring_prep_cancel64(its, reinterpret_cast<std::uint64_t>(&one), 0);
+  its->user_data = no_call;
+  its->flags |= IOSQE_CQE_SKIP_SUCCESS;
+}
+
+void ring_port::abandon(pending& one) noexcept {
+  const bool here = sched::current_worker() == &owner_;
+  if (here) {
+    cancel(one);
+  } else {
+    const std::scoped_lock guard(mail_lock_);
+    one.asked = true;
+    one.next_asked = mail_;
+    mail_ = &one;
+    mail_size_.store(mail_size_.load(std::memory_order_relaxed) + 1,
+                     std::memory_order_seq_cst);  // (P1)
+  }
+  if (!here) owner_.summon();
+  if (one.phase.exchange(pending::abandoned, std::memory_order_acq_rel) != pending::complete) {
+    (void)detail::park(*one.who, "io cancellation");  // (A1)
+  }
+  if (here) return;
+  const std::scoped_lock guard(mail_lock_);
+  if (!one.asked) return;
+  pending** at = &mail_;
+  while (*at != &one) at = &(*at)->next_asked;
+  *at = one.next_asked;
+  mail_size_.store(mail_size_.load(std::memory_order_relaxed) - 1, std::memory_order_relaxed);
+}
+
+outcome ring_port::make(const request& what, std::int64_t deadline) noexcept {
+  detail::waiter& self = detail::current_waiter();
+  status end = detail::limit_wait(self, deadline);
+  if (end != status::ok) return {0, end};
+  if (deadline != detail::no_deadline && deadline <= 0) return {0, status::timed_out};
+  pending one;
+  one.who = &self;
+  one.fd = what.fd;
+  slot* const its = what.fd >= 0 ? slot_of(what.fd) : nullptr;
+  if (its == nullptr && what.fd >= 0) return {-ENOMEM};
+  detail::open_wait(self);
+  if (its != nullptr) {
+    const std::scoped_lock guard(its->lock);
+    if (its->closing(what.fd))
+      end = status::closed;
+    else
+      its->link(one);
+  }
+  const int error = end == status::ok ? start(what, one) : 0;
+  if (error != 0 && its != nullptr) unlink_from(*its, one);
+  if (error != 0 || end != status::ok) {
+    detail::close_wait(self);
+    return {-error, end};
+  }
+  detail::show_wait(self);
+  end = detail::sit_out(self, deadline, "io");
+  if (end != status::ok) abandon(one);
+  detail::close_wait(self);
+  return {one.result, end != status::ok && (one.result == -ECANCELED || one.result == -EINTR)
+                          ? end
+                          : status::ok};
+}
+
+void ring_port::read_mail() noexcept {
+  const std::scoped_lock guard(mail_lock_);
+  for (; mail_ != nullptr; mail_ = mail_->next_asked) {
+    mail_->asked = false;
+    cancel(*mail_);
+  }
+  mail_size_.store(0, std::memory_order_relaxed);
+}
+
+// A call is over. True: its fiber was made runnable.
+bool ring_port::finish(pending& one, std::int32_t result) noexcept {
+  --in_flight_;
+  one.result = result;
+  if (one.fd >= 0) unlink_from(*slot_of(one.fd), one);
+  if (!one.claim()) {
+    if (one.phase.exchange(pending::complete, std::memory_order_acq_rel) != pending::abandoned) {
+      return false;  // (A2) from here on `one` may be gone
+    }
+  }
+  sched::wake_in_turn(*one.who);
+  return true;
+}
+
+// Takes all completions that are there. True: some fiber was made runnable.
+bool ring_port::collect() noexcept {
+  bool woke = false;
+  unsigned head = 0;
+  unsigned taken = 0;
+  bool unwatched = false;
+  io_uring_cqe* done = nullptr;
+  io_uring_for_each_cqe(&ring_, head, done) {
+    ++taken;
+    if (done->user_data == no_call) continue;
+    if (done->user_data == wake_call) {
+      unwatched = unwatched || (done->flags & IORING_CQE_F_MORE) == 0;
+      continue;
+    }
+    woke = finish(*reinterpret_cast<pending*>(done->user_data), done->res) || woke;
+  }
+  if (taken == 0) return false;
+  ::io_uring_cq_advance(&ring_, taken);
+  if (unwatched) watch_wake();
+  if (woke) sched::woke_in_turn();
+  return woke;
+}
+
+bool ring_port::poll() noexcept {
+  if (!open_) return false;
+  if (has_mail()) read_mail();
+  // relaxed: the kernel sets it from this thread's own interrupts, or sets it again
+  const unsigned flags = io_uring_smp_load_acquire(ring_.sq.kflags);
+  if (::io_uring_sq_ready(&ring_) != 0) {
+    (void)::io_uring_submit_and_get_events(&ring_);
+  } else if ((flags & (IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW)) != 0) {
+    (void)::io_uring_get_events(&ring_);
+  }
+  return collect();
+}
+
+bool ring_port::wait(std::int64_t until) noexcept {
+  if (has_mail()) read_mail();
+  __kernel_timespec left{};
+  __kernel_timespec* limit = nullptr;
+  if (until != sched::timer_wheel::never) {
+    const std::int64_t ns = std::max<std::int64_t>(0, until - detail::monotonic_now());
+    left.tv_sec = ns / 1'000'000'000;
+    left.tv_nsec = ns % 1'000'000'000;
+    limit = &left;
+  }
+  io_uring_cqe* first = nullptr;
+  (void)::io_uring_submit_and_wait_timeout(&ring_, &first, 1, limit, nullptr);
+  return collect();
+}
+
+void ring_port::wake() noexcept {
+  const std::uint64_t one = 1;
+  (void)sys::call(SYS_write, wake_, &one, sizeof one);
+}
+
+void ring_port::evacuate() noexcept {
+  if (in_flight_ == 0) return;
+  io_uring_sqe* const all = entry();
+  io_uring_prep_cancel64(all, 0, IORING_ASYNC_CANCEL_ANY | IORING_ASYNC_CANCEL_ALL);
+  all->user_data = no_call;
+  while (in_flight_ != 0) {
+    if (has_mail()) read_mail();
+    (void)::io_uring_submit_and_wait(&ring_, 1);
+    (void)collect();
+  }
+}
+
+void ring_port::leave_carrier() noexcept {
+  HILO_CHECK(in_flight_ == 0, "a carrier ends while calls of fibers are in flight");
+  close();
+}
+
+}  // namespace hilo::io

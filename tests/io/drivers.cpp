@@ -1,0 +1,19 @@
+#include "tests/io/drivers.hpp"
+
+#include <system_error>
+
+namespace hilo::test {
+
+bool has_uring() {
+  static const bool there = [] {
+    try {
+      return run(runtime_options{.carriers = 1, .io = io_driver::uring}, [] { return true; });
+    } catch (const std::system_error& error) {
+      MESSAGE("without io_uring: ", error.what());
+      return false;
+    }
+  }();
+  return there;
+}
+
+}  // namespace hilo::test
