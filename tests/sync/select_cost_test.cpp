@@ -120,9 +120,9 @@ TEST_CASE("select: a million with timeouts, met and not met, leave no memory beh
       for (auto& one : all) one.join();
     };
     run_selects(selects / 10);
-    const std::size_t before = resident_bytes();
+    [[maybe_unused]] const std::size_t before = resident_bytes();
     run_selects(selects);
-    const std::size_t after = resident_bytes();
+    [[maybe_unused]] const std::size_t after = resident_bytes();
     const std::size_t late = timeouts.load(std::memory_order_relaxed);
     CHECK(late > selects / 20);
     CHECK(late < selects);
