@@ -48,7 +48,9 @@ status reached(const waiter& self) noexcept {
 }
 
 // After linking, before parking: whether an interrupt came meanwhile that no interrupter takes for
-// us, since it did not find us linked. Then the wait is over, unless a waker has it already.
+// us, since it did not find us linked. Then the wait is over, unless a waker has it already; after
+// that the primitive may be gone. So we take the interrupter's part: only if we are linked behind a
+// heavy fence does every waker from then on claim, and wait for us to leave if it cannot.
 bool interrupted_before_park(waiter& self) noexcept {
   light_fence();  // between (E5) and (E6)
   if (self.interrupts.load(std::memory_order_relaxed) == 0) [[likely]]
@@ -56,13 +58,8 @@ bool interrupted_before_park(waiter& self) noexcept {
   if (self.shield.load(std::memory_order_relaxed) == full_shield || reached(self) == status::ok) {
     return false;
   }
-  if (self.guard == nullptr) return self.claimed.exchange(1, std::memory_order_acq_rel) == 0;
-  const std::scoped_lock guard(*self.guard);
-  // Popped: a waker has it, or whoever claimed it before the waker came.
-  if (!self.linked.load(std::memory_order_relaxed)) return false;
-  if (self.claimed.exchange(1, std::memory_order_acq_rel) != 0) return false;  // (E7)
-  self.list->remove(self);
-  return true;
+  heavy_fence();  // between (E3), which we saw, and (E4)
+  return self.linked.load(std::memory_order_acquire) && end_wait(self);
 }
 
 status park_thread_until(waiter& self, std::int64_t deadline, const char* reason) noexcept {

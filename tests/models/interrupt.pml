@@ -5,7 +5,8 @@
  * Properties: a wait is ended by one wake, the waker's or the interrupter's, or by its owner, who
  * then gets none; the interrupt is not missed, though no waker comes (ALONE); it does not end a wait
  * that is shielded, or a later one than it found (SHIELDED); when a wait is over the list holds
- * nothing of it; nobody waits for ever.
+ * nothing of it; nobody touches the primitive when all who waited on it were woken; nobody waits for
+ * ever.
  *
  * Labels, as in the code: E1 the waker unlinks, E2 it reads `interrupts`; E3 the interrupter counts
  * itself in, E4 it reads `linked`; E5 the owner links, E6 it reads `interrupts`.
@@ -29,6 +30,7 @@
  * fault: -DFAULT_LOOK_FIRST               the waker does (E2) before (E1)
  * fault: -DSHIELDED -DFAULT_NO_SETTLE     the owner waits again while the interrupter is at work
  * fault: -DSHIELDED -DFAULT_NO_SHIELD     the interrupter does not look at `shield`
+ * fault: -DFAULT_OWNER_NO_FENCE           the owner leaves without having passed the heavy fence
  * fault: -DFAULT_LEAVE_POPPED             the owner leaves though a waker has popped it
  * fault: -DFAULT_STAY_LINKED              the interrupter does not unlink whom it wakes
  */
@@ -42,6 +44,7 @@ byte interrupts;
 bool stop_requested, claimed, shield;
 byte leaving;
 byte woken;
+bool gone; /* all who waited were woken: the primitive may be destroyed */
 
 /* Bit 0: a store of `linked` is pending; bit 1: behind it, the unlock. */
 byte owner_buffer, waker_buffer;
@@ -58,6 +61,23 @@ inline wake(how) {
     assert(woken == 0);
     woken = how
   }
+}
+
+inline heavy_fence() {
+  atomic {
+    DRAIN(owner_buffer, true);
+    DRAIN(waker_buffer, false)
+  }
+}
+
+/* end_wait(), behind the claim. */
+inline leave() {
+  atomic { !locked -> locked = true; assert(!gone) };
+  if
+  :: in_list -> in_list = false; linked = false
+  :: else -> assert(leaving > 0); leaving--
+  fi;
+  locked = false
 }
 
 inline lock(buffer) {
@@ -90,6 +110,7 @@ proctype owner() {
     :: else -> assert(!claimed)
     fi;
     lock(owner_buffer);
+    gone = false; /* another primitive */
     in_list = true;
     owner_buffer = 1; /* (E5) */
     owner_buffer = 3;
@@ -97,25 +118,25 @@ proctype owner() {
     limited = (interrupts != 0); /* (E6) */
     if
     :: limited && !shield && stop_requested ->
-      lock(owner_buffer);
+#ifndef FAULT_OWNER_NO_FENCE
+      heavy_fence();
+#endif
       if
 #ifdef FAULT_LEAVE_POPPED
       :: true ->
 #else
-      :: linked ->
+      :: linked -> /* (E4) */
 #endif
         if
         :: atomic { !claimed -> claimed = true };
-          in_list = false;
-          linked = false;
+          leave();
           result = CANCELLED
         :: claimed
         fi
 #ifndef FAULT_LEAVE_POPPED
       :: else
 #endif
-      fi;
-      locked = false
+      fi
     :: else
     fi;
 #endif
@@ -181,7 +202,7 @@ end_waker:
     waker_buffer = waker_buffer | 2;
     waker_buffer == 0;
     if
-    :: mine -> wake(OK)
+    :: mine -> gone = (leaving == 0); wake(OK)
     :: else
     fi;
     mine = false;
@@ -196,10 +217,7 @@ proctype interrupter() {
   interrupts = interrupts + 2;
   stop_requested = true;
 #ifndef FAULT_NO_HEAVY_FENCE
-  atomic {
-    DRAIN(owner_buffer, true);
-    DRAIN(waker_buffer, false)
-  };
+  heavy_fence();
 #endif
   found = linked; /* (E4) */
 #ifndef FAULT_NO_SHIELD
@@ -211,12 +229,7 @@ proctype interrupter() {
     if
     :: mine -> /* end_wait() */
 #ifndef FAULT_STAY_LINKED
-      atomic { !locked -> locked = true };
-      if
-      :: in_list -> in_list = false; linked = false
-      :: else -> assert(leaving > 0); leaving--
-      fi;
-      locked = false
+      leave()
 #endif
     :: else
     fi

@@ -27,10 +27,10 @@
 //   (detail/fence.hpp). So of (E2) and (E4) at least one sees the other side's store: if the
 //   interrupter finds the waiter linked, every waker from then on finds the interrupt, and both
 //   claim. If it does not, a waker has it, or the owner has not linked yet; then (E6) sees the
-//   interrupt, and the owner leaves again. `interrupts` stays set, so that later waits look at why
-//   before they begin.
-//   Rejected: claiming in every wake, 12 ns more in a round trip of 47 (measured, pingpong); and an
-//   interrupter that takes the primitive's lock, which may be gone by then.
+//   interrupt, and the owner does as the interrupter would: a heavy_fence, then (E4). `interrupts`
+//   stays set, so that later waits look at why before they begin. Rejected: claiming in every wake,
+//   12 ns more in a round trip of 47 (measured, pingpong); and an interrupter that takes the
+//   primitive's lock, which may be gone by then.
 //
 // Who unlinks. A waker unlinks what it pops. One who claims from outside takes the list's lock and
 // unlinks the waiter before he wakes it: the owner is still inside its call, so the primitive is
