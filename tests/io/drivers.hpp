@@ -3,6 +3,7 @@
 #pragma once
 
 #include <array>
+#include <initializer_list>
 #include <utility>
 
 #include <sys/socket.h>
@@ -19,10 +20,10 @@ namespace hilo::test {
 bool has_uring();
 
 template <class F>
-void on_each_driver(F&& body) {
+void on_each_driver(F&& body, std::initializer_list<unsigned> sizes = {1U, 4U}) {
   for (const io_driver driver : {io_driver::uring, io_driver::epoll}) {
     if (driver == io_driver::uring && !has_uring()) continue;
-    for (const unsigned carriers : {1U, 4U}) {
+    for (const unsigned carriers : sizes) {
       CAPTURE(static_cast<int>(driver));
       CAPTURE(carriers);
       run(runtime_options{.carriers = carriers, .io = driver}, body);

@@ -193,7 +193,7 @@ TEST_CASE("net: a thousand refused connections are a thousand errors") {
 }
 
 TEST_CASE("net: accept without a descriptor left goes on once there is one") {
-  on_each_driver([] {
+  const auto body = [] {
     tcp_listener listener(address::loopback(0));
     tcp_stream client(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
     char byte = 0;
@@ -219,7 +219,9 @@ TEST_CASE("net: accept without a descriptor left goes on once there is one") {
     CHECK(full == status::timed_out);
     REQUIRE(client.write("x", 1));
     CHECK(*served.read(&byte, 1) == 1);
-  });
+  };
+  // One carrier, whose port the connect opened: another would need descriptors for its own.
+  on_each_driver(body, {1U});
 }
 
 TEST_CASE("net: a graceful end loses nothing, though the peer still sends") {
