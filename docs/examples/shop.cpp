@@ -35,7 +35,8 @@ int main() {
         if (one.pieces > 0) {
           (void)one.answer.send(one.pieces * *tag.borrow());
         } else {
-          (void)one.answer.fail(std::make_exception_ptr(std::invalid_argument("how many?")));
+          auto error = std::make_exception_ptr(std::invalid_argument("how many?"));
+          (void)one.answer.fail(std::move(error));
         }
       }
     });

@@ -27,6 +27,16 @@ using hilo::status;
 using hilo::test::on_each_runtime;
 using namespace std::chrono_literals;
 
+namespace {
+
+// Alone in holding the exception and its text: libstdc++ counts their holders where the thread
+// sanitizer does not see it.
+std::exception_ptr make_error(const char* text) {
+  return std::make_exception_ptr(std::runtime_error(text));
+}
+
+}  // namespace
+
 TEST_CASE("oneshot: one value, before or after the receiver waits for it") {
   on_each_runtime([] {
     for (int turns = 0; turns < 4; ++turns) {
@@ -59,7 +69,7 @@ TEST_CASE("oneshot: an exception is thrown by the receive") {
       CHECK(in.try_receive(none) == status::closed);
     });
     hilo::yield();
-    CHECK(out.fail(std::make_exception_ptr(std::runtime_error("no answer"))) == status::ok);
+    CHECK(out.fail(make_error("no answer")) == status::ok);
     waiting.join();
   });
 }
@@ -151,11 +161,8 @@ TEST_CASE("oneshot: in select, with other kinds of cases and in a list") {
       CHECK(end.index == 1);
       CHECK(end.end == status::closed);
       CHECK_FALSE(answer.has_value());
-      CHECK_THROWS_AS(
-          ask([](sender& out) {
-            CHECK(out.fail(std::make_exception_ptr(std::runtime_error("no"))) == status::ok);
-          }),
-          std::runtime_error);
+      CHECK_THROWS_AS(ask([](sender& out) { CHECK(out.fail(make_error("no")) == status::ok); }),
+                      std::runtime_error);
     }
     auto [out, in] = make_oneshot<int>();
     hilo::select_list cases;
