@@ -86,7 +86,8 @@ TEST_CASE("select: leaving a list of many waiters takes no longer than leaving o
   const std::uint64_t seed = hilo::test::stress_seed();
   INFO("HILO_SEED=", seed);
   const auto many = static_cast<std::size_t>(hilo::test::repetitions(8000));
-  // Were the list searched, each would pass thousands of others: eight to twenty times as long, measured.
+  // Were the list searched, each would pass thousands of others: eight to twenty times as long,
+  // measured.
   CHECK(time_to_leave(many, true, seed) < 3 * time_to_leave(many, false, seed));
 }
 
