@@ -25,8 +25,8 @@
 #include "hilo/detail/channel_core.hpp"
 #include "hilo/detail/counted_end.hpp"
 #include "hilo/detail/deadline.hpp"
+#include "hilo/detail/decision.hpp"
 #include "hilo/detail/select_core.hpp"
-#include "hilo/detail/spin_lock.hpp"
 #include "hilo/detail/waiter.hpp"
 #include "hilo/status.hpp"
 
@@ -76,7 +76,7 @@ struct HILO_API broadcast_core {
     std::size_t missing = 0;  // receivers that have yet to take it; 0: there is none
   };
 
-  mutable spin_lock lock;
+  mutable sync_lock lock;
   const std::size_t capacity;
   const std::unique_ptr<slot[]> slots;  // all below, and the slots, guarded by lock
   std::uint64_t sent = 0;               // messages, ever

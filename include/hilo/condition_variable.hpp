@@ -10,7 +10,7 @@
 
 #include "hilo/detail/api.hpp"
 #include "hilo/detail/deadline.hpp"
-#include "hilo/detail/spin_lock.hpp"
+#include "hilo/detail/decision.hpp"
 #include "hilo/detail/waiter.hpp"
 #include "hilo/status.hpp"
 
@@ -86,7 +86,7 @@ class condition_variable {
 
   HILO_API status enqueue(detail::waiter& self, std::int64_t& deadline) noexcept;
 
-  detail::spin_lock queue_lock_;
+  detail::sync_lock queue_lock_;
   detail::wait_list waiters_;  // guarded by queue_lock_
 };
 

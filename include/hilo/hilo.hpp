@@ -29,6 +29,7 @@
 #include "hilo/select.hpp"
 #include "hilo/semaphore.hpp"
 #include "hilo/shared_mutex.hpp"
+#include "hilo/simulate.hpp"
 #include "hilo/stack_usage.hpp"
 #include "hilo/status.hpp"
 #include "hilo/thread.hpp"

@@ -17,7 +17,7 @@
 
 #include "hilo/detail/api.hpp"
 #include "hilo/detail/deadline.hpp"
-#include "hilo/detail/spin_lock.hpp"
+#include "hilo/detail/decision.hpp"
 #include "hilo/detail/waiter.hpp"
 #include "hilo/status.hpp"
 
@@ -41,7 +41,7 @@ class countdown {
   HILO_API status wait_until(std::int64_t deadline, const char* reason) noexcept;
 
  private:
-  mutable spin_lock lock_;
+  mutable sync_lock lock_;
   std::ptrdiff_t count_;  // guarded by lock_
   wait_list waiters_;     // guarded by lock_; empty while count_ is 0
 };
@@ -128,7 +128,7 @@ class event {
 
   HILO_API status wait_until_ns(std::int64_t deadline) noexcept;
 
-  mutable detail::spin_lock lock_;
+  mutable detail::sync_lock lock_;
   bool set_;                   // guarded by lock_
   detail::wait_list waiters_;  // guarded by lock_; empty while set_
 };
@@ -150,7 +150,7 @@ class barrier {
  private:
   bool arrive_locked() noexcept;
 
-  detail::spin_lock lock_;
+  detail::sync_lock lock_;
   std::ptrdiff_t participants_;  // guarded by lock_
   std::ptrdiff_t missing_;       // guarded by lock_: who has not arrived this round
   detail::wait_list waiters_;    // guarded by lock_

@@ -13,7 +13,7 @@
 
 #include "hilo/detail/api.hpp"
 #include "hilo/detail/deadline.hpp"
-#include "hilo/detail/spin_lock.hpp"
+#include "hilo/detail/decision.hpp"
 #include "hilo/detail/waiter.hpp"
 
 namespace hilo {
@@ -39,7 +39,10 @@ class mutex {
   // Takes the mutex if it is free; true if so. Never parks. Ordering: as lock, when true.
   [[nodiscard]] bool try_lock() noexcept {
     // relaxed: a hint that saves the lock; the lock orders
-    if (held_.load(std::memory_order_relaxed)) return false;
+    if (held_.load(std::memory_order_relaxed)) {
+      detail::decision_point();
+      return false;
+    }
     const std::scoped_lock guard(lock_);
     return take();
   }
@@ -75,7 +78,7 @@ class mutex {
   HILO_API bool lock_slow(std::int64_t deadline) noexcept;
   HILO_API void unlock_slow() noexcept;
 
-  detail::spin_lock lock_;
+  detail::sync_lock lock_;
   std::atomic<bool> held_{false};  // written under lock_
   detail::wait_list waiters_;      // guarded by lock_
 };

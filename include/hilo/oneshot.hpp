@@ -21,8 +21,8 @@
 #include "hilo/detail/api.hpp"
 #include "hilo/detail/counted_end.hpp"
 #include "hilo/detail/deadline.hpp"
+#include "hilo/detail/decision.hpp"
 #include "hilo/detail/select_core.hpp"
-#include "hilo/detail/spin_lock.hpp"
 #include "hilo/detail/waiter.hpp"
 #include "hilo/status.hpp"
 
@@ -58,7 +58,7 @@ struct HILO_API oneshot_core {
   // The lock is held.
   status take() noexcept;
 
-  mutable spin_lock lock;
+  mutable sync_lock lock;
   oneshot_state state = oneshot_state::pending;  // all guarded by lock
   bool sending = false;                          // there is a sender
   bool receiving = false;

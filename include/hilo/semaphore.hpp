@@ -11,7 +11,7 @@
 
 #include "hilo/detail/api.hpp"
 #include "hilo/detail/deadline.hpp"
-#include "hilo/detail/spin_lock.hpp"
+#include "hilo/detail/decision.hpp"
 #include "hilo/detail/waiter.hpp"
 #include "hilo/status.hpp"
 
@@ -51,7 +51,7 @@ class semaphore {
  private:
   HILO_API status acquire_until(std::int64_t deadline) noexcept;
 
-  detail::spin_lock lock_;
+  detail::sync_lock lock_;
   std::ptrdiff_t count_;       // guarded by lock_; 0 while anybody waits
   detail::wait_list waiters_;  // guarded by lock_
 };

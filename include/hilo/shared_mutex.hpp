@@ -14,7 +14,7 @@
 
 #include "hilo/detail/api.hpp"
 #include "hilo/detail/deadline.hpp"
-#include "hilo/detail/spin_lock.hpp"
+#include "hilo/detail/decision.hpp"
 #include "hilo/detail/waiter.hpp"
 
 namespace hilo {
@@ -36,6 +36,7 @@ class shared_mutex {
       (void)lock_slow(detail::until_woken);
   }
   [[nodiscard]] bool try_lock() noexcept {
+    detail::decision_point();
     std::uint32_t expected = 0;
     // (V1) acquire: pairs with (V2) and (V4).
     return state_.compare_exchange_strong(expected, writer, std::memory_order_acquire,
@@ -57,6 +58,7 @@ class shared_mutex {
                                         std::memory_order_relaxed)) [[unlikely]] {
       unlock_slow();
     }
+    detail::decision_point();
   }
 
   // Takes it for reading. Parks: while a writer holds it or waits. Otherwise as lock.
@@ -65,6 +67,7 @@ class shared_mutex {
       (void)lock_shared_slow(detail::until_woken);
   }
   [[nodiscard]] bool try_lock_shared() noexcept {
+    detail::decision_point();
     std::uint32_t seen = state_.load(std::memory_order_relaxed);
     while ((seen & (writer | waiting)) == 0) {
       // (V3) acquire: pairs with (V2).
@@ -90,7 +93,7 @@ class shared_mutex {
       // (V4) release: a writer comes after what its readers read.
       if (state_.compare_exchange_weak(seen, seen - reader, std::memory_order_release,
                                        std::memory_order_relaxed)) {
-        return;
+        return detail::decision_point();
       }
     }
     unlock_shared_slow();
@@ -110,7 +113,7 @@ class shared_mutex {
   detail::wait_node* grant() noexcept;
 
   std::atomic<std::uint32_t> state_{0};
-  detail::spin_lock queue_lock_;
+  detail::sync_lock queue_lock_;
   detail::wait_list waiters_;  // guarded by queue_lock_; slot: the word that says how it waits
 };
 

@@ -16,7 +16,7 @@
 
 #include "hilo/detail/api.hpp"
 #include "hilo/detail/deadline.hpp"
-#include "hilo/detail/spin_lock.hpp"
+#include "hilo/detail/decision.hpp"
 #include "hilo/detail/waiter.hpp"
 #include "hilo/status.hpp"
 
@@ -63,7 +63,7 @@ class timer {
  private:
   HILO_API void set(std::int64_t when) noexcept;
 
-  mutable detail::spin_lock lock_;
+  mutable detail::sync_lock lock_;
   std::int64_t due_ = detail::no_deadline;  // guarded by lock_; no_deadline: not set
   detail::wait_list waiters_;               // guarded by lock_; each waits until due_
 };
@@ -107,7 +107,7 @@ class ticker {
 
   const std::int64_t period_;  // ns
   const missed_ticks policy_;
-  mutable detail::spin_lock lock_;
+  mutable detail::sync_lock lock_;
   bool stopped_ = false;       // guarded by lock_
   std::int64_t next_;          // guarded by lock_: the first tick that nobody waits for
   std::uint64_t skipped_ = 0;  // guarded by lock_

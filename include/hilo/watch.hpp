@@ -21,8 +21,8 @@
 #include "hilo/detail/api.hpp"
 #include "hilo/detail/counted_end.hpp"
 #include "hilo/detail/deadline.hpp"
+#include "hilo/detail/decision.hpp"
 #include "hilo/detail/select_core.hpp"
-#include "hilo/detail/spin_lock.hpp"
 #include "hilo/detail/waiter.hpp"
 #include "hilo/status.hpp"
 
@@ -58,7 +58,7 @@ struct HILO_API watch_core {
     return status::ok;
   }
 
-  mutable spin_lock lock;
+  mutable sync_lock lock;
   std::shared_ptr<const void> value;  // all guarded by lock
   std::uint64_t version = 0;          // of value: how many came before it
   std::size_t senders = 0;

@@ -4,6 +4,7 @@
 
 #include <sched.h>
 
+#include "hilo/detail/decision.hpp"
 #include "hilo/detail/fence.hpp"
 
 #include "runtime/base/cpu.hpp"
@@ -57,7 +58,8 @@ void spin_lock::settle_owner(std::uintptr_t me) noexcept {
   const std::uintptr_t owner = owner_.load(std::memory_order_relaxed);
   if (me != 0 && owner == (me | undecided)) {
     if (++holders_ == enough) owner_.store(me, std::memory_order_relaxed);
-  } else if (me != 0 && owner == undecided && light_fence_is_free.load(std::memory_order_relaxed)) {
+  } else if (me != 0 && owner == undecided && light_fence_is_free.load(std::memory_order_relaxed) &&
+             !simulating()) {
     holders_ = 1;
     owner_.store(me | undecided, std::memory_order_relaxed);
   } else if ((owner & undecided) != 0) {

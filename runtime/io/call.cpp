@@ -4,6 +4,8 @@
 #include <new>
 #include <system_error>
 
+#include "hilo/detail/decision.hpp"
+
 #include "runtime/io/driver.hpp"
 #include "runtime/sched/worker.hpp"
 
@@ -23,6 +25,8 @@ outcome make_here(const request& what, std::int64_t deadline) noexcept try {
 
 outcome make(const request& what, std::int64_t deadline) noexcept {
   if (sched::current_worker() == nullptr) return make_in_thread(what, deadline);
+  if (detail::simulating()) [[unlikely]]
+    detail::refuse_simulated("I/O");
   while (true) {
     const outcome result = make_here(what, deadline);
     if (result.why != status::ok) return result;

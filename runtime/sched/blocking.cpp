@@ -8,6 +8,8 @@
 
 #include <utility>
 
+#include "hilo/detail/decision.hpp"
+
 #include "runtime/sched/worker.hpp"
 
 namespace hilo::sched {
@@ -118,6 +120,7 @@ using sched::worker;
 worker* begin_blocking() noexcept {
   worker* here = sched::current_worker();
   if (here == nullptr) return nullptr;
+  if (simulating()) refuse_simulated("hilo::blocking");
   if (!here->forks->empty()) here->offer_forks();  // as before a park
   sched::spares& spares = here->home().spare();
   worker* spare = nullptr;

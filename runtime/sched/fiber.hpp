@@ -53,7 +53,8 @@ struct fiber_extras {
   bool own_block = false;
   bool fp_control = false;
   bool paint = false;
-  bool any() const noexcept { return own_block || fp_control || paint; }
+  bool simulated = false;
+  bool any() const noexcept { return own_block | fp_control | paint | simulated; }
 };
 
 // The word a fiber and its handle meet at. Values below `waiters` are states; others are the
@@ -99,8 +100,9 @@ struct alignas(64) fiber : detail::fork_list, context::stack, detail::waiter {
   context::tls_block* own = nullptr;  // if it keeps one
   const void* spawned_at = nullptr;   // where its spawn returned to
 
-  // Waits in a lane and not in a ring (lanes.cpp): it has a priority or is pinned. Its own, and its
-  // spawner's before it starts; the four behind it count only if it is set.
+  // Waits in a lane and not in a ring (lanes.cpp): it has a priority, is pinned, or belongs to a
+  // simulation (decider.hpp). Its own, and its spawner's before it starts; the four behind it count
+  // only if it is set.
   bool special = false;
   bool pin_first = false;  // to the worker that runs it first
   priority urgency = priority::normal;

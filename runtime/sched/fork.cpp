@@ -92,7 +92,7 @@ bool offer_oldest(worker& here) noexcept {
   }
   self.remove_oldest();
   call.helper = helper;
-  here.surplus(*helper);
+  helper->special ? here.run_later(*helper) : here.surplus(*helper);
   return true;
 }
 

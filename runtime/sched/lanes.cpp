@@ -15,6 +15,7 @@
 // exchange follows the store, and what follows it sees the fiber, or the store stands and the owner
 // attends at its next switch.
 #include "runtime/base/check.hpp"
+#include "runtime/sched/decider.hpp"
 #include "runtime/sched/spawn.hpp"
 #include "runtime/sched/worker.hpp"
 
@@ -28,6 +29,7 @@ constexpr std::uint32_t idle_period = 512;  // switches between two turns of idl
 // Runs once in a while, at the switch `tick`. True: `chosen` is next, or the base if it is null.
 bool worker::attend(std::uint32_t tick, fiber*& chosen) noexcept {
   (void)attend_at_.exchange(tick + poll_period, std::memory_order_acq_rel);  // (A)
+  if (scheduler_.decides() != nullptr) return false;
   if (called_back()) return true;
   if (port_ != nullptr && port_->has_mail()) (void)port_->poll();
   if (tick - polled_ >= poll_period) {
@@ -65,6 +67,7 @@ bool worker::attend(std::uint32_t tick, fiber*& chosen) noexcept {
 }
 
 fiber* worker::take_special() noexcept {
+  if (decider* const who = scheduler_.decides()) return who->choose(*this);
   injector& urgent = scheduler_.lane(priority::high);
   if (urgent.size() != 0) {
     if (fiber* one = urgent.take(1)) return one;
@@ -89,11 +92,12 @@ void worker::pin(fiber& one) noexcept {
 void worker::unpin(fiber& one) noexcept {
   HILO_CHECK(one.special && one.pins != 0, "a fiber is unpinned that is not pinned");
   if (--one.pins != 0) return;
-  one.special = one.urgency != priority::normal;
+  one.special = one.urgency != priority::normal || scheduler_.decides() != nullptr;
   --pinned_;
 }
 
 void scheduler::run_special(fiber& one) noexcept {
+  if (decides_ != nullptr) return decides_->ready(one);
   if (one.pins != 0) return one.pinned_to->deliver(one);
   const priority urgency = one.urgency;  // once it is in the lane, it may run, and end
   lane(urgency).push(one);               // (P1)
@@ -110,6 +114,7 @@ void begin_special(fiber& self) noexcept {
 }
 
 void end_special(fiber& self) noexcept {
+  if (decider* const who = self.home->decides()) who->returned(self);
   if (self.pins == 0) return;
   self.pins = 1;
   current_worker()->unpin(self);

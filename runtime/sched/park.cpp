@@ -7,9 +7,11 @@
 
 #include <sched.h>
 
+#include "hilo/detail/decision.hpp"
 #include "hilo/detail/waiter.hpp"
 #include "hilo/fiber.hpp"
 
+#include "runtime/sched/decider.hpp"
 #include "runtime/sched/worker.hpp"
 #include "runtime/sys/futex.hpp"
 
@@ -110,6 +112,9 @@ void spend_budget() noexcept {
 }
 
 std::int64_t monotonic_now() noexcept {
+  if (simulating()) [[unlikely]] {
+    if (const sched::decider* const who = sched::current_decider()) return who->now();
+  }
   return std::chrono::steady_clock::now().time_since_epoch().count();
 }
 

@@ -33,10 +33,13 @@ void describe_stack(char* top, char* text, std::size_t room) noexcept {
 
 }  // namespace
 
-scheduler::scheduler(const runtime_options& options)
-    : stack_reserve_(options.stack_reserve),
+scheduler::scheduler(const runtime_options& options, decider* decides)
+    : decides_(decides),
+      stack_reserve_(options.stack_reserve),
       default_class_(size_class_of(options.stack_size)),
-      default_extras_{.own_block = options.tls == tls::own, .paint = options.paint_stacks},
+      default_extras_{.own_block = options.tls == tls::own,
+                      .paint = options.paint_stacks,
+                      .simulated = decides != nullptr},
       unguarded_stacks_(options.unguarded_stacks),
       wanted_io_(options.io == io_driver::any ? driver_of_environment() : options.io),
       carriers_(options.carriers),
@@ -70,7 +73,13 @@ scheduler::scheduler(const runtime_options& options)
     workers_[i] = std::make_unique<worker>(*this, i, places_[i].get());
   }
   made_.store(carriers_, std::memory_order_relaxed);  // starting the carriers publishes it
-  start_carriers();
+  if (decides_ == nullptr) start_carriers();
+}
+
+void scheduler::restart_clock(std::int64_t now) noexcept {
+  timer_wheel& wheel = *wheels_.front();
+  std::destroy_at(&wheel);
+  std::construct_at(&wheel, now);
 }
 
 // Fibers have stacks of their own; a carrier's carries the search and the signal handlers.
@@ -127,8 +136,10 @@ bool scheduler::start_spare(worker*& one) noexcept {
 scheduler::~scheduler() {
   HILO_CHECK(current_worker() == nullptr || &current_worker()->home() != this,
              "a runtime is destroyed by one of its own fibers: it would wait for itself");
-  wait_for_fibers();
-  stop();
+  if (decides_ == nullptr) {
+    wait_for_fibers();
+    stop();
+  }
   // (G) A guest that published the last fiber may still be on its way out.
   while (guests_.load(std::memory_order_acquire) != 0) ::sched_yield();
   const std::uint64_t unjoined = spawned() - returned();

@@ -24,6 +24,7 @@
 
 namespace hilo::sched {
 
+class decider;
 class worker;
 
 class scheduler {
@@ -35,7 +36,8 @@ class scheduler {
   static constexpr unsigned most_spares = 32 * 1024;
 
   // Checks the options, reserves stacks and starts the carriers. Throws std::system_error.
-  explicit scheduler(const runtime_options& options);
+  // With a decider it is a simulation's and starts none (decider.hpp).
+  explicit scheduler(const runtime_options& options, decider* decides = nullptr);
   // Waits for the last fiber, then stops.
   ~scheduler();
   scheduler(const scheduler&) = delete;
@@ -43,6 +45,11 @@ class scheduler {
 
   // Kernel threads that run fibers at a time, but for extra places.
   unsigned carriers() const noexcept { return carriers_; }
+
+  // Who decides which fiber runs; null but in a simulation.
+  decider* decides() const noexcept { return decides_; }
+  // Begins the time of a simulation again; no timer is armed.
+  void restart_clock(std::int64_t now) noexcept;
 
   // Workers made so far, spares among them. (E) acquire: pairs with the release in start_spare();
   // publishes the worker.
@@ -97,7 +104,8 @@ class scheduler {
     return {.own_block =
                 options.tls == tls::inherit ? default_extras_.own_block : options.tls == tls::own,
             .fp_control = options.keep_fp_control,
-            .paint = default_extras_.paint || options.paint_stack};
+            .paint = default_extras_.paint || options.paint_stack,
+            .simulated = default_extras_.simulated};
   }
 
   // The stacks of a class; made at first use. Throws std::system_error.
@@ -136,6 +144,7 @@ class scheduler {
   void wait_for_fibers() noexcept;
   void stop() noexcept;
 
+  decider* const decides_;
   std::size_t stack_reserve_;
   unsigned default_class_;
   fiber_extras default_extras_;

@@ -10,12 +10,14 @@
 
 #include <sched.h>
 
+#include "hilo/detail/decision.hpp"
 #include "hilo/fiber.hpp"
 #include "hilo/stack_usage.hpp"
 
 #include "runtime/base/check.hpp"
 #include "runtime/base/error.hpp"
 #include "runtime/context/stack_usage.hpp"
+#include "runtime/sched/decider.hpp"
 #include "runtime/sched/worker.hpp"
 
 namespace hilo::sched {
@@ -80,7 +82,8 @@ fiber* take_stack(scheduler& where, worker* here, unsigned size_class) {
   return &fiber::of(*one);
 }
 
-// What few fibers have: a thread block, control words, a painted stack. Throws std::system_error.
+// What few fibers have: a thread block, control words, a painted stack, a simulation around them.
+// Throws std::system_error.
 [[gnu::cold, gnu::noinline]] void equip(fiber& one, fiber_extras wanted) {
   char* const low = one.top - one.pool->stack_size();
   if (wanted.own_block) {
@@ -94,6 +97,13 @@ fiber* take_stack(scheduler& where, worker* here, unsigned size_class) {
   if (wanted.paint) {
     context::paint_stack(low, static_cast<char*>(one.context.sp));
     one.painted = true;
+  }
+  if (wanted.simulated) {
+    one.special = true;
+    one.pin_first = false;
+    one.urgency = priority::normal;
+    one.pins = 0;
+    one.home->decides()->created(one);
   }
 }
 
@@ -279,6 +289,7 @@ status join_fiber(fiber& one) noexcept {
 // Who links itself under end_lock while the word is not `ended` is found by the end, which takes
 // the lock after it wrote that; who comes later sees it.
 status wait_for_end(fiber& one, std::int64_t deadline) noexcept {
+  decision_point();
   one.end_lock.lock();
   if (sched::watch_end(one)) {
     one.end_lock.unlock();
@@ -317,6 +328,7 @@ void stop_fiber(fiber& one) noexcept {
   begin_stop(one);
   heavy_fence();  // between (E3) and (E4)
   finish_interrupt(one, 0);
+  decision_point();
 }
 
 std::stop_token stop_token_of(fiber& one) {

@@ -9,6 +9,7 @@
 #include <sched.h>
 
 #include "hilo/detail/deadline.hpp"
+#include "hilo/detail/decision.hpp"
 #include "hilo/detail/waiter.hpp"
 #include "hilo/limit.hpp"
 
@@ -218,6 +219,7 @@ void begin_interrupt(waiter& who) noexcept {
 }
 
 void finish_interrupt(waiter& who, std::uint16_t depth) noexcept {
+  const undecided section;  // the caller may hold a lock, or run in a stop_callback
   // (E4) acquire: pairs with (E5); `shield` is that of the wait.
   const bool mine = who.linked.load(std::memory_order_acquire) &&
                     depth >= who.shield.load(std::memory_order_relaxed) && end_wait(who);

@@ -108,6 +108,25 @@ void worker::run() {
   set_current_worker(nullptr);
 }
 
+void worker::begin_simulation() noexcept {
+  set_current_worker(this);
+  adopt_stack();
+}
+
+void worker::restart_simulation(std::uint32_t seed) noexcept {
+  ids_ = 1;
+  ids_end_ = ~std::uint64_t{0};
+  random_state_ = seed | 1;
+}
+
+void worker::run_simulation() noexcept {
+  while (fiber* const next = take()) switch_to(*next);
+}
+
+void worker::end_simulation() noexcept {
+  set_current_worker(nullptr);
+}
+
 // The switch where one of the two keeps more than registers. The exception globals of a fiber with
 // a thread block are in that block, and so is its carrier's worker, for the accessor to find.
 std::uint32_t worker::switch_keeping(fiber& to, bool dying) noexcept {

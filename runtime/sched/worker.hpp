@@ -54,6 +54,14 @@ class worker : public detail::carrier {
   // The carrier's body: runs fibers until the scheduler stops, or no longer needs this carrier.
   void run();
 
+  // For a simulation, whose carrier is the calling thread from the first call to the last. The
+  // second begins a new life with numbers and chances that depend on `seed` alone; the third runs
+  // fibers while one can.
+  void begin_simulation() noexcept;
+  void restart_simulation(std::uint32_t seed) noexcept;
+  void run_simulation() noexcept;
+  void end_simulation() noexcept;
+
   // --- for the fiber that runs here, on its own stack ---
 
   fiber& running() noexcept { return static_cast<fiber&>(*forks); }

@@ -22,7 +22,7 @@ char hand_over;
 }  // namespace
 
 bool mutex::lock_slow(std::int64_t deadline) noexcept {
-  for (int i = 0; i < spins; ++i) {
+  for (int i = 0; i < spins && !detail::simulating(); ++i) {
     base::cpu_relax();
     if (try_lock()) return true;
   }

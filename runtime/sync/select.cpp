@@ -18,6 +18,8 @@
 #include <memory>
 #include <mutex>
 
+#include "hilo/detail/decision.hpp"
+
 #include "runtime/sched/fiber.hpp"
 #include "runtime/sched/random.hpp"
 
@@ -164,6 +166,7 @@ selected select_among(std::span<select_case* const> cases, select_order order, b
                                 : sched::random_below(static_cast<std::uint32_t>(cases.size()));
   select_wait one{cases, start};
   while (true) {
+    decision_point();
     selected result;
     if (one.try_each(result) || otherwise) {
       count_eager();
@@ -185,12 +188,14 @@ selected select_among(std::span<select_case* const> cases, select_order order, b
       std::size_t count = 0;
     };
     const preparation prepared(cases);
+    decision_point();
     result = one.wait();
     if (result.end != try_again) return result;
   }
 }
 
 void stop_case::wake_waiter() noexcept {
+  const undecided section;  // in a stop_callback
   lock_.lock();
   wait_node* const one = waiters_.pop();
   lock_.unlock();

@@ -25,6 +25,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "hilo/detail/decision.hpp"
 #include "hilo/detail/spin_lock.hpp"
 #include "hilo/detail/waiter.hpp"
 
@@ -39,7 +40,9 @@ namespace {
 using clock = std::chrono::steady_clock;
 
 bool in_fiber() noexcept {
-  return detail::current_waiter().kind == detail::waiter_kind::fiber;
+  if (detail::current_waiter().kind != detail::waiter_kind::fiber) return false;
+  if (detail::simulating()) detail::refuse_simulated("waiting for a kernel thread or process");
+  return true;
 }
 
 timespec until_then(clock::time_point deadline) noexcept {

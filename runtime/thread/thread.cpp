@@ -5,6 +5,8 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 
+#include "hilo/detail/decision.hpp"
+
 #include "runtime/base/error.hpp"
 #include "runtime/sys/syscall.hpp"
 #include "runtime/thread/backend.hpp"
@@ -55,7 +57,9 @@ kernel_thread* start_kernel_thread(const thread_options& options, const thread_b
 
 // A fiber parks, and lets its carrier go on, until only the thread's exit is left to wait for.
 static bool await_end(kernel_thread& thread, kernel::deadline until) noexcept {
-  return current_waiter().kind == waiter_kind::thread || thread.end.await(until);
+  if (current_waiter().kind == waiter_kind::thread) return true;
+  if (simulating()) refuse_simulated("waiting for a kernel thread or process");
+  return thread.end.await(until);
 }
 
 void join_kernel_thread(kernel_thread* thread) noexcept {

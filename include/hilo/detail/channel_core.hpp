@@ -14,7 +14,7 @@
 #include <mutex>
 
 #include "hilo/detail/api.hpp"
-#include "hilo/detail/spin_lock.hpp"
+#include "hilo/detail/decision.hpp"
 #include "hilo/detail/waiter.hpp"
 #include "hilo/status.hpp"
 
@@ -59,7 +59,10 @@ class served_partners {
 
   void add(const partner& one) noexcept {
     if (one.who == nullptr) return;
-    if (one.end != status::ok) return wake(*one.who->owner, one.end);
+    if (one.end != status::ok) {
+      const undecided section;  // under the lock
+      return wake(*one.who->owner, one.end);
+    }
     *end_ = one.who;
     end_ = &one.who->next;
   }
@@ -107,10 +110,11 @@ struct channel_core {
   }
 
   // Ends an operation that did not have to wait, and wakes the other side if it was served.
-  // `budget` operations in a row on one channel without a wait, and the caller yields.
-  status finish(std::unique_lock<spin_lock>& guard, const partner& other,
+  // After 256 operations on one channel without a wait, where the count wraps, the caller yields:
+  // a guess, about 5 us of sends.
+  status finish(std::unique_lock<sync_lock>& guard, const partner& other,
                 status end = status::ok) noexcept {
-    const bool spent = ++streak % budget == 0;
+    const bool spent = ++streak == 0;
     guard.unlock();
     if (other.who != nullptr) wake(*other.who->owner, other.end);
     if (spent) [[unlikely]]
@@ -131,10 +135,9 @@ struct channel_core {
   HILO_API std::size_t size() const noexcept;
   HILO_API bool is_closed() const noexcept;
 
-  static constexpr std::uint32_t budget = 256;  // guess: about 5 us of sends
-
-  mutable spin_lock lock;
-  std::uint32_t streak = 0;  // all below guarded by lock; capacity and sizes never change
+  mutable sync_lock lock;
+  // All below guarded by lock; capacity and sizes never change.
+  std::uint8_t streak = 0;
   bool closed = false;
   std::size_t first = 0;  // index of the oldest
   std::size_t count = 0;

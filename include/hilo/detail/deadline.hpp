@@ -7,6 +7,7 @@
 #include <type_traits>
 
 #include "hilo/detail/api.hpp"
+#include "hilo/detail/decision.hpp"
 #include "hilo/detail/waiter.hpp"
 
 namespace hilo::detail {
@@ -33,8 +34,13 @@ std::int64_t deadline_at(std::chrono::time_point<C, D> when) noexcept {
     if (std::chrono::duration<double>(when.time_since_epoch()) >= nanoseconds::max() / 2) {
       return no_deadline;
     }
-    return std::max<std::int64_t>(0, ceil<nanoseconds>(when.time_since_epoch()).count());
+    const auto ns = std::max<std::int64_t>(0, ceil<nanoseconds>(when.time_since_epoch()).count());
+    if (simulating()) [[unlikely]]
+      check_simulated_time(ns);
+    return ns;
   } else {
+    if (simulating()) [[unlikely]]
+      check_simulated_time(1);
     return deadline_after(when - C::now());
   }
 }

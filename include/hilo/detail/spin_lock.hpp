@@ -32,15 +32,7 @@ class spin_lock {
  public:
   void lock() noexcept {
     const std::uintptr_t me = caller();
-    // relaxed: only the caller itself makes it its own
-    if (owner_.load(std::memory_order_relaxed) == me) [[likely]] {
-      inside_.store(true, std::memory_order_relaxed);       // (B1)
-      std::atomic_signal_fence(std::memory_order_seq_cst);  // owned only where it is enough
-      if (owner_.load(std::memory_order_relaxed) == me) [[likely]]
-        return;                                         // (B2)
-      inside_.store(false, std::memory_order_release);  // (B5) pairs with (B4)
-    }
-    lock_word(me);
+    if (!lock_owned(me)) lock_word(me);
   }
 
   // (L2), (B5) release: publishes what was written under the lock.
@@ -54,18 +46,32 @@ class spin_lock {
     }
   }
 
+ protected:
+  // 0 for a thread that is no carrier: it owns nothing.
+  static std::uintptr_t caller() noexcept {
+    return reinterpret_cast<std::uintptr_t>(current_carrier());
+  }
+
+  // True: it is the caller's own, and taken.
+  bool lock_owned(std::uintptr_t me) noexcept {
+    // relaxed: only the caller itself makes it its own
+    if (owner_.load(std::memory_order_relaxed) == me) [[likely]] {
+      inside_.store(true, std::memory_order_relaxed);       // (B1)
+      std::atomic_signal_fence(std::memory_order_seq_cst);  // owned only where it is enough
+      if (owner_.load(std::memory_order_relaxed) == me) [[likely]]
+        return true;                                    // (B2)
+      inside_.store(false, std::memory_order_release);  // (B5) pairs with (B4)
+    }
+    return false;
+  }
+  HILO_API void lock_word(std::uintptr_t me) noexcept;
+
  private:
   // The owner: a carrier's address, with a bit when it is being taken away; or one of these.
   static constexpr std::uintptr_t revoked = 1;
   static constexpr std::uintptr_t nobody = 2;     // and never again
   static constexpr std::uintptr_t undecided = 4;  // the first holders are being counted
 
-  // 0 for a thread that is no carrier: it owns nothing.
-  static std::uintptr_t caller() noexcept {
-    return reinterpret_cast<std::uintptr_t>(current_carrier());
-  }
-
-  HILO_API void lock_word(std::uintptr_t me) noexcept;
   void wait_for_word() noexcept;
   void settle_owner(std::uintptr_t me) noexcept;
 
