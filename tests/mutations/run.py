@@ -1,0 +1,132 @@
+#!/usr/bin/env python3
+"""usage: run.py BUILD
+
+Builds the seeded tests (tests/simulate/*_seeds.cpp) against copies of the primitives with one fault
+each, and expects every fault to be found. BUILD is a build directory with the library and the tests;
+what is made goes to BUILD/mutations.
+
+A fault is a piece of text that occurs once in a file, and what stands there instead. One whose text
+is not there any more fails: whoever changes the primitive says what the fault is now.
+"""
+
+import concurrent.futures
+import glob
+import os
+import re
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+ROOT = os.path.dirname(os.path.dirname(HERE))
+SEEDS = "2000"
+MOST_CPU = 10  # seconds for one program, which needs less than one; one that hangs is found out, too
+
+sys.path.insert(0, HERE)
+from faults import FAULTS  # noqa: E402
+
+
+def run(command, **options):
+    return subprocess.run(
+        command, capture_output=True, text=True, errors="replace", check=False, **options
+    )
+
+
+class Bench:
+    def __init__(self, build):
+        self.library = os.path.join(build, "libhilo.a")
+        # One library a file of tests, so that a file that includes a faulty header is compiled again.
+        self.tests = {
+            re.sub(r"^lib|\.a$", "", os.path.basename(path)): path
+            for path in glob.glob(os.path.join(build, "tests", "lib*_seeds.a"))
+        }
+        self.main = os.path.join(build, "tests", "libseeds_main.a")
+        self.made = os.path.join(build, "mutations")
+        cache = ["ccache"] if shutil.which("ccache") else []
+        uring = run(["pkg-config", "--libs", "liburing"])  # with which the library may be built
+        self.libraries = uring.stdout.split() if uring.returncode == 0 else []
+        self.compiler = [*cache, *os.environ.get("CXX", "g++").split()]
+
+    def compile(self, source, target, first):
+        command = [*self.compiler, "-std=c++20", "-O0", "-I" + first, "-I" + ROOT + "/include",
+                   "-I" + ROOT, "-c", source, "-o", target]
+        result = run(command)
+        if result.returncode != 0:
+            raise RuntimeError("it does not compile:\n" + result.stderr)
+
+    def link(self, target, objects, without=None):
+        tests = [path for name, path in self.tests.items() if name != without]
+        command = [*self.compiler, *objects, "-Wl,--whole-archive", *tests, self.main,
+                   "-Wl,--no-whole-archive", self.library, *self.libraries, "-pthread", "-o", target]
+        result = run(command)
+        if result.returncode != 0:
+            raise RuntimeError("it does not link:\n" + result.stderr)
+
+    def explore(self, program):
+        """What the program says when it fails; None when it does not."""
+        limit = (MOST_CPU, MOST_CPU)
+        result = run(
+            [program, SEEDS], preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_CPU, limit)
+        )
+        if result.returncode == 0:
+            return None
+        if result.returncode in (-signal.SIGKILL, -signal.SIGXCPU, -signal.SIGALRM):
+            return "it hangs"
+        lines = [line for line in result.stderr.splitlines() if line.startswith("hilo: ")]
+        return lines[0][6:] if lines else f"it ends with {result.returncode}"
+
+    def build_faulty(self, number, fault):
+        with open(os.path.join(ROOT, fault.file), encoding="utf-8") as file:
+            text = file.read()
+        if text.count(fault.text) != 1:
+            raise RuntimeError(
+                f"{fault.file} has its text {text.count(fault.text)} times, not once:\n{fault.text}"
+            )
+        place = os.path.join(self.made, str(number))
+        copy = os.path.join(place, fault.file)
+        os.makedirs(os.path.dirname(copy), exist_ok=True)
+        with open(copy, "w", encoding="utf-8") as file:
+            file.write(text.replace(fault.text, fault.instead))
+        part = os.path.join(place, "part.o")
+        program = os.path.join(place, "program")
+        if fault.tests is None:
+            self.compile(copy, part, ROOT + "/include")
+        else:
+            self.compile(f"{ROOT}/tests/simulate/{fault.tests}.cpp", part, place + "/include")
+        self.link(program, [part], fault.tests)
+        return program
+
+    def judge(self, number, fault):
+        """The line to print, and whether the fault was found."""
+        try:
+            found = self.explore(self.build_faulty(number, fault))
+        except RuntimeError as error:
+            return f"broken: {fault.name}: {error}", False
+        if found is None:
+            return f"missed: {fault.name}", False
+        return f"found:  {fault.name}: {found}", True
+
+
+def main():
+    bench = Bench(os.path.abspath(sys.argv[1]))
+    os.makedirs(bench.made, exist_ok=True)
+    sound = os.path.join(bench.made, "sound")
+    bench.link(sound, [])
+    wrong = bench.explore(sound)
+    if wrong is not None:
+        print(f"without any fault the tests fail: {wrong}")
+        print("hilo-tests: 0 passed, 1 failed, 0 skipped")
+        return 1
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+        results = list(pool.map(bench.judge, range(len(FAULTS)), FAULTS))
+    for line, _ in results:
+        print(line)
+    passed = sum(found for _, found in results)
+    print(f"hilo-tests: {passed} passed, {len(results) - passed} failed, 0 skipped")
+    return 0 if passed == len(results) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
