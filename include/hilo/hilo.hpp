@@ -2,8 +2,8 @@
 // kin: broadcast, watch, oneshot) and select, scope for fibers that belong together, limit for
 // deadlines and stopping, mutex, then what else waits (latch, semaphore, condition_variable,
 // shared_mutex, once, timer); fork_join for work to divide; io for descriptors, with
-// result, and net; blocking and stack_usage when you need them; last the kernel floor: thread, and
-// clone with child.
+// result, and net; simulate to test all that; blocking and stack_usage when you need them; last the
+// kernel floor: thread, and clone with child.
 #pragma once
 
 #include "hilo/blocking.hpp"
