@@ -34,10 +34,12 @@ struct mark_at_end {
 
 }  // namespace hilo::test
 
+// NOLINTBEGIN(bugprone-macro-parentheses): two of them are names to declare
 #define HILO_SEEDED_AS(name, function, added)                                          \
   static void function();                                                              \
   [[maybe_unused]] static const bool added = ::hilo::test::add_seeded(name, function); \
   static void function()
+// NOLINTEND(bugprone-macro-parentheses)
 #define HILO_SEEDED_AT(name, line) HILO_SEEDED_AS(name, seeded_##line, added_##line)
 #define HILO_SEEDED_ON(name, line) HILO_SEEDED_AT(name, line)
 #define HILO_SEEDED(name) HILO_SEEDED_ON(name, __LINE__)
