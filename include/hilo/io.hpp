@@ -40,10 +40,12 @@ namespace hilo::io {
 class until {
  public:
   constexpr until() noexcept = default;
+  // NOLINTBEGIN(google-explicit-constructor): a duration or a time is passed for it
   template <class R, class P>
   until(std::chrono::duration<R, P> from_now) noexcept : ns_(detail::deadline_after(from_now)) {}
   template <class C, class D>
   until(std::chrono::time_point<C, D> when) noexcept : ns_(detail::deadline_at(when)) {}
+  // NOLINTEND(google-explicit-constructor)
   // CLOCK_MONOTONIC, nanoseconds.
   constexpr std::int64_t ns() const noexcept { return ns_; }
 

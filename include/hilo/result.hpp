@@ -19,7 +19,7 @@ namespace hilo {
 template <class T>
 class [[nodiscard]] result {
  public:
-  constexpr result(T value) noexcept : value_(std::move(value)) {}
+  constexpr result(T value) noexcept : value_(std::move(value)) {}  // NOLINT: a value is a result
   constexpr result(hilo::status why, int error) noexcept : why_(why), error_(error) {}
   // Whether there is a value.
   constexpr explicit operator bool() const noexcept { return why_ == hilo::status::ok; }
