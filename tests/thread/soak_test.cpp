@@ -90,12 +90,18 @@ long live(int number, std::FILE* sink) {
   return right && std::fprintf(sink, "thread %d of many\n", number) > 0 ? 1 : 0;
 }
 
-// Eight that live at the same time: what they leave is what any later group needs. In a group of
-// the soak an early one may have ended before the last one starts.
+// Eight that live at the same time, each with an arena of malloc's: what they leave is what any
+// later group needs. In a group of the soak an early one may have ended before the last one starts.
 void fill_caches() {
   hilo::kernel::latch all(at_once);
   std::array<hilo::thread, at_once> threads;
-  for (hilo::thread& one : threads) one = hilo::thread([&] { all.arrive_and_wait(); });
+  for (hilo::thread& one : threads) {
+    one = hilo::thread([&] {
+      const std::unique_ptr<void, decltype(&std::free)> block(std::malloc(1'000), &std::free);
+      *static_cast<volatile char*>(block.get()) = 1;  // no compiler leaves it out
+      all.arrive_and_wait();
+    });
+  }
   for (hilo::thread& one : threads) one.join();
 }
 
