@@ -33,6 +33,10 @@
 #include "hilo/result.hpp"
 #include "hilo/runtime.hpp"
 
+#ifndef STATX_BASIC_STATS  // a libc that leaves statx to the kernel's header
+#include <linux/stat.h>
+#endif
+
 namespace hilo::io {
 
 // Until when a call waits at most: a duration from now, a time, or nothing, which is without end.

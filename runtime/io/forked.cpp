@@ -36,16 +36,21 @@ registry& all() {
 
 }  // namespace
 
-void keep_from_forks(int fd) {
-  registry& its = all();
-  const std::scoped_lock guard(its.lock);
-  its.kept.push_back(fd);
+between_forks::between_forks() noexcept {
+  all().lock.lock();
 }
 
-void release_kept(int fd) noexcept {
-  registry& its = all();
-  const std::scoped_lock guard(its.lock);
-  std::erase(its.kept, fd);
+between_forks::~between_forks() {
+  all().lock.unlock();
+}
+
+// The lock is held.
+void between_forks::keep(int fd) {
+  all().kept.push_back(fd);
+}
+
+void between_forks::release(int fd) noexcept {
+  std::erase(all().kept, fd);
 }
 
 void close_kept(int fd) noexcept {

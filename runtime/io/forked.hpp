@@ -5,10 +5,21 @@
 
 namespace hilo::io {
 
-// From now on a forked child closes it. Throws std::bad_alloc.
-void keep_from_forks(int fd);
-// The caller closes it.
-void release_kept(int fd) noexcept;
+// While one lives, no thread forks: a descriptor is made and told of, or taken off and closed, as
+// one step.
+class between_forks {
+ public:
+  between_forks() noexcept;
+  ~between_forks();
+  between_forks(const between_forks&) = delete;
+  between_forks& operator=(const between_forks&) = delete;
+
+  // From now on a forked child closes it. Throws std::bad_alloc.
+  void keep(int fd);
+  // The caller closes it.
+  void release(int fd) noexcept;
+};
+
 // Closes it here; does nothing in a child, where it is closed already.
 void close_kept(int fd) noexcept;
 

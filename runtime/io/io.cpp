@@ -151,7 +151,7 @@ result<void> shutdown(int fd, int how) noexcept {
 }
 
 result<void> close(int fd) noexcept {
-  end_waits_for(fd);
+  const closing mark(fd);
   return value_of<void>({sys::call(SYS_close, fd)});
 }
 

@@ -44,7 +44,7 @@ void unlink_from(slot& its, pending& one) noexcept {
   detail::wake_all(closer, status::ok);
 }
 
-bool slot::closing(int fd) const noexcept {
+bool slot::is_closing(int fd) const noexcept {
   for (const detail::wait_node* one = closers.first(); one != nullptr; one = one->next) {
     if (*static_cast<const int*>(one->slot) == fd) return true;
   }
@@ -66,19 +66,23 @@ detail::wait_node* slot::take_closers(int fd) noexcept {
   return taken;
 }
 
-void end_waits_for(int fd) noexcept {
-  slot* const its = fd < 0 ? nullptr : slot_of(fd);
-  if (its == nullptr) return;
-  its->lock.lock();
-  bool in_flight = false;
-  for (pending* one = its->first; one != nullptr; one = one->next) {
-    if (one->fd != fd) continue;
-    in_flight = true;
-    // It stays linked as long as we have the lock.
-    if (one->claim()) detail::wake(*one->who, status::closed);
+closing::closing(int fd) noexcept : its_(fd < 0 ? nullptr : slot_of(fd)) {
+  while (its_ != nullptr) {
+    its_->lock.lock();
+    bool in_flight = false;
+    for (pending* one = its_->first; one != nullptr; one = one->next) {
+      if (one->fd != fd) continue;
+      in_flight = true;
+      // It stays linked as long as we have the lock.
+      if (one->claim()) detail::wake(*one->who, status::closed);
+    }
+    if (!in_flight) return;
+    (void)detail::wait_in_until(its_->closers, its_->lock, &fd, detail::until_woken, "io close");
   }
-  if (!in_flight) return its->lock.unlock();
-  (void)detail::wait_in_until(its->closers, its->lock, &fd, detail::until_woken, "io close");
+}
+
+closing::~closing() {
+  if (its_ != nullptr) its_->lock.unlock();
 }
 
 }  // namespace hilo::io

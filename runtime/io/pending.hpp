@@ -56,7 +56,7 @@ struct slot {
 
   detail::wait_node* take_closers(int fd) noexcept;
   // Whether no call for it may begin any more.
-  bool closing(int fd) const noexcept;
+  bool is_closing(int fd) const noexcept;
   void link(pending& one) noexcept {
     one.linked = true;
     one.previous = nullptr;
@@ -78,9 +78,21 @@ slot* slot_of(int fd) noexcept;
 // Unlinks a call that is over.
 void unlink_from(slot& its, pending& one) noexcept;
 
-// Ends the waits of all fibers for `fd` with closed, and returns when no call for it is in flight:
-// one that its ring has not submitted yet would else meet whatever gets the number next.
-// Parks: until then; not ended by a limit.
-void end_waits_for(int fd) noexcept;
+// A descriptor is being closed. Made: the waits of all fibers for it have ended with closed, and no
+// call for it is in flight: one that its ring has not submitted yet would else meet whatever gets
+// the number next. While it lives none begins (it has the slot's lock), so it has to outlive
+// close(2): a call that came in between would hold the file open and wait for what never comes.
+// Rejected: a mark instead of the lock. Others get the number before close(2) returns.
+class closing {
+ public:
+  // Parks: until no call is in flight; not ended by a limit.
+  explicit closing(int fd) noexcept;
+  ~closing();
+  closing(const closing&) = delete;
+  closing& operator=(const closing&) = delete;
+
+ private:
+  slot* const its_;
+};
 
 }  // namespace hilo::io

@@ -45,6 +45,7 @@ long wait_for_events(int set, epoll_event* events, std::int64_t timeout) noexcep
 }  // namespace
 
 poller::poller() {
+  between_forks guard;
   set_ = ::epoll_create1(EPOLL_CLOEXEC);
   const int failed = set_ < 0 ? errno : 0;
   wake_ = set_ < 0 ? -1 : ::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -56,8 +57,8 @@ poller::poller() {
     base::fail(error, "wait for descriptors by epoll",
                "no descriptor is left: see ulimit -n and fs.file-max");
   }
-  keep_from_forks(set_);
-  keep_from_forks(wake_);
+  guard.keep(set_);
+  guard.keep(wake_);
 }
 
 poller::~poller() {
@@ -99,7 +100,7 @@ status poller::wait_ready(const readiness& what, std::int64_t deadline, int& err
   detail::open_wait(self);
   {
     const std::scoped_lock guard(its->lock);
-    if (its->closing(what.fd))
+    if (its->is_closing(what.fd))
       end = status::closed;
     else if ((error = arm(*its, what.fd, one.events)) == 0)
       its->link(one);

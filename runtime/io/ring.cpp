@@ -36,6 +36,7 @@ int set_up(io_uring& ring, unsigned entries, unsigned flags) noexcept {
 }
 
 ring_support try_ring() {
+  const between_forks guard;
   // From the best to what all kernels from 6.0 on take.
   constexpr unsigned choices[] = {
       IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_TASKRUN_FLAG,
@@ -139,12 +140,20 @@ std::unique_ptr<port> open_ring(sched::worker& whose) {
 }
 
 ring_port::ring_port(sched::worker& whose) : owner_(whose) {
-  wake_ = ::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-  if (wake_ < 0) {
-    base::fail(errno, "make an io_uring for a carrier", "no descriptor is left: see ulimit -n");
+  {
+    between_forks guard;
+    wake_ = ::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (wake_ < 0) {
+      base::fail(errno, "make an io_uring for a carrier", "no descriptor is left: see ulimit -n");
+    }
+    try {
+      guard.keep(wake_);
+    } catch (...) {
+      ::close(wake_);
+      throw;
+    }
   }
   try {
-    keep_from_forks(wake_);
     open();
   } catch (...) {
     close_kept(wake_);
@@ -159,20 +168,23 @@ ring_port::~ring_port() {
 
 // On the carrier's thread: the ring takes calls from it alone.
 void ring_port::open() {
-  const int result = set_up(ring_, submissions, ring_supported().flags);
-  if (result < 0) {
-    base::fail(-result, "make an io_uring for a carrier",
-               "descriptors: see ulimit -n; locked memory: see ulimit -l");
+  const unsigned flags = ring_supported().flags;
+  {
+    between_forks guard;
+    const int result = set_up(ring_, submissions, flags);
+    if (result < 0) {
+      base::fail(-result, "make an io_uring for a carrier",
+                 "descriptors: see ulimit -n; locked memory: see ulimit -l");
+    }
+    try {
+      guard.keep(ring_.ring_fd);
+    } catch (...) {
+      ::io_uring_queue_exit(&ring_);
+      throw;
+    }
+    open_ = true;
+    (void)::io_uring_ring_dontfork(&ring_);
   }
-  open_ = true;
-  try {
-    keep_from_forks(ring_.ring_fd);
-  } catch (...) {
-    ::io_uring_queue_exit(&ring_);
-    open_ = false;
-    throw;
-  }
-  (void)::io_uring_ring_dontfork(&ring_);
   (void)::io_uring_register_ring_fd(&ring_);  // saves the kernel a look-up; works without
   watch_wake();
 }
@@ -180,7 +192,8 @@ void ring_port::open() {
 void ring_port::close() noexcept {
   if (!open_) return;
   open_ = false;
-  release_kept(ring_.ring_fd);
+  between_forks guard;
+  guard.release(ring_.ring_fd);
   ::io_uring_queue_exit(&ring_);
 }
 
@@ -262,7 +275,7 @@ outcome ring_port::make(const request& what, std::int64_t deadline) noexcept {
   detail::open_wait(self);
   if (its != nullptr) {
     const std::scoped_lock guard(its->lock);
-    if (its->closing(what.fd))
+    if (its->is_closing(what.fd))
       end = status::closed;
     else
       its->link(one);

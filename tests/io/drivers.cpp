@@ -1,5 +1,6 @@
 #include "tests/io/drivers.hpp"
 
+#include <string>
 #include <system_error>
 
 namespace hilo::test {
@@ -9,7 +10,7 @@ bool has_uring() {
     try {
       return run(runtime_options{.carriers = 1, .io = io_driver::uring}, [] { return true; });
     } catch (const std::system_error& error) {
-      MESSAGE("without io_uring: ", error.what());
+      MESSAGE("without io_uring: ", std::string(error.what()));
       return false;
     }
   }();
