@@ -128,8 +128,10 @@ void soak(Group group) {
   if (!hilo::test::missing_memory_figures().empty()) {
     // So do emulators.
   } else if (own_threads()) {
-    // Fewer, where the libc unmaps what tests before this one left in its caches.
-    CHECK(after.mappings <= before.mappings);
+    // Fewer, where the libc unmaps what tests before this one left in its caches. Some more, where
+    // a group met one that was slow to leave, and needed a ninth stack or arena: that depends on
+    // how many run at once, and a leak on how many ever did.
+    CHECK(after.mappings <= before.mappings + 2 * at_once);
     CHECK(after.resident_kib - before.resident_kib < 128);  // some pages; a leak would be thousands
   } else {  // the libc keeps stacks and heaps as it likes
     CHECK(after.mappings <= before.mappings + 4 * at_once);
