@@ -1,5 +1,6 @@
 #include "runtime/thread/record_cache.hpp"
 
+#include <algorithm>
 #include <cerrno>
 #include <memory>
 #include <mutex>
@@ -47,38 +48,47 @@ bool record_cache::drop_stacks() noexcept {
   reap();
   const std::lock_guard guard(lock_);
   const bool any = stacks_ > 0;
-  for (record* each = free_; each != nullptr; each = each->next) each->memory = stack();
-  stacks_ = 0;
+  while (stacks_ > 0) {
+    record* const each = stacked_[--stacks_];
+    each->memory = stack();
+    each->next = std::exchange(blocks_, each);
+  }
   return any;
+}
+
+record* record_cache::take_stacked(std::size_t index) noexcept {
+  record* const found = stacked_[index];
+  std::copy(stacked_.begin() + index + 1, stacked_.begin() + stacks_, stacked_.begin() + index);
+  --stacks_;
+  return found;
 }
 
 record* record_cache::take(const thread_options& options) noexcept {
   const std::lock_guard guard(lock_);
-  record** fallback = nullptr;  // any free block is better than a new one
-  for (record** at = &free_; *at != nullptr; at = &(*at)->next) {
-    if ((*at)->memory.serves(options)) {
-      fallback = at;
-      break;
-    }
-    // One without a stack loses nothing by getting another.
-    if (fallback == nullptr || ((*fallback)->memory && !(*at)->memory)) fallback = at;
+  for (std::size_t i = stacks_; i-- > 0;) {
+    if (stacked_[i]->memory.serves(options)) return take_stacked(i);
   }
-  if (fallback == nullptr) return nullptr;
-  record* found = *fallback;
-  *fallback = found->next;
-  if (found->memory) --stacks_;
-  return found;
+  if (blocks_ != nullptr) return std::exchange(blocks_, blocks_->next);
+  // A stack that does not serve is replaced only where there is no room to keep it.
+  return stacks_ == stacks_kept ? take_stacked(0) : nullptr;
 }
 
 void record_cache::release(record* free) noexcept {
-  free->owner.store(release_by::handle, std::memory_order_relaxed);  // published by the lock
-  if (free->memory) free->memory.forget_frames();
-  stack surplus;
+  // relaxed: published by the lock
+  free->owner.store(release_by::handle, std::memory_order_relaxed);
+  stack surplus;  // declared before the guard: unmapped after the lock
   const std::lock_guard guard(lock_);
-  if (free->memory && stacks_ >= stacks_kept) surplus = std::move(free->memory);
-  if (free->memory) ++stacks_;
-  free->next = free_;
-  free_ = free;
+  if (!free->memory) {
+    free->next = std::exchange(blocks_, free);
+    return;
+  }
+  free->memory.forget_frames();
+  if (stacks_ == stacks_kept) {
+    record* const oldest = take_stacked(0);
+    surplus = std::move(oldest->memory);
+    oldest->next = std::exchange(blocks_, oldest);
+  }
+  stacked_[stacks_++] = free;
 }
 
 void record_cache::release_when_gone(record* leaving) noexcept {

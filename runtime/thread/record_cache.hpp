@@ -1,7 +1,9 @@
-// Records between two threads: a stack of free ones, and the detached ones whose end is near.
+// Records between two threads: the free ones, and the detached ones whose end is near.
 #pragma once
 
+#include <array>
 #include <atomic>
+#include <cstddef>
 
 #include "hilo/kernel/mutex.hpp"
 
@@ -26,10 +28,14 @@ class record_cache {
   void unlock() noexcept { lock_.unlock(); }
 
  private:
-  // Free records beyond this many give their stacks back to the kernel; their blocks stay. Guess.
-  static constexpr int stacks_kept = 64;
+  // So many free records keep their stacks. Beyond, the one that rested longest gives its stack
+  // back to the kernel, so that stacks of a size nobody wants any more make room for those that
+  // are; its block stays. Guess.
+  static constexpr std::size_t stacks_kept = 64;
 
   record* take(const thread_options& options) noexcept;
+  // From stacked_, the later ones moving down. Under lock_.
+  record* take_stacked(std::size_t index) noexcept;
   void reap() noexcept;
   // What make() returns; where memory does not suffice for it, the cache gives its own back first.
   template <class Make>
@@ -38,8 +44,10 @@ class record_cache {
   bool drop_stacks() noexcept;
 
   mutex lock_;
-  record* free_ = nullptr;  // under lock_; the most recently used first
-  int stacks_ = 0;          // under lock_; how many free records have one
+  // Free, with their stacks; the most recently used last. Under lock_.
+  std::array<record*, stacks_kept> stacked_{};
+  std::size_t stacks_ = 0;    // under lock_; how many these are
+  record* blocks_ = nullptr;  // free, without stacks; under lock_
   // Pushed by threads that leave, emptied as a whole by reap(), so no node is ever popped alone (no
   // ABA).
   std::atomic<record*> leaving_{nullptr};

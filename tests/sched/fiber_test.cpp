@@ -78,11 +78,13 @@ TEST_CASE("fiber: a dropped handle asks its fiber to stop and joins it") {
     }
     CHECK(stopped.load(std::memory_order_relaxed));
     // A fiber that never asked for its token meets the request when it does.
-    auto late = hilo::spawn([] {
-      hilo::sleep_for(1ms);
+    std::atomic<bool> requested{false};
+    auto late = hilo::spawn([&requested] {
+      while (!requested.load(std::memory_order_relaxed)) hilo::yield();
       return hilo::this_fiber::stop_token().stop_requested();
     });
     late.request_stop();
+    requested.store(true, std::memory_order_relaxed);
     CHECK(late.join());
   });
 }

@@ -7,8 +7,10 @@
 #include <string>
 #include <vector>
 
+#include <sys/resource.h>
 #include <unistd.h>
 
+#include "hilo/kernel/latch.hpp"
 #include "hilo/thread.hpp"
 
 #include "runtime/base/libc.hpp"
@@ -104,4 +106,35 @@ TEST_CASE("memory: stacks of threads beyond the cache go back to the kernel") {
   const long before = mapped();
   for (int i = 0; i < 20; ++i) crowd();
   CHECK(mapped() - before < 64L << 20);
+}
+
+TEST_CASE("memory: stacks of a size nobody wants any more make room for those that are used") {
+  HILO_NEEDS(memory_figures);
+  if (hilo::thread_backend().kind != hilo::thread_backend_kind::clone) {
+    HILO_SKIP("the libc keeps stacks as it likes");
+  }
+  constexpr int many = 200;  // more than are kept
+  hilo::kernel::latch all(many);
+  std::vector<hilo::thread> small;
+  for (int i = 0; i < many; ++i) {
+    small.emplace_back(hilo::thread_options{.stack_size = 128 * 1024},
+                       [&] { all.arrive_and_wait(); });
+  }
+  for (hilo::thread& one : small) one.join();
+  constexpr std::size_t pages = 64;
+  long faults = 0;
+  const auto touch = [&faults] {
+    const auto seen = [] {
+      rusage usage{};
+      ::getrusage(RUSAGE_THREAD, &usage);
+      return usage.ru_minflt;
+    };
+    const long before = seen();
+    std::array<volatile char, pages * 4096> frame;
+    for (std::size_t i = 0; i < pages; ++i) frame[i * 4096] = 1;
+    faults = seen() - before;
+  };
+  hilo::thread(touch).join();
+  hilo::thread(touch).join();
+  CHECK(faults < static_cast<long>(pages) / 2);  // the first one's stack; a fresh one has them all
 }
