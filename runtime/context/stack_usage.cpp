@@ -36,7 +36,7 @@ __attribute__((no_sanitize("address", "thread"))) const char* lowest_painted_ove
   while (low < top && *static_cast<const volatile std::uint64_t*>(word_at(low)) == pattern) {
     low += sizeof pattern;
   }
-  return low;
+  return quiet.found(low);
 }
 
 const char* lowest_page_in_use(const char* low, const char* top) {
