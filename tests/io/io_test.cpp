@@ -229,7 +229,9 @@ TEST_CASE("io: closing a descriptor wakes all who wait for it, and nobody else")
 }
 
 TEST_CASE("io: a number that is used again wakes its new waiter only for the new file") {
-  on_each_driver([] {
+  // On one carrier the fiber is in its call after the yield. Elsewhere that may begin only when the
+  // number is the young file's, and is right to read from there.
+  const auto reuse = [] {
     for (int round = 0; round < 50; ++round) {
       std::array<int, 2> old{};
       REQUIRE(::pipe2(old.data(), O_CLOEXEC) == 0);
@@ -254,7 +256,8 @@ TEST_CASE("io: a number that is used again wakes its new waiter only for the new
       (void)waiting.join();
       for (const int fd : {copy, old[1], young[0], young[1]}) REQUIRE(hilo::io::close(fd));
     }
-  });
+  };
+  on_each_driver(reuse, {1U});
 }
 
 TEST_CASE("io: connect and accept meet, also on sockets in non-blocking mode") {
