@@ -87,6 +87,7 @@ void worker::run() {
     }
     fiber* next = take();
     if (next == nullptr && fire_timers()) next = take();
+    if (next == nullptr) quiet_ = false;  // of its batch nobody is here to run
     if (next == nullptr && port_ != nullptr && port_->poll()) next = take();
     if (next == nullptr) next = search();
     if (next == nullptr) next = scheduler_.lane(priority::idle).take(1);
