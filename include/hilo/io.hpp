@@ -30,6 +30,7 @@
 
 #include "hilo/detail/api.hpp"
 #include "hilo/detail/deadline.hpp"
+#include "hilo/detail/ready_case.hpp"
 #include "hilo/result.hpp"
 #include "hilo/runtime.hpp"
 
@@ -90,6 +91,28 @@ HILO_API result<void> connect(int fd, const sockaddr* peer, socklen_t size, unti
 // failed or hung up, and returns what holds. For foreign libraries that tell which descriptor they
 // wait for. Files are always ready. Errors: EBADF.
 HILO_API result<short> poll(int fd, short events, until = {}) noexcept;
+
+// A case of a select (hilo/select.hpp): ready once poll() with these events would return, which is
+// then in `ready`.
+//
+//   hilo::result<short> ready = 0;
+//   switch (hilo::select{hilo::io::ready_of(fd, POLLIN, ready), hilo::stop_of(token)}) {
+//     case 0: if (ready) take_what_is_there(fd); break;  // else ready.error() says why
+//     case 1: return;
+//   }
+//
+// Unless the case is taken `ready` has would_block. The select's `end` is ready.status(). A
+// descriptor that others use as well may have been taken from before the caller comes to it, so it
+// is best in non-blocking mode. With `enabled` false the case is left out, and keeps its number.
+// Parks: as the select does, and then until the kernel has let go of the descriptor, which may then
+// be closed in any way; one that is ready is found by poll(2), without that. Callable from: any
+// fiber or thread; without a fiber it starts a kernel thread while it waits. Errors: EBADF; closed
+// when close() is called meanwhile; the kernel's, if it cannot be waited for. Ordering: none but
+// what the kernel gives.
+inline detail::ready_case ready_of(int fd, short events, result<short>& ready,
+                                   bool enabled = true) noexcept {
+  return {fd, events, ready, enabled};
+}
 
 // Files. On the epoll driver hilo::blocking makes these calls, and those above for a file; then a
 // limit ends none that has begun. Errors: those of openat(2), fsync(2), statx(2), splice(2).

@@ -181,7 +181,8 @@ selection select_in(select_order order, C&&... cases) {
 
 }  // namespace detail
 
-// The cases. With `enabled` false a case is left out, and keeps its number.
+// The cases. With `enabled` false a case is left out, and keeps its number. Others are beside what
+// they wait for: in broadcast.hpp, watch.hpp, oneshot.hpp, and io::ready_of for descriptors.
 
 // Ready when a value can be received, which is then in `result`; or when the channel is closed and
 // drained, then `result` is empty.

@@ -2,7 +2,11 @@
 // plain system calls elsewhere.
 #pragma once
 
+#include <cerrno>
 #include <cstdint>
+#include <type_traits>
+
+#include "hilo/result.hpp"
 
 #include "runtime/io/port.hpp"
 #include "runtime/io/request.hpp"
@@ -13,5 +17,30 @@ outcome make(const request& one, std::int64_t deadline) noexcept;
 
 // The same in a thread that runs no fiber.
 outcome make_in_thread(const request& one, std::int64_t deadline) noexcept;
+
+// What a call of hilo/io.hpp returns for an outcome.
+template <class T>
+result<T> refused(const outcome& what) noexcept {
+  switch (what.why) {
+    case status::timed_out:
+      return {what.why, ETIMEDOUT};
+    case status::closed:
+      return {what.why, EBADF};
+    case status::cancelled:
+      return {what.why, ECANCELED};
+    default:
+      return {status::failed, static_cast<int>(-what.value)};
+  }
+}
+
+template <class T>
+result<T> value_of(const outcome& what) noexcept {
+  if (what.why != status::ok || what.value < 0) return refused<T>(what);
+  if constexpr (std::is_void_v<T>) {
+    return {};
+  } else {
+    return static_cast<T>(what.value);
+  }
+}
 
 }  // namespace hilo::io

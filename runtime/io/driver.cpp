@@ -15,6 +15,7 @@
 #include "hilo/limit.hpp"
 
 #include "runtime/base/error.hpp"
+#include "runtime/io/select_poll.hpp"
 #include "runtime/sched/worker.hpp"
 
 namespace hilo::io {
@@ -45,10 +46,20 @@ class epoll_port final : public port {
   void evacuate() noexcept override {}
   void leave_carrier() noexcept override {}
   outcome make(const request& what, std::int64_t deadline) noexcept override;
+  void begin(select_poll& one) noexcept override;
+  void give_up(select_poll&) noexcept override {}
+  void end(select_poll& one) noexcept override { shared_.end(one); }
 
  private:
   poller& shared_;
 };
+
+void epoll_port::begin(select_poll& one) noexcept {
+  status end = status::ok;
+  const int error = shared_.begin(one, end);
+  if (end != status::ok) one.fail(end, EBADF);
+  if (error != 0) one.fail(status::failed, error);
+}
 
 outcome epoll_port::make(const request& what, std::int64_t deadline) noexcept {
   if (detail::waiter& self = detail::current_waiter(); ++self.eager == 0) {

@@ -12,30 +12,6 @@ namespace {
 
 using call = request::call;
 
-template <class T>
-result<T> refused(const outcome& what) noexcept {
-  switch (what.why) {
-    case status::timed_out:
-      return {what.why, ETIMEDOUT};
-    case status::closed:
-      return {what.why, EBADF};
-    case status::cancelled:
-      return {what.why, ECANCELED};
-    default:
-      return {status::failed, static_cast<int>(-what.value)};
-  }
-}
-
-template <class T>
-result<T> value_of(const outcome& what) noexcept {
-  if (what.why != status::ok || what.value < 0) return refused<T>(what);
-  if constexpr (std::is_void_v<T>) {
-    return {};
-  } else {
-    return static_cast<T>(what.value);
-  }
-}
-
 template <class T = std::size_t>
 result<T> make_call(const request& what, until when) noexcept {
   return value_of<T>(make(what, when.ns()));

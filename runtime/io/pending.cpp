@@ -1,10 +1,13 @@
 #include "runtime/io/pending.hpp"
 
 #include <array>
+#include <cerrno>
 #include <cstddef>
 #include <memory>
 #include <mutex>
 #include <new>
+
+#include "runtime/io/select_poll.hpp"
 
 namespace hilo::io {
 namespace {
@@ -74,7 +77,12 @@ closing::closing(int fd) noexcept : its_(fd < 0 ? nullptr : slot_of(fd)) {
       if (one->fd != fd) continue;
       in_flight = true;
       // It stays linked as long as we have the lock.
-      if (one->claim()) detail::wake(*one->who, status::closed);
+      if (one->of_select != nullptr) {
+        detail::waiter* const who = one->of_select->tell(result<short>(status::closed, EBADF));
+        if (who != nullptr) detail::wake(*who, detail::try_again);
+      } else if (one->claim()) {
+        detail::wake(*one->who, status::closed);
+      }
     }
     if (!in_flight) return;
     (void)detail::wait_in_until(its_->closers, its_->lock, &fd, detail::until_woken, "io close");

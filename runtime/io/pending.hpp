@@ -28,8 +28,11 @@
 
 namespace hilo::io {
 
+struct select_poll;
+
 struct pending {
   detail::waiter* who = nullptr;
+  select_poll* of_select = nullptr;  // itself, if it is one: no call, and claimed by tell()
   int fd = -1;
   std::int32_t result = 0;   // written by the driver before it wakes, or (A2)
   std::uint32_t events = 0;  // epoll: waited for

@@ -14,6 +14,7 @@
 
 #include "runtime/base/error.hpp"
 #include "runtime/io/forked.hpp"
+#include "runtime/io/select_poll.hpp"
 #include "runtime/sched/worker.hpp"
 #include "runtime/sys/syscall.hpp"
 
@@ -82,6 +83,29 @@ int poller::arm(slot& its, int fd, std::uint32_t events) noexcept {
   return static_cast<int>(-result);
 }
 
+// Arms the descriptor for `one` and links it, unless it is being closed: then `end` says so.
+int poller::enter(slot& its, pending& one, status& end) noexcept {
+  const std::scoped_lock guard(its.lock);
+  if (its.is_closing(one.fd)) {
+    end = status::closed;
+    return 0;
+  }
+  const int error = arm(its, one.fd, one.events);
+  if (error == 0) its.link(one);
+  return error;
+}
+
+int poller::begin(select_poll& one, status& end) noexcept {
+  waiting_.fetch_add(1, std::memory_order_relaxed);
+  slot* const its = slot_of(one.fd);
+  return its != nullptr ? enter(*its, one, end) : ENOMEM;
+}
+
+void poller::end(select_poll& one) noexcept {
+  if (slot* const its = slot_of(one.fd)) unlink_from(*its, one);
+  waiting_.fetch_sub(1, std::memory_order_relaxed);
+}
+
 status poller::wait_ready(const readiness& what, std::int64_t deadline, int& error) noexcept {
   error = 0;
   detail::waiter& self = detail::current_waiter();
@@ -98,13 +122,7 @@ status poller::wait_ready(const readiness& what, std::int64_t deadline, int& err
   one.fd = what.fd;
   one.events = static_cast<std::uint32_t>(what.events);
   detail::open_wait(self);
-  {
-    const std::scoped_lock guard(its->lock);
-    if (its->is_closing(what.fd))
-      end = status::closed;
-    else if ((error = arm(*its, what.fd, one.events)) == 0)
-      its->link(one);
-  }
+  error = enter(*its, one, end);
   if (error != 0 || end != status::ok) {
     detail::close_wait(self);
     return end;
@@ -130,7 +148,13 @@ void poller::ready(int fd, std::uint32_t events, pending*& woken) noexcept {
       others = true;
       continue;
     }
-    if (!one->claim()) continue;  // its fiber unlinks it
+    // What others end its fiber unlinks. A select's poll is still there: its end needs our lock.
+    if (one->of_select != nullptr) {
+      one->who = one->of_select->tell({});
+      if (one->who == nullptr) continue;
+    } else if (!one->claim()) {
+      continue;
+    }
     its->unlink(*one);
     one->next_woken = woken;
     woken = one;
@@ -155,7 +179,8 @@ bool poller::look(std::int64_t timeout) noexcept {
   while (woken != nullptr) {
     pending* const one = woken;
     woken = one->next_woken;
-    sched::wake_in_turn(*one->who);  // from here on `one` may be gone
+    // From here on `one` may be gone.
+    sched::wake_in_turn(*one->who, one->of_select != nullptr ? detail::try_again : status::ok);
   }
   sched::woke_in_turn();
   return true;

@@ -36,6 +36,11 @@ class poller {
   // cannot be waited for, EPERM for what is always ready, such as files.
   status wait_ready(const readiness& what, std::int64_t deadline, int& error) noexcept;
 
+  // For a case of a select: begin() has look() tell it, unless it returns an errno or the
+  // descriptor is being closed, and end() has nobody tell it any more.
+  int begin(select_poll& one, status& end) noexcept;
+  void end(select_poll& one) noexcept;
+
   // Makes those runnable whose descriptors are ready, after at most `timeout` ns; negative: without
   // end. Who has the turn gives a timeout that is not 0. On a carrier: they run there. True: there
   // were some.
@@ -52,6 +57,7 @@ class poller {
   void wake() noexcept;
 
  private:
+  int enter(slot& its, pending& one, status& end) noexcept;
   int arm(slot& its, int fd, std::uint32_t events) noexcept;
   void ready(int fd, std::uint32_t events, pending*& woken) noexcept;
 

@@ -17,6 +17,8 @@ class worker;
 
 namespace hilo::io {
 
+struct select_poll;
+
 // What came of a call: a value that is not negative, or -errno, while `why` is ok; else a limit
 // ended it, or close() did.
 struct outcome {
@@ -30,6 +32,14 @@ class port : public sched::port {
   // nothing has happened, and it is to be made again, wherever the fiber runs then; -EAGAIN: the
   // same once the descriptor is ready.
   virtual outcome make(const request& what, std::int64_t deadline) noexcept = 0;
+
+  // Of a case of a select that a fiber waits in; neither of the first two parks.
+  // By the fiber that runs here: has the descriptor looked at until its select was told once.
+  virtual void begin(select_poll& one) noexcept = 0;
+  // Wherever that fiber runs by now: nobody needs to look any more.
+  virtual void give_up(select_poll& one) noexcept = 0;
+  // Afterwards nobody knows of it. Parks: while the kernel does.
+  virtual void end(select_poll& one) noexcept = 0;
 };
 
 // Whether this kernel lets us have rings, and which setup flags it takes; tried once.

@@ -16,11 +16,18 @@ using call = request::call;
 
 constexpr int no_wait = 0x8;  // RWF_NOWAIT, which not every libc has
 
-long ready_now(int fd, short events) noexcept {
+// poll(2) of one descriptor, with its two ways to say nothing of a bad one taken for errors.
+long poll_one(int fd, short events, timespec* patience) noexcept {
+  if (fd < 0) return -EBADF;
   pollfd one{.fd = fd, .events = events, .revents = 0};
+  const long count = sys::call(SYS_ppoll, &one, 1, patience, nullptr, 0);
+  if (count <= 0) return count == 0 ? -EAGAIN : count;
+  return (one.revents & POLLNVAL) != 0 ? -EBADF : one.revents;
+}
+
+long ready_now(int fd, short events) noexcept {
   timespec none{};
-  const long count = sys::call(SYS_ppoll, &one, 1, &none, nullptr, 0);
-  return count > 0 ? one.revents : count == 0 ? -EAGAIN : count;
+  return poll_one(fd, events, &none);
 }
 
 // As a list of buffers, of which plain reads and writes have one.
@@ -111,11 +118,8 @@ long perform(const request& one) noexcept {
       return sys::call(SYS_accept4, one.fd, one.address, one.other, one.flags);
     case call::connect:
       return sys::call(SYS_connect, one.fd, one.address, one.length);
-    case call::poll: {
-      pollfd waited{.fd = one.fd, .events = static_cast<short>(one.flags), .revents = 0};
-      const long count = sys::call(SYS_ppoll, &waited, 1, nullptr, nullptr, 0);
-      return count < 0 ? count : waited.revents;
-    }
+    case call::poll:
+      return poll_one(one.fd, static_cast<short>(one.flags), nullptr);
     case call::openat:
       return sys::call(SYS_openat, one.fd, one.address, one.flags, one.length);
     case call::fsync:

@@ -13,7 +13,9 @@
 
 #include "runtime/base/check.hpp"
 #include "runtime/base/error.hpp"
+#include "runtime/io/call.hpp"
 #include "runtime/io/forked.hpp"
+#include "runtime/io/select_poll.hpp"
 #include "runtime/sched/worker.hpp"
 #include "runtime/sys/syscall.hpp"
 
@@ -237,11 +239,13 @@ void ring_port::cancel(const pending& one) noexcept {
   its->flags |= IOSQE_CQE_SKIP_SUCCESS;
 }
 
-void ring_port::abandon(pending& one) noexcept {
-  const bool here = sched::current_worker() == &owner_;
-  if (here) {
+// True: it is left in the mail, from which the caller retracts it.
+bool ring_port::ask(pending& one) noexcept {
+  if (sched::current_worker() == &owner_) {
     cancel(one);
-  } else {
+    return false;
+  }
+  {
     const std::scoped_lock guard(mail_lock_);
     one.asked = true;
     one.next_asked = mail_;
@@ -249,17 +253,42 @@ void ring_port::abandon(pending& one) noexcept {
     mail_size_.store(mail_size_.load(std::memory_order_relaxed) + 1,
                      std::memory_order_seq_cst);  // (P1)
   }
-  if (!here) owner_.summon();
-  if (one.phase.exchange(pending::abandoned, std::memory_order_acq_rel) != pending::complete) {
-    (void)detail::park(*one.who, "io cancellation");  // (A1)
-  }
-  if (here) return;
+  owner_.summon();
+  return true;
+}
+
+void ring_port::retract(pending& one) noexcept {
   const std::scoped_lock guard(mail_lock_);
   if (!one.asked) return;
   pending** at = &mail_;
   while (*at != &one) at = &(*at)->next_asked;
   *at = one.next_asked;
   mail_size_.store(mail_size_.load(std::memory_order_relaxed) - 1, std::memory_order_relaxed);
+}
+
+void ring_port::abandon(pending& one) noexcept {
+  const bool mailed = ask(one);
+  if (one.phase.exchange(pending::abandoned, std::memory_order_acq_rel) != pending::complete) {
+    (void)detail::park(*one.who, "io cancellation");  // (A1)
+  }
+  if (mailed) retract(one);
+}
+
+int ring_port::enter(const request& what, pending& one, status& end) noexcept {
+  one.fd = what.fd;
+  slot* const its = what.fd >= 0 ? slot_of(what.fd) : nullptr;
+  if (its == nullptr && what.fd >= 0) return ENOMEM;
+  if (its != nullptr) {
+    const std::scoped_lock guard(its->lock);
+    if (its->is_closing(what.fd)) {
+      end = status::closed;
+      return 0;
+    }
+    its->link(one);
+  }
+  const int error = start(what, one);
+  if (error != 0 && its != nullptr) unlink_from(*its, one);
+  return error;
 }
 
 outcome ring_port::make(const request& what, std::int64_t deadline) noexcept {
@@ -269,19 +298,8 @@ outcome ring_port::make(const request& what, std::int64_t deadline) noexcept {
   if (deadline != detail::no_deadline && deadline <= 0) return {0, status::timed_out};
   pending one;
   one.who = &self;
-  one.fd = what.fd;
-  slot* const its = what.fd >= 0 ? slot_of(what.fd) : nullptr;
-  if (its == nullptr && what.fd >= 0) return {-ENOMEM};
   detail::open_wait(self);
-  if (its != nullptr) {
-    const std::scoped_lock guard(its->lock);
-    if (its->is_closing(what.fd))
-      end = status::closed;
-    else
-      its->link(one);
-  }
-  const int error = end == status::ok ? start(what, one) : 0;
-  if (error != 0 && its != nullptr) unlink_from(*its, one);
+  const int error = enter(what, one, end);
   if (error != 0 || end != status::ok) {
     detail::close_wait(self);
     return {-error, end};
@@ -293,6 +311,23 @@ outcome ring_port::make(const request& what, std::int64_t deadline) noexcept {
   return {one.result, end != status::ok && (one.result == -ECANCELED || one.result == -EINTR)
                           ? end
                           : status::ok};
+}
+
+void ring_port::begin(select_poll& one) noexcept {
+  status end = status::ok;
+  one.in_flight = true;  // nobody else knows of it yet
+  const int error = enter({.what = call::poll, .fd = one.fd, .flags = one.wanted()}, one, end);
+  if (error == 0 && end == status::ok) return;
+  one.fail(end == status::ok ? status::failed : end, end == status::ok ? error : EBADF);
+}
+
+void ring_port::give_up(select_poll& one) noexcept {
+  if (one.is_in_flight()) one.mailed = ask(one);
+}
+
+void ring_port::end(select_poll& one) noexcept {
+  one.outlast_flight();
+  if (one.mailed) retract(one);
 }
 
 void ring_port::read_mail() noexcept {
@@ -309,12 +344,20 @@ bool ring_port::finish(pending& one, std::int32_t result) noexcept {
   --in_flight_;
   one.result = result;
   if (one.fd >= 0) unlink_from(*slot_of(one.fd), one);
+  if (one.of_select != nullptr) {
+    const bool known = result != -ECANCELED && result != -EINTR;
+    detail::waiter* const who =
+        one.of_select->land(known ? discovery(value_of<short>({result})) : discovery());
+    if (who == nullptr) return false;  // from here on `one` may be gone
+    sched::wake_in_turn(*who, detail::try_again);
+    return true;
+  }
   if (!one.claim()) {
     if (one.phase.exchange(pending::complete, std::memory_order_acq_rel) != pending::abandoned) {
       return false;  // (A2) from here on `one` may be gone
     }
   }
-  sched::wake_in_turn(*one.who);
+  sched::wake_in_turn(*one.who, status::ok);
   return true;
 }
 

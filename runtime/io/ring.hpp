@@ -46,6 +46,9 @@ class ring_port final : public port {
   void evacuate() noexcept override;
   void leave_carrier() noexcept override;
   outcome make(const request& what, std::int64_t deadline) noexcept override;
+  void begin(select_poll& one) noexcept override;
+  void give_up(select_poll& one) noexcept override;
+  void end(select_poll& one) noexcept override;
 
  private:
   // By the fiber that runs here: queues its call. `one` stays until it is complete. An errno when
@@ -53,6 +56,11 @@ class ring_port final : public port {
   int start(const request& what, pending& one) noexcept;
   // By the fiber that started it, wherever it runs now: has it cancelled, and waits for its end.
   void abandon(pending& one) noexcept;
+  // What it consists of: asks for the cancellation, and takes back what nobody has read of that.
+  bool ask(pending& one) noexcept;
+  void retract(pending& one) noexcept;
+  // Makes it the slot's and the kernel's; an errno if it cannot, or `end`: it is being closed.
+  int enter(const request& what, pending& one, status& end) noexcept;
 
   void open();
   void close() noexcept;

@@ -67,9 +67,9 @@ class driver {
   virtual void look_after(std::int64_t now) noexcept = 0;
 };
 
-// For ports: ends the wait of a fiber that they claimed, with ok. On a carrier it runs behind those
-// that wait there; after the last one, woke_in_turn() lets others steal them.
-void wake_in_turn(detail::waiter& who) noexcept;
+// For ports: ends the wait of a fiber that they claimed. On a carrier it runs behind those that
+// wait there; after the last one, woke_in_turn() lets others steal them.
+void wake_in_turn(detail::waiter& who, status result) noexcept;
 void woke_in_turn() noexcept;
 
 // Implemented in runtime/io. Tries what is wanted, and epoll where any driver will do and the ring

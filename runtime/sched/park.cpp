@@ -18,9 +18,9 @@
 namespace hilo {
 namespace sched {
 
-void wake_in_turn(detail::waiter& who) noexcept {
+void wake_in_turn(detail::waiter& who, status result) noexcept {
   fiber& one = fiber::of(who);
-  one.context.result = static_cast<std::uint32_t>(status::ok);
+  one.context.result = static_cast<std::uint32_t>(result);
   worker* const here = current_worker();
   if (here != nullptr && &here->home() == one.home) return here->run_later(one);
   one.home->inject_as_guest(one);

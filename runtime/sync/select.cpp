@@ -11,6 +11,10 @@
 //
 // The nodes are contested (hilo/detail/waiter.hpp): whoever wakes it first claims it, and leaves in
 // `slot` of the waiter which node it was. The owner unlinks all others, which is O(1) each.
+//
+// A waker may say "try again" instead of serving it: then all begins anew. So does a driver of I/O,
+// which knows that a descriptor was ready, and not that it still is. It is told to look only once
+// its node is linked; all drivers are told to stop looking before the select waits for any of them.
 #include "hilo/select.hpp"
 
 #include <algorithm>
@@ -137,6 +141,9 @@ struct select_wait {
       }
       show_wait(self);
     }
+    for (select_case* one : cases) {
+      if (one->driven_ && one->node_.has_value()) one->begin();
+    }
     end = sit_out(self, deadline, "select");
     // A node in `slot`: its waker claimed us. Else it was our time, a limit or a stop request.
     const auto* const fired = static_cast<wait_node*>(self.slot);
@@ -151,6 +158,7 @@ struct select_wait {
         one.list()->leave(*one.node_);
       }
       one.node_.reset();
+      if (one.driven_) one.give_up();
     }
     close_wait(self);
     if (fired == nullptr && end == status::timed_out && deadline == own) {

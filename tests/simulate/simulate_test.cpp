@@ -367,6 +367,12 @@ TEST_CASE("simulate: what needs the kernel or another thread is refused") {
         (void)hilo::io::read(0, &byte, 1);
       },
       "hilo: I/O in a simulation");
+  dies(
+      [] {
+        hilo::result<short> ready = 0;
+        (void)hilo::select{hilo::io::ready_of(0, POLLIN, ready), hilo::otherwise};
+      },
+      "hilo: I/O in a simulation");
   dies([] { hilo::sleep_until(std::chrono::steady_clock::now() + 1s); },
        "waits until a time of a real clock; take hilo::now()");
   dies([] { hilo::sleep_until(std::chrono::system_clock::now() + 1s); },

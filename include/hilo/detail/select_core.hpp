@@ -50,14 +50,24 @@ class select_case {
   virtual void prepare() noexcept {}
   virtual void dispose() noexcept {}
 
+  // Of a case whose waker has to be told whom to wake, a driver of I/O: once the node is linked,
+  // and all locks are released; and once it is unlinked. The first says that somebody is to look,
+  // the second that nobody needs to any more, and dispose() waits for what they began. Neither
+  // parks.
+  virtual void begin() noexcept {}
+  virtual void give_up() noexcept {}
+
  protected:
-  explicit select_case(bool enabled) noexcept : enabled_(enabled) {}
+  enum class woken_by : std::uint8_t { its_list, a_driver };
+  explicit select_case(bool enabled, woken_by whom = woken_by::its_list) noexcept
+      : enabled_(enabled), driven_(whom == woken_by::a_driver) {}
   ~select_case() = default;
 
  private:
   friend struct select_wait;
   std::optional<wait_node> node_;  // while it waits
   bool enabled_;
+  const bool driven_;  // begin() and give_up() do something
 };
 
 inline constexpr std::size_t no_case = std::numeric_limits<std::size_t>::max();
