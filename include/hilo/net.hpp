@@ -26,6 +26,7 @@
 #include <netinet/in.h>
 #include <sys/socket.h>
 
+#include "hilo/descriptor.hpp"
 #include "hilo/detail/api.hpp"
 #include "hilo/io.hpp"
 #include "hilo/result.hpp"
@@ -62,32 +63,14 @@ class address {
   } storage_{.six = {}};
 };
 
-// A descriptor with one owner, which closes it by hilo::io::close.
-class socket {
+// A socket and its owner.
+class socket : public io::descriptor {
  public:
-  socket() noexcept = default;
-  explicit socket(int fd) noexcept : fd_(fd) {}
-  socket(socket&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
-  socket& operator=(socket&& other) noexcept {
-    socket(std::move(other)).swap(*this);
-    return *this;
-  }
-  ~socket() { (void)close(); }
-
-  void swap(socket& other) noexcept { std::swap(fd_, other.fd_); }
-  [[nodiscard]] explicit operator bool() const noexcept { return fd_ >= 0; }
-  int fd() const noexcept { return fd_; }
-  // Gives the descriptor to the caller.
-  int release() noexcept { return std::exchange(fd_, -1); }
-  // Ends the calls that wait for it with closed, and closes it.
-  result<void> close() noexcept { return fd_ < 0 ? result<void>() : io::close(release()); }
+  using io::descriptor::descriptor;
 
   // The address of this side, and of the other (getsockname(2), getpeername(2)).
   HILO_API result<address> local() const noexcept;
   HILO_API result<address> peer() const noexcept;
-
- private:
-  int fd_ = -1;
 };
 
 class tcp_stream : public socket {

@@ -116,10 +116,10 @@ bool address::operator==(const address& other) const noexcept {
 }
 
 result<address> socket::local() const noexcept {
-  return name_of(fd_, ::getsockname);
+  return name_of(fd(), ::getsockname);
 }
 result<address> socket::peer() const noexcept {
-  return name_of(fd_, ::getpeername);
+  return name_of(fd(), ::getpeername);
 }
 
 result<tcp_stream> tcp_stream::connect(const address& to, io::until when) noexcept {

@@ -1,0 +1,124 @@
+// Pipes. Reading is a call like any other; writing is not, for the sake of SIGPIPE.
+//
+// The kernel sends SIGPIPE to the thread that writes where nobody reads, and kills the process by
+// it. A thread that blocks the signal around its write, and takes it if it came, has the error
+// alone. On a ring the write is made at some later time, so here it is not left to the driver: what
+// waits is a poll, and the fiber writes itself what there is room for.
+//
+// Rejected: to ignore SIGPIPE in the process, which is the program's to decide, and would be passed
+// on to the programs that it starts; RWF_NOSIGNAL, which only Linux 6.18 has; a socket pair instead
+// of a pipe, which programs cannot open as /dev/stdin.
+#include "hilo/pipe.hpp"
+
+#include <algorithm>
+#include <cerrno>
+#include <climits>
+#include <csignal>
+#include <cstdint>
+#include <ctime>
+#include <new>
+
+#include <unistd.h>
+
+#include "hilo/detail/deadline.hpp"
+#include "hilo/detail/decision.hpp"
+#include "hilo/detail/waiter.hpp"
+#include "hilo/limit.hpp"
+
+#include "runtime/io/call.hpp"
+#include "runtime/io/quiet_write.hpp"
+#include "runtime/sched/current.hpp"
+#include "runtime/sys/syscall.hpp"
+
+namespace hilo::io {
+namespace {
+
+// While one lives, SIGPIPE is blocked in this thread. Nothing parks meanwhile.
+class sigpipe_block {
+ public:
+  sigpipe_block() noexcept {
+    sys::call(SYS_rt_sigprocmask, SIG_BLOCK, &sigpipe, &before_, sizeof sigpipe);
+  }
+  ~sigpipe_block() {
+    sys::call(SYS_rt_sigprocmask, SIG_SETMASK, &before_, nullptr, sizeof before_);
+  }
+  sigpipe_block(const sigpipe_block&) = delete;
+  sigpipe_block& operator=(const sigpipe_block&) = delete;
+
+  // Takes the signal that a write has raised; one that was blocked before is somebody else's.
+  void take() const noexcept {
+    if ((before_ & sigpipe) != 0) return;
+    const timespec now{};
+    sys::call(SYS_rt_sigtimedwait, &sigpipe, nullptr, &now, sizeof sigpipe);
+  }
+
+ private:
+  static constexpr std::uint64_t sigpipe = std::uint64_t{1} << (SIGPIPE - 1);
+  std::uint64_t before_ = 0;
+};
+
+}  // namespace
+
+long write_quietly(int fd, const void* data, std::size_t size) noexcept {
+  const sigpipe_block guard;
+  const long written =
+      attempt({.what = request::call::write, .fd = fd, .address = data, .length = size});
+  if (written == -EPIPE) guard.take();
+  return written;
+}
+
+result<std::size_t> pipe_reader::read(std::string& text, std::size_t size, until when) noexcept {
+  const std::size_t before = text.size();
+  try {
+    text.resize(before + size);
+  } catch (const std::exception&) {
+    return {status::failed, ENOMEM};
+  }
+  const result<std::size_t> got = read(text.data() + before, size, when);
+  text.resize(before + (got ? *got : 0));
+  return got;
+}
+
+result<std::size_t> pipe_writer::write(const void* data, std::size_t size, until when) noexcept {
+  if (detail::simulating() && sched::current_worker() != nullptr) [[unlikely]]
+    detail::refuse_simulated("I/O");
+  while (true) {
+    // No call begins once a limit is reached, as where it would wait.
+    const status end = this_fiber::limit_reached();
+    if (end != status::ok) return refused<std::size_t>({0, end});
+    if (when.ns() != detail::no_deadline && when.ns() <= detail::monotonic_now()) {
+      return refused<std::size_t>({0, status::timed_out});
+    }
+    detail::count_eager();
+    const long written = write_quietly(fd(), data, size);
+    if (written == -EINTR) continue;
+    if (written != -EAGAIN) return value_of<std::size_t>({written});
+    const result<short> ready = poll(fd(), POLLOUT, when);
+    if (!ready) return {ready.status(), ready.error().value()};
+  }
+}
+
+result<void> pipe_writer::write_all(const void* data, std::size_t size, until when,
+                                    std::size_t* done) noexcept {
+  std::size_t count = 0;
+  result<void> end;
+  while (count < size && end) {
+    const result<std::size_t> sent =
+        write(static_cast<const char*>(data) + count, size - count, when);
+    if (sent) {
+      count += *sent;
+    } else {
+      end = {sent.status(), sent.error().value()};
+    }
+  }
+  if (done != nullptr) *done = count;
+  return end;
+}
+
+result<pipe_ends> pipe() noexcept {
+  int ends[2];
+  if (::pipe2(ends, O_CLOEXEC) != 0) return {status::failed, errno};
+  return pipe_ends{pipe_reader(ends[0]), pipe_writer(ends[1])};
+}
+
+}  // namespace hilo::io
