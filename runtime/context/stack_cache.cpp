@@ -1,13 +1,19 @@
 #include "runtime/context/stack_cache.hpp"
 
+#include <algorithm>
 #include <utility>
 
 namespace hilo::context {
 
 stack* stack_cache::refill(stack_pool& pool, int& error) noexcept {
-  // What is there already comes before new memory: others' stacks, then our opened slots, then
-  // closed ones, whose pages the kernel has to make again.
-  if ((free_ = pool.take_list(exchange, count_)) != nullptr) return take_free();
+  // What is there already comes before new memory: ours, others' stacks, then our opened slots,
+  // then closed ones, whose pages the kernel has to make again.
+  if (full_count_ != 0) {
+    free_ = full_[--full_count_];
+    count_ = stack_pool::longest_chain;
+    return take_free();
+  }
+  if ((free_ = pool.take_chain(count_)) != nullptr) return take_free();
   if (fresh_count_ == 0) {
     if (char* top = pool.reopen()) return pool.build(top);
     const stack_arena::batch opened = pool.open(open_batch);
@@ -22,16 +28,26 @@ stack* stack_cache::refill(stack_pool& pool, int& error) noexcept {
   return pool.build(std::exchange(fresh_top_, fresh_top_ + pool.arena().stride()));
 }
 
-void stack_cache::spill(std::size_t count) noexcept {
-  // The newest stay: they are the warm ones. Walk past them and cut the list behind.
-  const std::size_t kept = count_ - count;
-  stack** cut = &free_;
-  for (std::size_t i = 0; i < kept; ++i) cut = &(*cut)->next_free;
-  stack* const first = std::exchange(*cut, nullptr);
-  stack* last = first;
-  while (last->next_free != nullptr) last = last->next_free;
-  first->pool->give_list(first, last, count);
-  count_ = kept;
+// Makes free_ empty. The oldest go: the newest are the warm ones.
+void stack_cache::put_aside() noexcept {
+  if (full_count_ == most_full) {
+    full_[0]->pool->give_chain(*full_[0], stack_pool::longest_chain);
+    std::move(full_.begin() + 1, full_.end(), full_.begin());
+    --full_count_;
+  }
+  full_[full_count_++] = std::exchange(free_, nullptr);
+  count_ = 0;
+}
+
+void stack_cache::spill_all() noexcept {
+  for (std::size_t i = 0; i < full_count_; ++i) {
+    full_[i]->pool->give_chain(*full_[i], stack_pool::longest_chain);
+  }
+  full_count_ = 0;
+  if (count_ == 0) return;
+  free_->pool->give_chain(*free_, count_);
+  free_ = nullptr;
+  count_ = 0;
 }
 
 }  // namespace hilo::context

@@ -5,23 +5,42 @@
 
 namespace hilo::context {
 
-stack* stack_pool::list::pop() noexcept {
-  stack* const one = first;
-  if (one == nullptr) return nullptr;
-  first = one->next_free;
+stack* stack_pool::list::pop_chain() noexcept {
+  stack* const chain = first;
+  if (chain == nullptr) return nullptr;
+  first = chain->next_chain;
   if (first == nullptr) last = nullptr;
+  return chain;
+}
+
+void stack_pool::list::push_chain(stack& chain, std::size_t length) noexcept {
+  chain.next_chain = first;
+  chain.chain_length = length;
+  if (first == nullptr) last = &chain;
+  first = &chain;
+}
+
+stack* stack_pool::list::pop() noexcept {
+  stack* const one = pop_chain();
+  if (one != nullptr && one->next_free != nullptr) {
+    push_chain(*one->next_free, one->chain_length - 1);
+  }
   return one;
 }
 
-void stack_pool::list::push(stack* from, stack* to) noexcept {
-  to->next_free = first;
-  if (first == nullptr) last = to;
-  first = from;
+void stack_pool::list::push(stack& one) noexcept {
+  one.next_free = nullptr;
+  std::size_t length = 0;
+  if (first != nullptr && first->chain_length < longest_chain) {
+    length = first->chain_length;
+    one.next_free = pop_chain();
+  }
+  push_chain(one, length + 1);
 }
 
 void stack_pool::list::append(list& other) noexcept {
   if (other.first == nullptr) return;
-  (last != nullptr ? last->next_free : first) = other.first;
+  (last != nullptr ? last->next_chain : first) = other.first;
   last = other.last;
   other = {};
 }
@@ -30,16 +49,16 @@ stack_pool::stack_pool(std::size_t stack_size, std::size_t reserve, unsigned siz
                        build_stack build, bool unguarded)
     : arena_(stack_size, reserve, unguarded), size_class_(size_class), build_(build) {}
 
-stack* stack_pool::pop_any() noexcept {
-  for (list* each : {&recent_, &aging_, &old_}) {
-    if (stack* one = each->pop()) return one;
-  }
-  return nullptr;
-}
-
 stack* stack_pool::take(int& error) noexcept {
-  std::size_t count = 0;
-  if (stack* one = take_list(1, count)) return one;
+  {
+    const std::scoped_lock guard(lock_);
+    for (list* each : {&recent_, &aging_, &old_}) {
+      if (stack* const one = each->pop()) {
+        count(-1);
+        return one;
+      }
+    }
+  }
   if (char* top = reopen()) return build(top);
   const stack_arena::batch one = open(1);
   error = one.error;
@@ -47,28 +66,27 @@ stack* stack_pool::take(int& error) noexcept {
 }
 
 void stack_pool::give(stack* one) noexcept {
-  give_list(one, one, 1);
+  const std::scoped_lock guard(lock_);
+  recent_.push(*one);
+  count(1);
 }
 
-stack* stack_pool::take_list(std::size_t wanted, std::size_t& count) noexcept {
+stack* stack_pool::take_chain(std::size_t& length) noexcept {
   const std::scoped_lock guard(lock_);
-  stack* first = nullptr;
-  stack** end = &first;
-  for (count = 0; count < wanted; ++count) {
-    stack* const one = pop_any();
-    if (one == nullptr) break;
-    *end = one;
-    end = &one->next_free;
+  for (list* each : {&recent_, &aging_, &old_}) {
+    if (stack* const chain = each->pop_chain()) {
+      length = chain->chain_length;
+      count(-static_cast<std::ptrdiff_t>(length));
+      return chain;
+    }
   }
-  *end = nullptr;
-  spare_.store(spare() - count, std::memory_order_relaxed);  // a hint; lock_ orders writers
-  return first;
+  return nullptr;
 }
 
-void stack_pool::give_list(stack* first, stack* last, std::size_t count) noexcept {
+void stack_pool::give_chain(stack& first, std::size_t length) noexcept {
   const std::scoped_lock guard(lock_);
-  recent_.push(first, last);
-  spare_.store(spare() + count, std::memory_order_relaxed);  // as above
+  recent_.push_chain(first, length);
+  count(static_cast<std::ptrdiff_t>(length));
 }
 
 void stack_pool::age() noexcept {
@@ -85,7 +103,7 @@ std::size_t stack_pool::trim(std::size_t most, void (*settle)(const stack&)) noe
       const std::scoped_lock guard(lock_);
       one = old_.pop();
       if (one == nullptr) break;
-      spare_.store(spare() - 1, std::memory_order_relaxed);  // as above
+      count(-1);
     }
     settle(*one);
     arena_.close(one->top);

@@ -7,6 +7,9 @@
 // periods gives its memory back to the kernel. Each step moves a whole list, so aging costs nothing
 // while stacks come and go.
 //
+// Caches bring and fetch chains of stacks, and a chain changes hands in a few instructions: to walk
+// it would fetch, under the lock, a cache line of each stack from the CPU that used it last.
+//
 // A `stack` is the record at the top of a slot by which it is known; the fiber's control block
 // derives from it. A slot that is closed loses its record and gets a new one when it is reopened.
 #pragma once
@@ -24,9 +27,12 @@ namespace hilo::context {
 class stack_pool;
 
 struct stack {
-  stack* next_free = nullptr;  // in a cache's or the pool's list; the list's owner's
+  stack* next_free = nullptr;  // in a chain of free stacks; the chain's owner's
   char* top = nullptr;
   stack_pool* pool = nullptr;
+  // Of a chain's first, while it is in the pool; guarded by its lock.
+  stack* next_chain = nullptr;
+  std::size_t chain_length = 0;
 };
 
 // Makes the record of a slot that has none. `index` numbers slots, for placing records.
@@ -45,9 +51,11 @@ class stack_pool {
   stack* take(int& error) noexcept;
   void give(stack* one) noexcept;
 
-  // Takes up to `wanted` free stacks as a list; count says how many.
-  stack* take_list(std::size_t wanted, std::size_t& count) noexcept;
-  void give_list(stack* first, stack* last, std::size_t count) noexcept;
+  static constexpr std::size_t longest_chain = 128;
+
+  // The same for a chain of any length up to the longest; take_chain() sets the length.
+  stack* take_chain(std::size_t& length) noexcept;
+  void give_chain(stack& first, std::size_t length) noexcept;
 
   // A slot without a record: a closed one, else null.
   char* reopen() noexcept { return arena_.reopen(); }
@@ -65,15 +73,20 @@ class stack_pool {
 
  private:
   struct list {
-    stack* first = nullptr;
-    stack* last = nullptr;
+    stack* first = nullptr;  // of the newest chain
+    stack* last = nullptr;   // of the oldest
 
     stack* pop() noexcept;
-    void push(stack* from, stack* to) noexcept;
+    stack* pop_chain() noexcept;
+    void push(stack& one) noexcept;
+    void push_chain(stack& chain, std::size_t length) noexcept;
     void append(list& other) noexcept;  // empties the other
   };
 
-  stack* pop_any() noexcept;
+  // Under the lock; relaxed: a hint for others.
+  void count(std::ptrdiff_t change) noexcept {
+    spare_.store(spare() + static_cast<std::size_t>(change), std::memory_order_relaxed);
+  }
 
   stack_arena arena_;
   unsigned size_class_;

@@ -119,6 +119,41 @@ TEST_CASE(
   CHECK(error == 0);
 }
 
+TEST_CASE("stack_pool: stacks that were given one by one are fetched as chains, each once") {
+  stack_pool pool(16 * kib, 64 * 1024 * kib, 0, build);
+  constexpr std::size_t all = 2 * stack_pool::longest_chain + 10;
+  int error = 0;
+  std::vector<stack*> given;
+  for (std::size_t i = 0; i < all; ++i) given.push_back(pool.take(error));
+  for (stack* each : given) pool.give(each);
+  CHECK(pool.spare() == all);
+  // The newest first, whether in chains or one by one; a chain that lost its first is still one.
+  const auto next = [&](const stack* one) {
+    CHECK(one == given.back());
+    given.pop_back();
+  };
+  for (int i = 0; i < 3; ++i) next(pool.take(error));
+  std::size_t fetched = 3;
+  for (const std::size_t expected : {std::size_t{7}, stack_pool::longest_chain}) {
+    std::size_t length = 0;
+    const stack* one = pool.take_chain(length);
+    CHECK(length == expected);
+    for (std::size_t i = 0; i < length; ++i, one = one->next_free) next(one);
+    CHECK(one == nullptr);
+    fetched += length;
+  }
+  CHECK(pool.spare() == all - fetched);
+  // What grew old is closed, stack by stack, from within its chain too.
+  pool.age();
+  pool.age();
+  next(pool.take(error));
+  CHECK(pool.trim(all, [](const stack&) {}) == all - fetched - 1);
+  CHECK(pool.spare() == 0);
+  std::size_t length = 0;
+  CHECK(pool.take_chain(length) == nullptr);
+  CHECK(error == 0);
+}
+
 namespace {
 
 struct pair {
