@@ -17,6 +17,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "runtime/context/first_frame.hpp"
 #include "runtime/context/sanitizer.hpp"
 
 namespace hilo::context {
@@ -65,9 +66,11 @@ extern "C" std::uint32_t hilo_switch_context_and_tls(context* from, context* to,
 extern "C" void hilo_set_thread_pointer(void* thread_pointer) noexcept;
 
 // Lays out `to` so that the first switch there calls entry(argument) on the stack that ends at
-// `top` (16-byte aligned). entry never returns; unwinding ends below it. One file per CPU.
+// `top` (16-byte aligned). entry never returns; unwinding ends below it.
 using entry_function = void (*)(void* argument);
-void prepare_context(context& to, char* top, entry_function entry, void* argument) noexcept;
+inline void prepare_context(context& to, char* top, entry_function entry, void* argument) noexcept {
+  to.sp = lay_first_frame(top, entry, argument);
+}
 
 // The switch with the sanitizers told. `dying`: from is never continued.
 inline std::uint32_t switch_context(context& from, context& to, bool dying = false) noexcept {

@@ -12,8 +12,7 @@
 namespace hilo::sched {
 namespace {
 
-constexpr std::size_t colours = 16;         // guess: spreads over a quarter of a page
-constexpr std::size_t least_frames = 4096;  // what a task must leave of its stack
+constexpr std::size_t colours = 16;  // guess: spreads over a quarter of a page
 
 char* align_down(char* at, std::size_t alignment) noexcept {
   return reinterpret_cast<char*>(reinterpret_cast<std::uintptr_t>(at) & ~(alignment - 1));
@@ -32,10 +31,12 @@ char* align_down(char* at, std::size_t alignment) noexcept {
   here.forget_exceptions();
 }
 
+}  // namespace
+
 void enter_fiber(void* argument) {
   fiber& self = *static_cast<fiber*>(argument);
   self.context.sanitizer.arrive();
-  if (self.own != nullptr) [[unlikely]]
+  if ((self.keeps & keeps::thread_block) != 0) [[unlikely]]
     self.own->enter();
   if (self.special) [[unlikely]]
     begin_special(self);
@@ -43,12 +44,10 @@ void enter_fiber(void* argument) {
   destroy_locals(self.locals);
   if (self.special) [[unlikely]]
     end_special(self);
-  if (self.own != nullptr) [[unlikely]]
+  if ((self.keeps & keeps::thread_block) != 0) [[unlikely]]
     leave_own_block(self);
   end_fiber(self);
 }
-
-}  // namespace
 
 context::stack* build_fiber(char* top, std::size_t index, context::stack_pool& pool) {
   char* const at = align_down(top - 64 - (index % colours) * 64 - sizeof(fiber), alignof(fiber));
@@ -57,26 +56,6 @@ context::stack* build_fiber(char* top, std::size_t index, context::stack_pool& p
   one->top = top;
   one->pool = &pool;
   return one;
-}
-
-void* prepare_fiber(fiber& one, std::size_t bytes, std::size_t alignment) noexcept {
-  char* const low = one.top - one.pool->stack_size();
-  char* const block = reinterpret_cast<char*>(&one);
-  if (bytes + alignment + least_frames > static_cast<std::size_t>(block - low)) return nullptr;
-  char* const place = align_down(block - bytes, std::max<std::size_t>(alignment, 16));
-  if constexpr (context::sanitizing) {
-    one.context.sanitizer.destroy();  // of a last life that gave itself back
-    one.context.sanitizer.create(low, static_cast<std::size_t>(one.top - low));
-  }
-  context::prepare_context(one.context, align_down(place, 16), enter_fiber, &one);
-  one.exceptions = {};
-  one.join.store(join_word::running, std::memory_order_relaxed);  // nobody knows the fiber yet
-  one.started = false;
-  one.keeps = 0;
-  one.painted = false;
-  one.special = false;
-  one.name[0] = '\0';
-  return place;
 }
 
 void describe_fiber(const fiber& one, char* text, std::size_t room) noexcept {

@@ -15,6 +15,7 @@
 #pragma once
 
 #include <atomic>
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <stop_token>
@@ -54,11 +55,13 @@ struct fiber_extras {
   bool fp_control = false;
   bool paint = false;
   bool simulated = false;
-  bool any() const noexcept { return own_block | fp_control | paint | simulated; }
+  bool any() const noexcept { return std::bit_cast<std::uint32_t>(*this) != 0; }
 };
+static_assert(sizeof(fiber_extras) == sizeof(std::uint32_t));
 
 // The word a fiber and its handle meet at. Values below `waiters` are states; others are the
-// address of the joining waiter. Changed by exchange or compare-exchange only:
+// address of the joining waiter. Changed by exchange or compare-exchange, unless only one side can:
+// (J1) of a fiber that nobody can run meanwhile, (J2) when a joiner waits.
 //   running -> joiner    join (J1)      running | joiner | watched -> ended   end of the fiber (J2)
 //   running -> detached  detach (J3)    detached -> (given back by the fiber itself)
 //   running -> watched   a wait that may be given up (J4): from then on waiters are in
@@ -75,47 +78,48 @@ inline constexpr std::uintptr_t waiters = 8;
 struct alignas(64) fiber : detail::fork_list, context::stack, detail::waiter {
   fiber() noexcept : waiter(detail::waiter_kind::fiber) {}
 
+  // What every life touches comes first, in as few cache lines as hold it: a fiber that is stolen
+  // costs a miss for each.
   context::context context;
   worker* carrier = nullptr;  // who runs it; its own
   scheduler* home = nullptr;  // set at creation
   detail::task* work = nullptr;
-  fiber* next_injected = nullptr;         // in the injector, guarded by its lock
-  detail::local_value* locals = nullptr;  // its fiber_local values; its own
-  exception_globals exceptions;
 
   // Written by the fiber at its end and by its handle; the table above.
   // (J) acq_rel everywhere: the fiber's end publishes its result; the joiner publishes its waiter.
   std::atomic<std::uintptr_t> join{join_word::running};
 
-  // Who waits for its end once `join` is watched; guarded by end_lock.
-  detail::spin_lock end_lock;
-  detail::wait_list end_waiters;
-
-  const char* parked_on = nullptr;  // why it waits, for dumps
+  exception_globals exceptions;
+  detail::local_value* locals = nullptr;  // its fiber_local values; its own
+  const char* parked_on = nullptr;        // why it waits, for dumps
   std::uint64_t id = 0;
-  bool started = false;               // false until it first runs: such fibers are depth-first work
-  std::uint8_t keeps = 0;             // bits of sched::keeps; its own while it lives
-  bool painted = false;               // its stack was, at spawn
-  context::fp_control fp;             // while suspended, if it keeps that
-  context::tls_block* own = nullptr;  // if it keeps one
-  const void* spawned_at = nullptr;   // where its spawn returned to
-
-  // Waits in a lane and not in a ring (lanes.cpp): it has a priority, is pinned, or belongs to a
-  // simulation (decider.hpp). Its own, and its spawner's before it starts; the four behind it count
-  // only if it is set.
-  bool special = false;
-  bool pin_first = false;  // to the worker that runs it first
-  priority urgency = priority::normal;
-  std::uint32_t pins = 0;
-  worker* pinned_to = nullptr;  // while pins is not 0
-
+  const void* spawned_at = nullptr;  // where its spawn returned to
+  bool started = false;              // false until it first runs: such fibers are depth-first work
+  std::uint8_t keeps = 0;            // bits of sched::keeps; its own while it lives
+  bool painted = false;              // its stack was, at spawn
   // (T1)/(T2): 0 none, 1 being made, 2 there. The stop state is made by whoever needs it first,
   // the fiber or its handle; most fibers never do.
   std::atomic<std::uint8_t> stop_made{0};
-  std::stop_source stop{std::nostopstate};
+  // Waits in a lane and not in a ring (lanes.cpp): it has a priority, is pinned, or belongs to a
+  // simulation (decider.hpp). Its own, and its spawner's before it starts; the next two, pins and
+  // pinned_to count only if it is set.
+  bool special = false;
+  bool pin_first = false;  // to the worker that runs it first
+  priority urgency = priority::normal;
 
   static constexpr std::size_t name_room = 24;
   char name[name_room] = "";
+
+  std::uint32_t pins = 0;
+  worker* pinned_to = nullptr;        // while pins is not 0
+  fiber* next_injected = nullptr;     // in the injector, guarded by its lock
+  context::tls_block* own = nullptr;  // if it keeps one
+  context::fp_control fp;             // while suspended, if it keeps that
+  std::stop_source stop{std::nostopstate};
+
+  // Who waits for its end once `join` is watched; guarded by end_lock.
+  detail::spin_lock end_lock;
+  detail::wait_list end_waiters;
 
   static fiber& of(detail::waiter& one) noexcept { return static_cast<fiber&>(one); }
   static fiber& of(context::stack& one) noexcept { return static_cast<fiber&>(one); }
@@ -124,9 +128,8 @@ struct alignas(64) fiber : detail::fork_list, context::stack, detail::waiter {
 // Makes the control block of a fresh slot.
 context::stack* build_fiber(char* top, std::size_t index, context::stack_pool& pool);
 
-// Lays out a new life on a free stack: room for a task of `bytes`, and the first frame below it.
-// Returns the task's place, or null when the stack is too small for it.
-void* prepare_fiber(fiber& one, std::size_t bytes, std::size_t alignment) noexcept;
+// What a fiber runs first, and last: its argument is the fiber, whose task is set.
+void enter_fiber(void* argument);
 
 // Makes the fiber's end wake those in end_waiters (J4). True if it has ended already.
 bool watch_end(fiber& one) noexcept;

@@ -45,19 +45,42 @@ waiter& thread_waiter() noexcept {
   return one;
 }
 
-status park_thread(waiter& self) noexcept {
+[[gnu::noinline]] status park_thread(waiter& self) noexcept {
   // (W2) acquire: pairs with (W1). A futex wake may be meant for another; only the word counts.
   while (self.woken.load(std::memory_order_acquire) == 0) sys::futex_wait(self.woken, 0);
   self.woken.store(0, std::memory_order_relaxed);  // ours alone until it is linked again
   return self.result;
 }
 
+[[gnu::noinline]] void wake_thread(waiter& who, status result) noexcept {
+  who.result = result;
+  sys::futex_word& word = who.woken;
+  word.store(1, std::memory_order_release);  // (W1) from here on `who` may be gone
+  sys::futex_wake_one(&word);                // uses the address as a name only
+}
+
+[[gnu::noinline]] status park_slowly(worker& here) noexcept {
+  fiber& me = here.running();
+  fiber* const next = here.pick();
+  if (next == &me) return static_cast<status>(me.context.result);
+  return static_cast<status>(here.switch_to(next != nullptr ? *next : here.base()));
+}
+
 [[gnu::always_inline]] inline status park_on(worker& here, const char* reason) noexcept {
   fiber& me = here.running();
   me.parked_on = reason;
-  fiber* const next = here.pick();
+  fiber* const next = here.pick_quickly();
+  if (next == nullptr) return park_slowly(here);
   if (next == &me) return static_cast<status>(me.context.result);  // woken before it left
-  return static_cast<status>(here.switch_to(next != nullptr ? *next : here.base()));
+  return static_cast<status>(here.switch_to(*next));
+}
+
+[[gnu::noinline]] void yield_slowly(worker& here) noexcept {
+  fiber& me = here.running();
+  fiber* const next = here.pick();
+  if (next == nullptr && !me.special && !here.called_back()) return;
+  here.run_later(me);
+  here.switch_to(next != nullptr ? *next : here.base());
 }
 
 }  // namespace
@@ -73,13 +96,7 @@ status park(waiter& self, const char* reason) noexcept {
 }
 
 void wake(waiter& who, status result) noexcept {
-  if (who.kind == waiter_kind::thread) {
-    who.result = result;
-    sys::futex_word& word = who.woken;
-    word.store(1, std::memory_order_release);  // (W1) from here on `who` may be gone
-    sys::futex_wake_one(&word);                // uses the address as a name only
-    return;
-  }
+  if (who.kind == waiter_kind::thread) return wake_thread(who, result);
   fiber& one = fiber::of(who);
   one.context.result = static_cast<std::uint32_t>(result);
   worker* const here = sched::current_worker();
@@ -127,10 +144,12 @@ void yield() noexcept {
     return;
   }
   sched::fiber& me = here->running();
-  sched::fiber* const next = here->pick();
-  if (next == nullptr && !me.special && !here->called_back()) return;
-  here->run_later(me);
-  here->switch_to(next != nullptr ? *next : here->base());
+  if (!here->can_queue(me)) [[unlikely]]
+    return detail::yield_slowly(*here);
+  sched::fiber* const next = here->pick_quickly();
+  if (next == nullptr) return detail::yield_slowly(*here);
+  here->queue(me);
+  here->switch_to(*next);
 }
 
 namespace this_fiber {

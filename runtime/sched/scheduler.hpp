@@ -81,7 +81,7 @@ class scheduler {
 
   // The same from a thread that is none of its carriers. The fiber may run, and be the last one,
   // before published() is through with this object; the guest count keeps the destructor waiting.
-  void inject_as_guest(fiber& one) noexcept {
+  [[gnu::noinline]] void inject_as_guest(fiber& one) noexcept {
     guests_.fetch_add(1, std::memory_order_relaxed);  // ordered before the end by the push
     inject(one);
     guests_.fetch_sub(1, std::memory_order_release);  // (G) pairs with the destructor's acquire

@@ -37,33 +37,41 @@ namespace {
   }
 }
 
+constexpr std::size_t least_frames = 4096;   // what a task must leave of its stack
+constexpr std::size_t least_alignment = 16;  // of a frame, and so of the task above it
+
 // fiber::stop_made.
 enum : std::uint8_t { none, being_made, there };
 
+// Of a fiber that was asked to stop, or could have been; nobody else is left.
+[[gnu::cold, gnu::noinline]] void forget_requests(fiber& one) noexcept {
+  one.stop = std::stop_source(std::nostopstate);
+  one.stop_made.store(none, std::memory_order_relaxed);
+  one.interrupts.store(0, std::memory_order_relaxed);
+  one.stop_requested.store(false, std::memory_order_relaxed);
+  one.claimed.store(0, std::memory_order_relaxed);
+}
+
+[[gnu::noinline]] void give_back_as_guest(fiber& one) noexcept {
+  scheduler& home = *one.home;
+  one.pool->give(&one);
+  home.count_guest_return();
+}
+
 // The stack goes back while its fiber may still stand on it, on this carrier or on another. Whoever
 // takes it waits until it is off its CPU: create(), below.
-void give_back(fiber& one, worker* here) noexcept {
-  if (one.stop_made.load(std::memory_order_relaxed) != none) [[unlikely]] {  // nobody else is left
-    one.stop = std::stop_source(std::nostopstate);
-    one.stop_made.store(none, std::memory_order_relaxed);
-  }
-  if (one.interrupts.load(std::memory_order_relaxed) != 0) [[unlikely]] {  // all have returned
-    one.interrupts.store(0, std::memory_order_relaxed);
-    one.stop_requested.store(false, std::memory_order_relaxed);
-    one.claimed.store(0, std::memory_order_relaxed);
-  }
+[[gnu::always_inline]] inline void give_back(fiber& one, worker* here) noexcept {
+  if ((one.stop_made.load(std::memory_order_relaxed) |
+       one.interrupts.load(std::memory_order_relaxed)) != 0) [[unlikely]]
+    forget_requests(one);
   if (context::sanitizing && (here == nullptr || &here->running() != &one)) {
     one.context.wait_off_cpu();
     one.context.sanitizer.destroy();
   }
-  if (here != nullptr && &here->home() == one.home) {
-    here->returned_count.bump();
-    here->cache(one.pool->size_class()).give(&one);
-  } else {
-    scheduler& home = *one.home;
-    one.pool->give(&one);
-    home.count_guest_return();
-  }
+  if (here == nullptr || &here->home() != one.home) [[unlikely]]
+    return give_back_as_guest(one);
+  here->returned_count.bump();
+  here->cache(one.pool->size_class()).give(&one);
 }
 
 fiber* take_stack(scheduler& where, worker* here, unsigned size_class) {
@@ -107,29 +115,46 @@ fiber* take_stack(scheduler& where, worker* here, unsigned size_class) {
   }
 }
 
-[[noreturn, gnu::cold]] void fail_too_big(fiber& one, std::size_t bytes) {
+// Whether a task of so many bytes leaves the stack room for frames.
+bool fits(const fiber& one, std::size_t bytes, std::size_t alignment) noexcept {
+  const char* const low = one.top - one.pool->stack_size();
+  const auto room = static_cast<std::size_t>(reinterpret_cast<const char*>(&one) - low);
+  return bytes + alignment + least_frames <= room;
+}
+
+// Begins a life on a free stack that is off its CPU: lays out room for a task that fits, and the
+// first frame below. Returns the task's place.
+[[gnu::always_inline]] inline void* begin_life(fiber& one, scheduler& where, std::uint64_t id,
+                                               std::size_t bytes, std::size_t alignment,
+                                               const void* site) noexcept {
+  one.home = &where;
+  one.id = id;
+  one.spawned_at = site;
+  if constexpr (context::sanitizing) {
+    char* const low = one.top - one.pool->stack_size();
+    one.context.sanitizer.destroy();  // of a last life that gave itself back
+    one.context.sanitizer.create(low, static_cast<std::size_t>(one.top - low));
+  }
+  const std::size_t aligned = std::max<std::size_t>(alignment, least_alignment);
+  const auto place = (reinterpret_cast<std::uintptr_t>(&one) - bytes) & ~(aligned - 1);
+  auto* const task = reinterpret_cast<char*>(place);
+  context::prepare_context(one.context, task, enter_fiber, &one);
+  one.exceptions = {};
+  one.join.store(join_word::running, std::memory_order_relaxed);  // nobody knows the fiber yet
+  one.started = false;
+  one.keeps = 0;
+  one.painted = false;
+  one.special = false;
+  one.name[0] = '\0';
+  return task;
+}
+
+[[noreturn, gnu::cold, gnu::noinline]] void fail_too_big(fiber& one, std::size_t bytes) {
   detail::discard_unstarted(one);
   base::fail(EINVAL, "spawn a fiber",
              "its callable and arguments are " + base::format_bytes(bytes) +
                  ", too many for a stack of " + base::format_bytes(one.pool->stack_size()) +
                  "; set spawn_options.stack_size or pass a pointer");
-}
-
-// A new life on a free stack, which is counted. Returns the task's place, null if it is too big.
-[[gnu::always_inline]] inline void* begin_life(fiber& one, scheduler& where, worker* local,
-                                               std::size_t bytes, std::size_t alignment,
-                                               const void* site) noexcept {
-  one.context.wait_off_cpu();  // see give_back()
-  one.home = &where;
-  one.spawned_at = site;
-  if (local != nullptr) {
-    local->spawned_count.bump();
-    one.id = local->next_id();
-  } else {
-    where.count_guest_spawn();
-    one.id = where.next_ids(1);
-  }
-  return prepare_fiber(one, bytes, alignment);
 }
 
 void* create(scheduler* where, const spawn_options* options, std::size_t bytes,
@@ -147,8 +172,19 @@ void* create(scheduler* where, const spawn_options* options, std::size_t bytes,
                                   ? where->default_class()
                                   : scheduler::size_class_of(options->stack_size);
   fiber* const one = take_stack(*where, local, size_class);
-  void* const place = begin_life(*one, *where, local, bytes, alignment, site);
-  if (place == nullptr) [[unlikely]]
+  one->context.wait_off_cpu();  // see give_back()
+  std::uint64_t id;
+  if (local != nullptr) {
+    local->spawned_count.bump();
+    id = local->next_id();
+  } else {
+    where->count_guest_spawn();
+    id = where->next_ids(1);
+  }
+  const bool fit = fits(*one, bytes, alignment);
+  void* const place =
+      begin_life(*one, *where, id, fit ? bytes : 0, fit ? alignment : least_alignment, site);
+  if (!fit) [[unlikely]]
     fail_too_big(*one, bytes);
   const fiber_extras extras =
       options == nullptr ? where->default_extras() : where->extras_of(*options);
@@ -198,8 +234,14 @@ void set_stop_source(fiber& one, const std::stop_source& stop) noexcept {
 }
 
 void end_fiber(fiber& self) noexcept {
-  // (J2) acq_rel: publishes the result to the joiner, and acquires a joiner's waiter.
-  const std::uintptr_t before = self.join.exchange(join_word::ended, std::memory_order_acq_rel);
+  // (J2) publishes the result to the joiner, and acquires a joiner's waiter. Nobody but us changes
+  // the word while it is a joiner; a locked instruction would be a tenth of a short life.
+  std::uintptr_t before = self.join.load(std::memory_order_acquire);
+  if (before >= join_word::waiters) {
+    self.join.store(join_word::ended, std::memory_order_release);
+  } else {
+    before = self.join.exchange(join_word::ended, std::memory_order_acq_rel);
+  }
   if (before == join_word::detached) {
     if (self.work->error != nullptr) end_program(self, self.work->error);
     self.work->destroy(*self.work);  // may park: the carrier is asked for only below
@@ -207,9 +249,16 @@ void end_fiber(fiber& self) noexcept {
     here->ended_count.bump();
     give_back(self, here);
   } else {
-    current_worker()->ended_count.bump();
+    worker* const here = current_worker();
+    here->ended_count.bump();
     if (before >= join_word::waiters) {
-      detail::wake(*reinterpret_cast<detail::waiter*>(before), status::ok);
+      auto& joiner = *reinterpret_cast<detail::waiter*>(before);
+      if (joiner.kind == detail::waiter_kind::fiber && here->pass_turn_to(fiber::of(joiner))) {
+        fiber::of(joiner).context.result = static_cast<std::uint32_t>(status::ok);
+        here->switch_to(fiber::of(joiner), true);
+        __builtin_unreachable();
+      }
+      detail::wake(joiner, status::ok);
     } else if (before == join_word::watched) {
       self.end_lock.lock();
       detail::wait_node* const all = self.end_waiters.take_all();
@@ -218,7 +267,8 @@ void end_fiber(fiber& self) noexcept {
     }
   }
   worker* const here = current_worker();
-  fiber* const next = here->pick();
+  fiber* next = here->pick_quickly();
+  if (next == nullptr) next = here->pick();
   here->switch_to(next != nullptr ? *next : here->base(), true);
   __builtin_unreachable();
 }
@@ -238,21 +288,11 @@ namespace hilo::detail {
 using sched::fiber;
 using sched::worker;
 
-void* create_fiber(sched::scheduler* where, const spawn_options* options, std::size_t bytes,
-                   std::size_t alignment, fiber** made, std::error_code* error) {
-  const void* const site = __builtin_return_address(0);
-  // As most are: by a fiber for its own runtime, without options, on a warm stack.
-  worker* const here = sched::current_worker();
-  if (where == nullptr && options == nullptr && here != nullptr &&
-      !here->home().default_extras().any()) [[likely]] {
-    if (context::stack* const warm = here->cache(here->home().default_class()).take_free()) {
-      *made = &fiber::of(*warm);
-      void* const place = sched::begin_life(**made, here->home(), here, bytes, alignment, site);
-      if (place != nullptr) [[likely]]
-        return place;
-      discard_unstarted(**made);  // too big: create() says so
-    }
-  }
+namespace {
+
+[[gnu::noinline]] void* create_anyhow(sched::scheduler* where, const spawn_options* options,
+                                      std::size_t bytes, std::size_t alignment, fiber** made,
+                                      std::error_code* error, const void* site) {
   if (error == nullptr) return sched::create(where, options, bytes, alignment, site, made);
   try {
     return sched::create(where, options, bytes, alignment, site, made);
@@ -262,27 +302,69 @@ void* create_fiber(sched::scheduler* where, const spawn_options* options, std::s
   }
 }
 
-void start_fiber(fiber& one, task& work) noexcept {
-  one.work = &work;
-  worker* const here = sched::current_worker();
-  if (here == nullptr || &here->home() != one.home) return one.home->inject_as_guest(one);
-  if (!here->crowded()) [[likely]]
-    return here->run_next(one);
-  // Child first: the caller waits in the slot, and goes on when the child ends or parks.
-  here->run_next(here->running());
-  here->switch_to(one);
+// Child first: the caller waits in the slot, and goes on when the child ends or parks.
+[[gnu::noinline]] void start_at_once(worker& here, fiber& one) noexcept {
+  here.run_next(here.running());
+  here.switch_to(one);
 }
 
-status join_fiber(fiber& one) noexcept {
+[[gnu::noinline]] status join_anywhere(fiber& one) noexcept {
   // acquire: as (J1) when the fiber ended before; its result is there.
-  if (one.join.load(std::memory_order_acquire) == sched::join_word::ended) return status::ok;
+  std::uintptr_t seen = one.join.load(std::memory_order_acquire);
+  if (seen == sched::join_word::ended) return status::ok;
   waiter& self = current_waiter();
-  std::uintptr_t expected = sched::join_word::running;
+  seen = sched::join_word::running;
   // (J1) publishes the waiter to (J2); or acquires the result of a fiber that just ended.
-  if (!one.join.compare_exchange_strong(expected, reinterpret_cast<std::uintptr_t>(&self),
+  if (!one.join.compare_exchange_strong(seen, reinterpret_cast<std::uintptr_t>(&self),
                                         std::memory_order_acq_rel, std::memory_order_acquire)) {
     return wait_for_end(one, until_woken);  // ended, or watched
   }
+  return park(self, "join");
+}
+
+}  // namespace
+
+void* create_fiber(sched::scheduler* where, const spawn_options* options, std::size_t bytes,
+                   std::size_t alignment, fiber** made, std::error_code* error) {
+  const void* const site = __builtin_return_address(0);
+  // As most are: by a fiber for its own runtime, without options, on a warm stack.
+  worker* const here = sched::current_worker();
+  if (where == nullptr && options == nullptr && here != nullptr &&
+      !here->home().default_extras().any() && here->has_ids()) [[likely]] {
+    context::stack_cache& cache = here->cache(here->home().default_class());
+    context::stack* const warm = cache.first_free();
+    if (warm != nullptr) [[likely]] {
+      fiber& one = fiber::of(*warm);
+      if (one.context.off_cpu() && sched::fits(one, bytes, alignment)) [[likely]] {
+        cache.take(*warm);
+        *made = &one;
+        here->spawned_count.bump();
+        return sched::begin_life(one, here->home(), here->take_id(), bytes, alignment, site);
+      }
+    }
+  }
+  return create_anyhow(where, options, bytes, alignment, made, error, site);
+}
+
+void start_fiber(fiber& one, task& work) noexcept {
+  one.work = &work;
+  worker* const here = sched::current_worker();
+  if (here == nullptr || &here->home() != one.home) [[unlikely]]
+    return one.home->inject_as_guest(one);
+  if (here->crowded()) [[unlikely]]
+    return start_at_once(*here, one);
+  here->run_next(one);
+}
+
+status join_fiber(fiber& one) noexcept {
+  worker* const here = sched::current_worker();
+  if (here == nullptr || !here->alone_has_next(one) ||
+      one.join.load(std::memory_order_relaxed) != sched::join_word::running) {
+    return join_anywhere(one);
+  }
+  waiter& self = here->running();
+  // (J1) relaxed: it is not run before we park, and then here.
+  one.join.store(reinterpret_cast<std::uintptr_t>(&self), std::memory_order_relaxed);
   return park(self, "join");
 }
 

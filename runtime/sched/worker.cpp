@@ -168,21 +168,10 @@ inline fiber* worker::fit_to_run(fiber* one) noexcept {
   return nullptr;
 }
 
-fiber* worker::pick_after_offer() noexcept {
-  offer_forks();
+fiber* worker::pick() noexcept {
+  if (!forks->empty()) [[unlikely]]
+    offer_forks();
   return fit_to_run(take());
-}
-
-fiber* worker::pick_attending(std::uint32_t tick) noexcept {
-  return fit_to_run(take_from(tick));
-}
-
-fiber* worker::pick_queued(std::uint32_t tick) noexcept {
-  return fit_to_run(take_queued(tick));
-}
-
-fiber* worker::pick_after_slot(fiber& slot, std::uint32_t tick) noexcept {
-  return fit_to_run(turn_of_slot(slot, tick));
 }
 
 fiber* worker::take_from(std::uint32_t tick) noexcept {

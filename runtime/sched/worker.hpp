@@ -72,8 +72,13 @@ class worker : public detail::carrier {
   // context. May be the running fiber itself.
   fiber* pick() noexcept;
 
+  // The same where it is quickly told: the slot's fiber, or the oldest that is ready. Null: pick()
+  // tells. In line, and calls nothing, so that a caller whose last act is the switch keeps nothing
+  // on the stack.
+  fiber* pick_quickly() noexcept;
+
   // Leaves the running fiber for another, or for the base. Returns what its waker passed.
-  std::uint32_t switch_to(fiber& to, bool dying = false) noexcept {
+  [[gnu::always_inline]] std::uint32_t switch_to(fiber& to, bool dying = false) noexcept {
     fiber& from = running();
     if ((from.keeps | to.keeps) != 0) [[unlikely]]
       return switch_keeping(to, dying);
@@ -98,6 +103,17 @@ class worker : public detail::carrier {
     if (shared()) scheduler_.idle().slot_published();
   }
 
+  // Begins the turn of a fiber that the running one, which ends or parks, has to wake: as
+  // run_next() and pick() would, but the fiber is not offered to others in between. False: ask
+  // those two.
+  bool pass_turn_to(const fiber& one) noexcept;
+
+  // Whether this fiber waits in the slot and nobody else may take it from there. A carrier that is
+  // held up may lose it, but only in a system call (monitor::relieve).
+  bool alone_has_next(const fiber& one) const noexcept {
+    return !shared() && slot_.load(std::memory_order_relaxed) == &one;
+  }
+
   // Makes a fiber runnable behind the others.
   void run_later(fiber& one) noexcept {
     if (one.special) [[unlikely]]
@@ -105,6 +121,11 @@ class worker : public detail::carrier {
     if (!ready_.push(&one)) [[unlikely]]
       scheduler_.inject(one);
   }
+
+  // run_later() in two, for a caller that calls nothing: whether a fiber can wait among the ready,
+  // and what it then does.
+  bool can_queue(const fiber& one) const noexcept { return !one.special && !ready_.full(); }
+  void queue(fiber& one) noexcept { (void)ready_.push(&one); }
 
   // What was displaced from the slot, or woken in bulk: others may take it.
   void surplus(fiber& one) noexcept;
@@ -148,17 +169,20 @@ class worker : public detail::carrier {
   // owner; scheduler::all_ended() sums them: (N) release, pairs with its acquire.
   struct tally {
     std::atomic<std::uint64_t> value{0};
-    void bump() noexcept {
+    [[gnu::always_inline]] void bump() noexcept {
       value.store(value.load(std::memory_order_relaxed) + 1, std::memory_order_release);
     }
     std::uint64_t read() const noexcept { return value.load(std::memory_order_acquire); }
   };
   tally spawned_count, ended_count, returned_count;
 
+  // Fiber ids; take_id() only where has_ids().
+  bool has_ids() const noexcept { return ids_ != ids_end_; }
+  std::uint64_t take_id() noexcept { return ids_++; }
   std::uint64_t next_id() noexcept {
-    if (ids_ == ids_end_) [[unlikely]]
+    if (!has_ids()) [[unlikely]]
       more_ids();
-    return ids_++;
+    return take_id();
   }
 
   // --- for other workers ---
@@ -236,10 +260,6 @@ class worker : public detail::carrier {
   fiber* take_queued(std::uint32_t tick) noexcept;
   fiber* turn_of_slot(fiber& one, std::uint32_t tick) noexcept;
   fiber* fit_to_run(fiber* one) noexcept;
-  fiber* pick_after_offer() noexcept;
-  fiber* pick_attending(std::uint32_t tick) noexcept;
-  fiber* pick_queued(std::uint32_t tick) noexcept;
-  fiber* pick_after_slot(fiber& slot, std::uint32_t tick) noexcept;
   [[gnu::cold]] bool attend(std::uint32_t tick, fiber*& chosen) noexcept;
   fiber* take_special() noexcept;
   fiber* take_injected() noexcept;
@@ -338,19 +358,44 @@ inline bool worker::must_attend(std::uint32_t tick) const noexcept {
   return static_cast<std::int32_t>(tick - attend_at_.load(std::memory_order_relaxed)) >= 0;
 }
 
-// The way by the slot, in line: it keeps nothing on the stack, and all others are calls that are
-// the last it does.
-inline fiber* worker::pick() noexcept {
-  if (!forks->empty()) [[unlikely]]
-    return pick_after_offer();
-  const std::uint32_t tick = next_tick();
-  if (must_attend(tick)) [[unlikely]]
-    return pick_attending(tick);
-  fiber* const one = empty_slot();
-  if (one == nullptr) return pick_queued(tick);
-  if (streak_ >= longest_streak || !one->context.off_cpu()) return pick_after_slot(*one, tick);
-  ++streak_;
+[[gnu::always_inline]] inline fiber* worker::pick_quickly() noexcept {
+  const std::uint32_t tick = tick_.load(std::memory_order_relaxed) + 1;
+  if (!forks->empty() || must_attend(tick)) [[unlikely]]
+    return nullptr;
+  fiber* one = slot_.load(std::memory_order_relaxed);
+  if (one != nullptr) {
+    if (streak_ >= longest_streak) return nullptr;
+    one = fill_slot(nullptr);
+    if (one == nullptr) return nullptr;
+    if (!one->context.off_cpu()) [[unlikely]] {
+      fill_slot(one);
+      return nullptr;
+    }
+    ++streak_;
+  } else {
+    if ((tick & 1) != 0 && !spawned_.empty()) return nullptr;  // as take_queued()
+    one = ready_.take_oldest(shared());
+    if (one == nullptr) return nullptr;
+    if (one != forks && !one->context.off_cpu()) [[unlikely]] {
+      ready_.push(one);  // there is room: it was there
+      return nullptr;
+    }
+    streak_ = 0;
+  }
+  tick_.store(tick, std::memory_order_release);
   return one;
+}
+
+inline bool worker::pass_turn_to(const fiber& one) noexcept {
+  const std::uint32_t tick = tick_.load(std::memory_order_relaxed) + 1;
+  if (one.home != &scheduler_ || one.special || !forks->empty() || must_attend(tick) ||
+      slot_.load(std::memory_order_relaxed) != nullptr || streak_ >= longest_streak ||
+      !one.context.off_cpu()) {
+    return false;
+  }
+  tick_.store(tick, std::memory_order_release);
+  ++streak_;
+  return true;
 }
 
 }  // namespace hilo::sched

@@ -37,6 +37,7 @@ bool result, result_buffered;
 bool task;             /* there, not yet destroyed */
 bool given;            /* the stack is in a cache */
 bool woken;            /* the joiner's waiter */
+bool held;             /* it waits in the slot of the carrier on which its handle is, and no other has it */
 byte givers;           /* who gave it back, in this life */
 byte started, handled; /* lives begun; lives whose handle is done */
 
@@ -59,7 +60,7 @@ proctype fiber() {
   byte before, life;
 end_fiber:
   do
-  :: started > life ->
+  :: started > life && !held ->
     life++;
 #ifndef FAULT_LATE_RESULT
     result_buffered = true;
@@ -68,12 +69,19 @@ end_fiber:
     before = word;
     word = ENDED;
 #else
-    atomic { /* (J2) */
-      before = word;
-      word = ENDED;
-      result = result || result_buffered;
-      result_buffered = false
-    }
+    before = word;
+    if
+    :: before == WAITER -> /* (J2), plain: what was stored before is let out first */
+      atomic { result = result || result_buffered; result_buffered = false };
+      word = ENDED
+    :: else ->
+      atomic { /* (J2) */
+        before = word;
+        word = ENDED;
+        result = result || result_buffered;
+        result_buffered = false
+      }
+    fi;
 #endif
 #ifdef FAULT_LATE_RESULT
     result_buffered = true;
@@ -118,7 +126,19 @@ end_handle:
       :: before == RUNNING -> word = WAITER
       :: else
       fi;
+      held = false;
 #else
+      if
+      :: held -> /* (J1), plain: it waits in our slot, and runs when we park */
+        before = word;
+        if
+        :: before == RUNNING -> word = WAITER
+        :: else
+        fi;
+        held = false;
+        goto joined
+      :: else
+      fi;
       atomic { /* (J1) */
         before = word;
         if
@@ -126,6 +146,7 @@ end_handle:
         :: else
         fi
       }
+joined:
 #endif
       if
       :: before == RUNNING -> atomic { woken -> woken = false } /* park() */
@@ -135,6 +156,7 @@ join_returns:
       destroy();
       give_back()
     :: true -> /* detach() */
+      held = false; /* it may be run from now on */
 #ifdef FAULT_PLAIN_DETACH
       before = word;
       word = DETACHED;
@@ -163,12 +185,16 @@ proctype spawner() {
     handled == started; /* the model has one handle */
     assert(started == 0 || givers == 1);
     assert(!task && !woken && !on_cpu);
-    d_step {
+    atomic {
       word = RUNNING;
       result = false;
       task = true;
       givers = 0;
       on_cpu = true;
+      if
+      :: held = true
+      :: held = false
+      fi;
       started++
     }
   :: else -> break
