@@ -5,7 +5,7 @@
 //   if (end.exited()) std::printf("it exited with %d\n", end.code());
 //   else std::printf("it was %s\n", end.describe().c_str());
 //
-// For threads use hilo::thread, for programs to run posix_spawn(3) does as well.
+// For threads use hilo::thread, for programs to run hilo::process (hilo/process.hpp).
 #pragma once
 
 #include <chrono>
@@ -35,6 +35,7 @@ class exit_status {
     unseen,
   };
 
+  constexpr exit_status() noexcept = default;  // unseen
   constexpr exit_status(kind how, int value) noexcept : how_(how), value_(value) {}
 
   constexpr kind how() const noexcept { return how_; }
@@ -51,8 +52,8 @@ class exit_status {
   HILO_API std::string describe() const;
 
  private:
-  kind how_;
-  int value_;
+  kind how_ = kind::unseen;
+  int value_ = 0;
 };
 
 // The one owner of a child. It is not synchronised: one caller at a time.
@@ -81,7 +82,7 @@ class HILO_API child {
   // Parks: a fiber; its carrier goes on. Callable from: anywhere but a signal handler.
   // Ordering: with share::memory, everything that the child did happens before the return.
   // Errors: std::system_error EINVAL when there is no child; from a fiber also when no descriptor
-  // or no thread can be had to watch the child with.
+  // can be had to watch the child with, or for a thread (share::thread_group) no kernel thread.
   exit_status wait();
 
   // Waits until the deadline at most; empty when it passed, and the child can still be waited for.

@@ -2,8 +2,8 @@
 // kin: broadcast, watch, oneshot) and select, scope for fibers that belong together, limit for
 // deadlines and stopping, mutex, then what else waits (latch, semaphore, condition_variable,
 // shared_mutex, once, timer); fork_join for work to divide; io for descriptors, with
-// result, then pipe and net; simulate to test all that; blocking and stack_usage when you need
-// them; last the kernel floor: thread, and clone with child.
+// result, then pipe and net; simulate to test all that; blocking and stack_usage when
+// you need them; last the kernel floor: thread, and clone with child.
 #pragma once
 
 #include "hilo/blocking.hpp"
@@ -25,6 +25,7 @@
 #include "hilo/once.hpp"
 #include "hilo/oneshot.hpp"
 #include "hilo/pipe.hpp"
+#include "hilo/process.hpp"
 #include "hilo/result.hpp"
 #include "hilo/runtime.hpp"
 #include "hilo/scope.hpp"

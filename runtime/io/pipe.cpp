@@ -117,7 +117,9 @@ result<void> pipe_writer::write_all(const void* data, std::size_t size, until wh
 
 result<pipe_ends> pipe() noexcept {
   int ends[2];
-  if (::pipe2(ends, O_CLOEXEC) != 0) return {status::failed, errno};
+  // Not by libc: the thread sanitizer would know of the ends and not that io::close closes them.
+  const long error = sys::call(SYS_pipe2, ends, O_CLOEXEC);
+  if (error < 0) return {status::failed, static_cast<int>(-error)};
   return pipe_ends{pipe_reader(ends[0]), pipe_writer(ends[1])};
 }
 

@@ -50,10 +50,8 @@ void discard(child_record* ended) noexcept;
 
 // Waits until the descriptor of a process polls readable: it ended. False when the deadline passed
 // first. Parks a fiber and lets its carrier go on; puts a thread to sleep. Throws std::system_error
-// when a fiber's wait cannot be set up.
-//
-// This is all that waiting for a process knows of fibers. A driver that polls descriptors for
-// fibers takes its place behind this function.
+// when a fiber's wait cannot be set up. A deadline that has passed asks whether it has ended by
+// now.
 [[nodiscard]] bool wait_readable(int descriptor, until deadline);
 
 // Waits until the kernel has cleared the word of a thread; otherwise the same.

@@ -78,6 +78,7 @@ stack stack::map(const thread_options& options) {
   made.base_ = reinterpret_cast<unsigned char*>(address);
   made.mapped_ = bytes;
   made.guard_ = guard;
+  made.forget_frames();  // of a stack that was here and whose thread never returned
   if (guard != 0) {
     const long error = sys::call(SYS_mprotect, made.base_, guard, PROT_NONE);
     if (error < 0) fail_to_map(static_cast<int>(-error), bytes);
