@@ -31,6 +31,8 @@ std::string missing_memory_figures();
 std::string missing_clone_flags();
 // A fork in one thread while others start threads.
 std::string missing_fork_beside_threads();
+// Signal masks in /proc that are the program's own.
+std::string missing_signal_masks();
 
 }  // namespace hilo::test
 

@@ -2,8 +2,8 @@
 // kin: broadcast, watch, oneshot) and select, scope for fibers that belong together, limit for
 // deadlines and stopping, mutex, then what else waits (latch, semaphore, condition_variable,
 // shared_mutex, once, timer); fork_join for work to divide; io for descriptors, with
-// result, then pipe and net; simulate to test all that; blocking and stack_usage when
-// you need them; last the kernel floor: thread, and clone with child.
+// result, then pipe, process, net and signal_set; simulate to test all that; blocking and
+// stack_usage when you need them; last the kernel floor: thread, and clone with child.
 #pragma once
 
 #include "hilo/blocking.hpp"
@@ -32,6 +32,7 @@
 #include "hilo/select.hpp"
 #include "hilo/semaphore.hpp"
 #include "hilo/shared_mutex.hpp"
+#include "hilo/signal_set.hpp"
 #include "hilo/simulate.hpp"
 #include "hilo/stack_usage.hpp"
 #include "hilo/status.hpp"
