@@ -1,0 +1,52 @@
+#include "runtime/io/net/patience.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstdint>
+
+#include "hilo/detail/deadline.hpp"
+#include "hilo/fiber.hpp"
+
+#include "runtime/io/net/option.hpp"
+
+namespace hilo::net {
+namespace {
+
+// How long accept waits for a descriptor to become free, at its longest, in Go's net/http.
+constexpr std::int64_t pause_ns = 5'000'000;
+
+bool out_of_room(int error) noexcept {
+  return error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM;
+}
+
+// What accept(2) passes on of the connection it would have returned.
+bool of_the_connection(int error) noexcept {
+  constexpr std::array passed = {ECONNABORTED, EPROTO,       ENETDOWN,    ENOPROTOOPT, EHOSTDOWN,
+                                 ENONET,       EHOSTUNREACH, ENETUNREACH, EPERM,       ECONNRESET};
+  return std::find(passed.begin(), passed.end(), error) != passed.end();
+}
+
+}  // namespace
+
+result<void> retry_later(io::until when) noexcept {
+  const std::int64_t now = detail::monotonic_now();
+  if (when.ns() <= now) return {status::timed_out, ETIMEDOUT};
+  const status end = detail::sleep_until_ns(std::min(when.ns(), now + pause_ns));
+  if (end == status::ok) return {};
+  return {end, end == status::timed_out ? ETIMEDOUT : ECANCELED};
+}
+
+result<int> next_connection(int listener, io::until when) noexcept {
+  while (true) {
+    const result<int> peer = io::accept(listener, nullptr, nullptr, SOCK_CLOEXEC, when);
+    if (peer || peer.status() != status::failed) return peer;
+    const int error = peer.error().value();
+    if (of_the_connection(error)) continue;
+    if (!out_of_room(error)) return peer;
+    const result<void> paused = retry_later(when);
+    if (!paused) return because<int>(paused);
+  }
+}
+
+}  // namespace hilo::net

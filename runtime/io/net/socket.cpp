@@ -1,0 +1,79 @@
+#include "hilo/net/socket.hpp"
+
+#include <array>
+#include <cerrno>
+
+#include "runtime/io/net/option.hpp"
+
+namespace hilo {
+namespace {
+
+using name_call = int (*)(int, sockaddr*, socklen_t*);
+result<detail::raw_address> name_of(int fd, name_call ask) noexcept {
+  detail::raw_address found;
+  if (ask(fd, reinterpret_cast<sockaddr*>(&found.bytes), &found.size) != 0) {
+    return {status::failed, errno};
+  }
+  return found;
+}
+
+}  // namespace
+
+result<detail::raw_address> detail::local_name(int fd) noexcept {
+  return name_of(fd, ::getsockname);
+}
+result<detail::raw_address> detail::peer_name(int fd) noexcept {
+  return name_of(fd, ::getpeername);
+}
+
+namespace net {
+
+result<void> stream::read_exactly(void* buffer, std::size_t size, io::until when,
+                                  std::size_t* done) noexcept {
+  std::size_t count = 0;
+  result<void> end;
+  while (count < size && end) {
+    const result<std::size_t> got = read(static_cast<char*>(buffer) + count, size - count, when);
+    if (!got) {
+      end = because<void>(got);
+    } else if (*got == 0) {
+      end = {status::closed, 0};
+    } else {
+      count += *got;
+    }
+  }
+  if (done != nullptr) *done = count;
+  return end;
+}
+
+result<void> stream::write_all(const void* data, std::size_t size, io::until when,
+                               std::size_t* done) noexcept {
+  std::size_t count = 0;
+  result<void> end;
+  while (count < size && end) {
+    const result<std::size_t> sent =
+        write(static_cast<const char*>(data) + count, size - count, when);
+    if (sent) {
+      count += *sent;
+    } else {
+      end = because<void>(sent);
+    }
+  }
+  if (done != nullptr) *done = count;
+  return end;
+}
+
+result<void> stream::end_gracefully(io::until when) noexcept {
+  result<void> end = end_writing();
+  std::array<char, 512> dropped;
+  while (end) {
+    const result<std::size_t> got = read(dropped.data(), dropped.size(), when);
+    if (!got) end = because<void>(got);
+    if (!got || *got == 0) break;
+  }
+  const result<void> closed = close();
+  return end ? closed : end;
+}
+
+}  // namespace net
+}  // namespace hilo
