@@ -1,9 +1,12 @@
 // What the sockets of hilo/net.hpp stand on, whatever their addresses are.
 #pragma once
 
+#include <cstddef>
+
 #include <sys/socket.h>
 
 #include "hilo/detail/api.hpp"
+#include "hilo/io.hpp"
 #include "hilo/result.hpp"
 
 namespace hilo::detail {
@@ -18,5 +21,16 @@ struct raw_address {
 // getsockname(2), getpeername(2).
 HILO_API result<raw_address> local_name(int fd) noexcept;
 HILO_API result<raw_address> peer_name(int fd) noexcept;
+
+HILO_API result<void> set_peer(int fd, const sockaddr* to, socklen_t size) noexcept;
+HILO_API result<void> send_datagram(int fd, const void* data, std::size_t size, const sockaddr* to,
+                                    socklen_t to_size, io::until when) noexcept;
+HILO_API result<void> send_datagram(int fd, const void* data, std::size_t size,
+                                    io::until when) noexcept;
+// The length that the datagram has, though not all of it may be in the buffer.
+HILO_API result<std::size_t> receive_datagram(int fd, void* buffer, std::size_t size,
+                                              raw_address& from, io::until when) noexcept;
+HILO_API result<std::size_t> receive_datagram(int fd, void* buffer, std::size_t size,
+                                              io::until when) noexcept;
 
 }  // namespace hilo::detail

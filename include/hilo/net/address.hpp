@@ -1,4 +1,6 @@
-// Where a socket is: an IP address with a port.
+// Where a socket is: an IP address with a port, or the name of a Unix socket.
+//
+// They are two types, so that what cannot be is not compiled: no TCP connection goes to a path.
 #pragma once
 
 #include <cstdint>
@@ -8,6 +10,7 @@
 
 #include <netinet/in.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 
 #include "hilo/detail/api.hpp"
 
@@ -41,6 +44,41 @@ class address {
     sockaddr_in four;
     sockaddr_in6 six;
   } storage_{.six = {}};
+};
+
+// The name of a Unix socket (unix(7)): a path in the file system, a name in the abstract namespace,
+// which is in no directory and gone with its last socket, or none.
+class unix_address {
+ public:
+  // Without a name. A socket that is made with it gets an abstract one that the kernel chooses.
+  unix_address() noexcept { storage_.sun_family = AF_UNIX; }
+  HILO_API unix_address(const sockaddr* from, socklen_t size) noexcept;
+
+  // The longest path or abstract name, in bytes.
+  static constexpr std::size_t longest = sizeof(sockaddr_un::sun_path) - 1;
+
+  // Each is empty when the name is empty or too long, and for a path with a zero byte. An abstract
+  // name is of any bytes.
+  HILO_API static std::optional<unix_address> path(std::string_view where) noexcept;
+  HILO_API static std::optional<unix_address> abstract(std::string_view name) noexcept;
+
+  int family() const noexcept { return AF_UNIX; }
+  const sockaddr* data() const noexcept { return reinterpret_cast<const sockaddr*>(&storage_); }
+  socklen_t size() const noexcept { return size_; }
+
+  HILO_API bool is_path() const noexcept;
+  HILO_API bool is_abstract() const noexcept;
+  // The path, or the abstract name; empty if it has none.
+  HILO_API std::string_view name() const noexcept;
+
+  // "/run/server", "@server", "no name". Of an abstract name, bytes that are not printable ASCII
+  // are written as "\x1b".
+  HILO_API std::string to_string() const;
+  HILO_API bool operator==(const unix_address& other) const noexcept;
+
+ private:
+  sockaddr_un storage_{};
+  socklen_t size_ = sizeof(sa_family_t);
 };
 
 }  // namespace hilo::net

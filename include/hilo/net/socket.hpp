@@ -20,6 +20,12 @@ class socket : public io::descriptor {
   socket() noexcept = default;
   // Of nothing but an int: {} for an address would be a descriptor, that of standard input.
   explicit socket(std::same_as<int> auto fd) noexcept : descriptor(fd) {}
+
+  // How many bytes the kernel keeps that were not yet sent, or not yet received (SO_SNDBUF,
+  // SO_RCVBUF of socket(7)): it takes twice the number, for its own needs, and no more than
+  // net.core.wmem_max and net.core.rmem_max allow. Other options are for setsockopt(2) and fd().
+  HILO_API result<void> set_send_buffer(int bytes) noexcept;
+  HILO_API result<void> set_receive_buffer(int bytes) noexcept;
 };
 
 // A socket, or one kind of it, whose address and whose peer's are of this type.

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cstddef>
 #include <cstring>
 
 #include <arpa/inet.h>
@@ -65,6 +66,72 @@ bool address::operator==(const address& other) const noexcept {
   }
   return port() == other.port() && storage_.six.sin6_scope_id == other.storage_.six.sin6_scope_id &&
          std::memcmp(&storage_.six.sin6_addr, &other.storage_.six.sin6_addr, sizeof(in6_addr)) == 0;
+}
+
+namespace {
+
+constexpr socklen_t path_at = offsetof(sockaddr_un, sun_path);
+
+bool printable(char one) noexcept {
+  return one >= ' ' && one <= '~' && one != '\\';
+}
+
+}  // namespace
+
+unix_address::unix_address(const sockaddr* from, socklen_t size) noexcept : unix_address() {
+  if (size <= path_at || from->sa_family != AF_UNIX) return;
+  size_ = std::min<socklen_t>(size, sizeof storage_);
+  std::memcpy(&storage_, from, size_);
+}
+
+std::optional<unix_address> unix_address::path(std::string_view where) noexcept {
+  if (where.empty() || where.size() > longest || where.find('\0') != where.npos) return {};
+  unix_address result;
+  std::copy(where.begin(), where.end(), result.storage_.sun_path);
+  result.size_ = static_cast<socklen_t>(path_at + where.size() + 1);
+  return result;
+}
+
+std::optional<unix_address> unix_address::abstract(std::string_view name) noexcept {
+  if (name.empty() || name.size() > longest) return {};
+  unix_address result;
+  std::copy(name.begin(), name.end(), result.storage_.sun_path + 1);
+  result.size_ = static_cast<socklen_t>(path_at + 1 + name.size());
+  return result;
+}
+
+bool unix_address::is_path() const noexcept {
+  return size_ > path_at && storage_.sun_path[0] != '\0';
+}
+bool unix_address::is_abstract() const noexcept {
+  return size_ > path_at && storage_.sun_path[0] == '\0';
+}
+
+std::string_view unix_address::name() const noexcept {
+  if (size_ <= path_at) return {};
+  const std::string_view all(storage_.sun_path, size_ - path_at);
+  // The kernel counts the zero byte after a path, but need not find room for it.
+  return is_abstract() ? all.substr(1) : all.substr(0, all.find('\0'));
+}
+
+std::string unix_address::to_string() const {
+  if (is_path()) return std::string(name());
+  if (!is_abstract()) return "no name";
+  constexpr std::string_view digits = "0123456789abcdef";
+  std::string text = "@";
+  for (const char one : name()) {
+    if (printable(one)) {
+      text += one;
+    } else {
+      const auto byte = static_cast<unsigned char>(one);
+      text += {'\\', 'x', digits[byte / 16], digits[byte % 16]};
+    }
+  }
+  return text;
+}
+
+bool unix_address::operator==(const unix_address& other) const noexcept {
+  return is_path() == other.is_path() && name() == other.name();
 }
 
 }  // namespace hilo::net

@@ -28,6 +28,13 @@ result<detail::raw_address> detail::peer_name(int fd) noexcept {
 
 namespace net {
 
+result<void> socket::set_send_buffer(int bytes) noexcept {
+  return set_option(fd(), SOL_SOCKET, SO_SNDBUF, bytes);
+}
+result<void> socket::set_receive_buffer(int bytes) noexcept {
+  return set_option(fd(), SOL_SOCKET, SO_RCVBUF, bytes);
+}
+
 result<void> stream::read_exactly(void* buffer, std::size_t size, io::until when,
                                   std::size_t* done) noexcept {
   std::size_t count = 0;
