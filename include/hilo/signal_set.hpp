@@ -48,7 +48,7 @@ class signal_set {
   // fault of the program (SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS): blocked, it would kill
   // it all the same; EBUSY: another thread does not block them; EMFILE, ENFILE; ENOENT: there is
   // no /proc to look into.
-  explicit signal_set(std::initializer_list<int> numbers)
+  signal_set(std::initializer_list<int> numbers)
       : signal_set(std::span<const int>(numbers.begin(), numbers.size())) {}
   HILO_API explicit signal_set(std::span<const int> numbers);
   signal_set(const signal_set&) = delete;
