@@ -1,5 +1,6 @@
 #include "hilo/detail/spin_lock.hpp"
 
+#include <algorithm>
 #include <ctime>
 
 #include <sched.h>
@@ -16,6 +17,17 @@ namespace {
 // take the ownership away again.
 constexpr std::uint8_t enough = 32;
 
+// How long one who asks for the ownership waits for an answer, in looks, of some 30 ns each. An
+// owner in a loop over the lock answers within the first few. Each quick answer earns a credit and
+// each slow one costs some; without credit nobody owns the lock any more, as when two carriers come
+// by every few microseconds: each would wait for the other each time.
+constexpr int quick_answer = 16;
+constexpr int patience = 100;
+constexpr int long_patience = 2000;  // where answers were quick: the owner may have lost its CPU
+constexpr std::uint8_t trusted = 20, most_credit = 32, slow_costs = 4;  // guesses
+
+constexpr int first_spins = 32;  // of a loser; guess: several times what a holder needs
+
 }  // namespace
 
 // Two carriers after one lock: each time it changes sides, its cache line and those it guards do,
@@ -23,7 +35,6 @@ constexpr std::uint8_t enough = 32;
 // and does not even look meanwhile; the winner goes on with warm lines. Measured with channel_4x4
 // on 2 carriers: 17 ns a message, against 58 for who looks all the time.
 void spin_lock::wait_for_word() noexcept {
-  constexpr int first_spins = 32;   // guess: several times what a holder needs
   constexpr int most_spins = 1024;  // guess: some 20 us; then the holder is not merely busy
   constexpr int yields = 64;        // guess: then it is not merely off its CPU
   for (int spins = first_spins; spins < most_spins; spins *= 2) {
@@ -45,6 +56,7 @@ void spin_lock::wait_for_word() noexcept {
 }
 
 void spin_lock::lock_word(std::uintptr_t me) noexcept {
+  if (me != 0 && owner_.load(std::memory_order_relaxed) == (me | asked)) give_up(me);
   // (L1) acquire: pairs with (L2); what the last holder wrote is seen.
   if (word_.exchange(1, std::memory_order_acquire) != 0) wait_for_word();
   // relaxed: guarded by word_
@@ -52,11 +64,51 @@ void spin_lock::lock_word(std::uintptr_t me) noexcept {
     settle_owner(me);
 }
 
+// By the owner. (B6) release: publishes what it did under the lock.
+void spin_lock::give_up(std::uintptr_t me) noexcept {
+  std::uintptr_t seen = owner_.load(std::memory_order_relaxed);
+  while ((seen & ~asked) == me &&
+         !owner_.compare_exchange_weak(seen, undecided, std::memory_order_release,
+                                       std::memory_order_relaxed)) {
+  }
+}
+
+// The caller holds word_. True: the owner gave the lock up; false: its ownership is revoked (B3).
+bool spin_lock::ask(std::uintptr_t owner) noexcept {
+  // As wait_for_word(): a change of sides costs more than what is done under the lock, so the owner
+  // has a while with it.
+  for (int i = 0; moves_ && i < first_spins; ++i) base::cpu_relax();
+  std::uintptr_t seen = owner;
+  // (B5) acquire, here and below: pairs with (B6)
+  if (!owner_.compare_exchange_strong(seen, owner | asked, std::memory_order_acquire,
+                                      std::memory_order_acquire)) {
+    return true;
+  }
+  const int looks = credit_ >= trusted ? long_patience : patience;
+  for (int look = 0; look < looks; ++look) {
+    base::cpu_relax();
+    if (owner_.load(std::memory_order_acquire) != (owner | asked)) {
+      if (look < quick_answer) {
+        credit_ = std::min<std::uint8_t>(credit_ + 1, most_credit);
+      } else {
+        credit_ -= std::min(credit_, slow_costs);
+      }
+      return true;
+    }
+  }
+  seen = owner | asked;
+  return !owner_.compare_exchange_strong(seen, owner | revoked, std::memory_order_acquire,
+                                         std::memory_order_acquire);
+}
+
 // The caller holds word_, and the lock has an owner, or none yet.
 void spin_lock::settle_owner(std::uintptr_t me) noexcept {
-  // relaxed throughout, but where said: guarded by word_
-  const std::uintptr_t owner = owner_.load(std::memory_order_relaxed);
-  if (me != 0 && owner == (me | undecided)) {
+  // acquire: pairs with (B6). Stores are relaxed: guarded by word_.
+  const std::uintptr_t owner = owner_.load(std::memory_order_acquire);
+  if (owner == undecided && moves_) {
+    wait_until_out();
+    if (me != 0) owner_.store(me, std::memory_order_relaxed);
+  } else if (me != 0 && owner == (me | undecided)) {
     if (++holders_ == enough) owner_.store(me, std::memory_order_relaxed);
   } else if (me != 0 && owner == undecided && light_fence_is_free.load(std::memory_order_relaxed) &&
              !simulating()) {
@@ -64,18 +116,25 @@ void spin_lock::settle_owner(std::uintptr_t me) noexcept {
     owner_.store(me | undecided, std::memory_order_relaxed);
   } else if ((owner & undecided) != 0) {
     owner_.store(nobody, std::memory_order_relaxed);
+  } else if (ask(owner)) {
+    wait_until_out();
+    moves_ = true;
+    owner_.store(credit_ == 0 ? nobody : me != 0 ? me : undecided, std::memory_order_relaxed);
   } else {
-    owner_.store(owner | revoked, std::memory_order_relaxed);  // (B3)
     heavy_fence();
-    // (B4) acquire: pairs with (B5)
-    for (int spins = 0; inside_.load(std::memory_order_acquire); ++spins) {
-      if (spins < 100) {
-        base::cpu_relax();
-      } else {
-        ::sched_yield();  // the owner lost its CPU
-      }
-    }
+    wait_until_out();
     owner_.store(nobody, std::memory_order_relaxed);
+  }
+}
+
+// (B4) acquire: what the last owner did inside is seen.
+void spin_lock::wait_until_out() noexcept {
+  for (int spins = 0; inside_.load(std::memory_order_acquire); ++spins) {
+    if (spins < 100) {
+      base::cpu_relax();
+    } else {
+      ::sched_yield();  // it lost its CPU
+    }
   }
 }
 

@@ -111,7 +111,7 @@ status wait_in(wait_list& list, spin_lock& held, void* slot, const char* reason)
     return wait_limited(list, held, slot, no_deadline, reason);
   fiber& self = here->running();
   link_last(self, list, held, slot);
-  held.unlock();
+  held.unlock_to_wait();
   light_fence();                                                          // (E5), (E6)
   if (self.interrupts.load(std::memory_order_relaxed) != 0) [[unlikely]]  // (E6)
     return finish_wait(self, no_deadline, reason);

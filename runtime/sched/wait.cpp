@@ -90,7 +90,7 @@ void wait_in_shielded(wait_list& list, spin_lock& held, void* slot, const char* 
   self.claimed.store(0, std::memory_order_relaxed);           // published by (E5)
   self.shield.store(full_shield, std::memory_order_relaxed);  // likewise
   link_last(self, list, held, slot);
-  held.unlock();
+  held.unlock_to_wait();
   (void)park(self, reason);
   self.shield.store(0, std::memory_order_relaxed);
 }
@@ -180,7 +180,7 @@ status wait_limited(wait_list& list, spin_lock& held, void* slot, std::int64_t d
   }
   waiter& self = current_waiter();
   const status end = begin_wait(self, list, held, slot, deadline);
-  held.unlock();
+  held.unlock_to_wait();
   if (end == status::ok) return finish_wait(self, deadline, reason);
   count_eager();
   return end;

@@ -1,10 +1,11 @@
-/* A lock that its first holder owns, and loses to the second: include/hilo/detail/spin_lock.hpp and
- * runtime/base/spin_lock.cpp.
+/* A lock that its first holder owns, and gives up to the second when asked, or loses:
+ * include/hilo/detail/spin_lock.hpp and runtime/base/spin_lock.cpp.
  *
  * Properties: one holder at a time, who sees what the last one wrote; nobody waits for ever.
  *
  * Labels, as in the code: B1 the owner says that it is inside, B2 it reads whether it still owns;
- * B3 another takes the ownership away, B4 it waits until the owner is out.
+ * B3 another takes the ownership away, B4 it waits until the owner is out; B5 another asks for it, B6
+ * the owner gives it up.
  *
  * Memory. Sequentially consistent but for what the protocol is about: a store may pass a later load.
  * Each carrier's stores of `inside`, of the data under the lock and of `word` go through a store
@@ -13,11 +14,13 @@
  *
  * Abstracted away. Two holds in a row decide the ownership and not 32. `undecided` with the address
  * of the first holder is the number FIRST + carrier. With THREAD the last carrier is a thread that is
- * none, and owns nothing. How a loser waits for the word is left out.
+ * none, and owns nothing. How a loser waits for the word is left out, and how long one who asked waits
+ * for an answer: it may take the ownership away at any time. With ASK_ONLY it never does.
  *
  * holds:
  * holds: -DCARRIERS=3
  * holds: -DCARRIERS=3 -DTHREAD
+ * holds: -DASK_ONLY
  * fault: -DFAULT_NO_HEAVY_FENCE    no fence between (B3) and (B4)
  * fault: -DFAULT_NO_SECOND_LOOK    the owner goes in without (B2)
  * fault: -DFAULT_LOOK_FIRST        the owner does (B2) before (B1)
@@ -26,6 +29,10 @@
  * fault: -DFAULT_STAY_INSIDE       an owner that finds it is none stays inside while it waits
  * fault: -DFAULT_WRONG_EXIT        who holds by the word leaves as an owner when `inside` is set
  * fault: -DCARRIERS=3 -DFAULT_GIVEN_AGAIN  the ownership is given anew after it was taken away
+ * fault: -DFAULT_GIVEN_AT_ONCE     who asked goes on while the owner is on its way out
+ * fault: -DFAULT_LEFT_AT_ONCE      so does who finds that it was given up
+ * fault: -DFAULT_GIVE_UNORDERED    it is given up before what was done under the lock is to be seen
+ * fault: -DFAULT_NO_ANSWER -DASK_ONLY  an owner that is asked waits for the word first
  */
 
 #ifndef CARRIERS
@@ -36,13 +43,21 @@
 #define UNDECIDED 30
 #define FIRST 40
 #define REVOKED 50 /* + carrier */
+#define ASKED 60   /* + carrier */
 
 #define INSIDE 1
 #define DATA 2
 #define WORD 3
 
+#ifdef THREAD
+#define OWNS_NOTHING (me == CARRIERS - 1)
+#else
+#define OWNS_NOTHING false
+#endif
+
 byte owner = UNDECIDED;
 bool inside, word;
+bool moves; /* it was given up once: the next holder owns it at once */
 byte data, sections;
 bool held;
 chan buffer[CARRIERS] = [4] of { byte, byte };
@@ -73,6 +88,18 @@ inline heavy_fence() {
   }
 }
 
+inline give_up() {
+  atomic { /* (B6) */
+#ifndef FAULT_GIVE_UNORDERED
+    empty(buffer[me]);
+#endif
+    if
+    :: owner == me || owner == ASKED + me -> owner = UNDECIDED
+    :: else
+    fi
+  }
+}
+
 inline section() {
   assert(!held);
   held = true;
@@ -87,8 +114,46 @@ inline section() {
   held = false
 }
 
+/* Of one that has the word, while another owns the lock. */
+inline challenge() {
+  victim = owner;
+  atomic { /* (B5) */
+    if
+    :: owner == victim && victim < CARRIERS -> owner = ASKED + victim
+    :: else
+    fi
+  };
+  if
+  :: owner == UNDECIDED
+#ifndef ASK_ONLY
+  :: atomic { owner == ASKED + victim -> owner = REVOKED + victim } /* (B3) */
+#endif
+  fi;
+  if
+  :: owner == REVOKED + victim ->
+#ifndef FAULT_NO_HEAVY_FENCE
+    heavy_fence();
+#endif
+#ifndef FAULT_NO_WAIT
+    !inside; /* (B4) */
+#endif
+    owner = NOBODY
+  :: else ->
+#ifndef FAULT_GIVEN_AT_ONCE
+    !inside; /* (B4) */
+#endif
+    moves = true;
+    if
+    :: !OWNS_NOTHING -> owner = me
+    :: OWNS_NOTHING
+    :: owner = NOBODY /* it moved too often, or too slowly */
+    fi
+  fi;
+  victim = 0
+}
+
 proctype carrier(byte me) {
-  byte holds, seen, mine, which, value, other, first;
+  byte holds, seen, mine, which, value, other, first, victim;
   bool by_word;
   do
   :: holds < HOLDS ->
@@ -119,14 +184,23 @@ proctype carrier(byte me) {
     first = 0;
     if
     :: by_word ->
+#ifndef FAULT_NO_ANSWER
+      if
+      :: owner == ASKED + me -> give_up()
+      :: else
+      fi;
+#endif
       atomic { !word && empty(buffer[me]) -> word = true };
       if
-#ifdef THREAD
-      :: owner == UNDECIDED && me == CARRIERS - 1 -> owner = NOBODY
-      :: owner == UNDECIDED && me != CARRIERS - 1 -> owner = FIRST + me
-#else
-      :: owner == UNDECIDED -> owner = FIRST + me
+      :: owner == UNDECIDED && moves ->
+#ifndef FAULT_LEFT_AT_ONCE
+        !inside; /* (B4) */
 #endif
+        if
+        :: !OWNS_NOTHING -> owner = me
+        :: OWNS_NOTHING
+        fi
+      :: owner == UNDECIDED && !moves -> owner = (OWNS_NOTHING -> NOBODY : FIRST + me)
       :: owner == FIRST + me -> owner = me
 #ifdef FAULT_GIVEN_AGAIN
       :: owner == NOBODY -> owner = me
@@ -136,14 +210,7 @@ proctype carrier(byte me) {
       :: owner >= FIRST && owner < REVOKED && owner != FIRST + me -> owner = NOBODY
       :: owner < CARRIERS ->
 #ifndef FAULT_NO_TAKING
-        owner = owner + REVOKED; /* (B3) */
-#ifndef FAULT_NO_HEAVY_FENCE
-        heavy_fence();
-#endif
-#ifndef FAULT_NO_WAIT
-        !inside; /* (B4) */
-#endif
-        owner = NOBODY
+        challenge()
 #endif
       fi
     :: else
@@ -158,8 +225,12 @@ proctype carrier(byte me) {
     :: seen -> buffer[me]!INSIDE, false
     :: !seen -> buffer[me]!WORD, false
 #else
-    :: seen && (owner == me || owner == me + REVOKED) ->
+    :: seen && (owner == me || owner == ASKED + me || owner == REVOKED + me) ->
       assert(!by_word);
+      if
+      :: moves -> give_up() /* unlock_to_wait() */
+      :: true
+      fi;
       buffer[me]!INSIDE, false
     :: else ->
       assert(by_word);
@@ -168,6 +239,10 @@ proctype carrier(byte me) {
     fi;
     seen = 0
   :: else -> break
+  od;
+end_carrier: /* runs others, and answers when it comes by */
+  do
+  :: owner == ASKED + me -> give_up()
   od
 }
 

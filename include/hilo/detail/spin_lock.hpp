@@ -7,17 +7,20 @@
 //
 // Owner. A lock whose first holders were all the same carrier belongs to that carrier, which takes
 // and releases it by plain stores from then on: a locked instruction costs more than most of what
-// is done under the lock. The first other who comes takes the ownership away, for good, and pays
-// for both sides (detail/fence.hpp):
+// is done under the lock. Another who comes holds word_ and asks for the ownership. An owner that
+// comes by at once gives it up itself, and the other owns the lock from then on. From one that does
+// not the ownership is taken, for good, and the other pays for both sides (detail/fence.hpp):
 //
 //   owner:   (B1) inside := true         other, holding word_:   (B3) owner := revoked
 //            light fence                                          heavy_fence
 //            (B2) read owner                                      (B4) wait until not inside
 //
 // Of (B2) and (B4) at least one sees the other side's store: the owner finds that it is none any
-// more and goes by word_, or the other waits until it is out. Ownership is given once, since a
-// former owner that is still on its way out of the plain path would write `inside` over the next
-// one's. docs/decisions/owned-locks.md has what it saves.
+// more and goes by word_, or the other waits until it is out. After that nobody owns the lock
+// again, since the former owner may be on its way out of the plain path still, and would write
+// `inside` over the next one's. One that gave it up (B6) is not: it did so outside. What was done
+// under the lock is ordered by the release of (B6) and the acquire of who asked (B5).
+// docs/decisions/owned-locks.md has what it saves.
 #pragma once
 
 #include <atomic>
@@ -35,11 +38,21 @@ class spin_lock {
     if (!lock_owned(me)) lock_word(me);
   }
 
-  // (L2), (B5) release: publishes what was written under the lock.
+  // (L2), (B4) release: publishes what was written under the lock.
   void unlock() noexcept {
-    // What the caller holds as its owner, nobody else holds or owns.
-    if (inside_.load(std::memory_order_relaxed) &&
-        (owner_.load(std::memory_order_relaxed) & ~revoked) == caller()) [[likely]] {
+    if (held_by_owner()) [[likely]] {
+      inside_.store(false, std::memory_order_release);
+    } else {
+      word_.store(0, std::memory_order_release);
+    }
+  }
+
+  // The same by one that is about to wait. Its carrier may not come by for long, so an ownership
+  // that moves is given up before anybody asks.
+  void unlock_to_wait() noexcept {
+    if (held_by_owner()) [[likely]] {
+      if (moves_) [[unlikely]]
+        give_up(caller());  // who sees it waits for the next line, which is our last access
       inside_.store(false, std::memory_order_release);
     } else {
       word_.store(0, std::memory_order_release);
@@ -60,25 +73,39 @@ class spin_lock {
       std::atomic_signal_fence(std::memory_order_seq_cst);  // owned only where it is enough
       if (owner_.load(std::memory_order_relaxed) == me) [[likely]]
         return true;                                    // (B2)
-      inside_.store(false, std::memory_order_release);  // (B5) pairs with (B4)
+      inside_.store(false, std::memory_order_release);  // pairs with (B4)
     }
     return false;
   }
   HILO_API void lock_word(std::uintptr_t me) noexcept;
 
  private:
-  // The owner: a carrier's address, with a bit when it is being taken away; or one of these.
+  // The owner: a carrier's address, with a bit when it is asked for the ownership or when that is
+  // being taken away; or one of the others.
   static constexpr std::uintptr_t revoked = 1;
-  static constexpr std::uintptr_t nobody = 2;     // and never again
-  static constexpr std::uintptr_t undecided = 4;  // the first holders are being counted
+  static constexpr std::uintptr_t nobody = 2;  // and never again
+  static constexpr std::uintptr_t undecided =
+      4;  // the first holders are being counted, or it moves
+  static constexpr std::uintptr_t asked = 8;
+
+  // What the caller holds as its owner, nobody else holds or owns.
+  bool held_by_owner() const noexcept {
+    return inside_.load(std::memory_order_relaxed) &&
+           (owner_.load(std::memory_order_relaxed) & ~(revoked | asked)) == caller();
+  }
 
   void wait_for_word() noexcept;
   void settle_owner(std::uintptr_t me) noexcept;
+  bool ask(std::uintptr_t owner) noexcept;
+  void wait_until_out() noexcept;
+  HILO_API void give_up(std::uintptr_t me) noexcept;
 
-  std::atomic<std::uintptr_t> owner_{undecided};  // written by who holds word_
+  std::atomic<std::uintptr_t> owner_{undecided};  // written by who holds word_, and (B6)
   std::atomic<std::uint32_t> word_{0};            // 1: held, by whoever does not own it
   std::atomic<bool> inside_{false};               // held by its owner, or that tries to
-  std::uint8_t holders_ = 0;                      // counted so far; guarded by word_
+  bool moves_ = false;        // the ownership was given up once; guarded by the lock
+  std::uint8_t holders_ = 0;  // counted so far; guarded by word_
+  std::uint8_t credit_ = 16;  // for moves; guarded by word_
 };
 
 }  // namespace hilo::detail
