@@ -26,6 +26,7 @@
 #include "hilo/limit.hpp"
 
 #include "runtime/io/call.hpp"
+#include "runtime/io/in_parts.hpp"
 #include "runtime/io/quiet_write.hpp"
 #include "runtime/sched/current.hpp"
 #include "runtime/sys/syscall.hpp"
@@ -100,24 +101,13 @@ result<std::size_t> pipe_writer::write(const void* data, std::size_t size, until
 
 result<void> pipe_writer::write_all(const void* data, std::size_t size, until when,
                                     std::size_t* done) noexcept {
-  std::size_t count = 0;
-  result<void> end;
-  while (count < size && end) {
-    const result<std::size_t> sent =
-        write(static_cast<const char*>(data) + count, size - count, when);
-    if (sent) {
-      count += *sent;
-    } else {
-      end = {sent.status(), sent.error().value()};
-    }
-  }
-  if (done != nullptr) *done = count;
-  return end;
+  return in_parts(size, done, [&](std::size_t from, std::size_t rest) {
+    return write(static_cast<const char*>(data) + from, rest, when);
+  });
 }
 
 result<pipe_ends> pipe() noexcept {
   int ends[2];
-  // Not by libc: the thread sanitizer would know of the ends and not that io::close closes them.
   const long error = sys::call(SYS_pipe2, ends, O_CLOEXEC);
   if (error < 0) return {status::failed, static_cast<int>(-error)};
   return pipe_ends{pipe_reader(ends[0]), pipe_writer(ends[1])};

@@ -32,6 +32,7 @@
 #include "runtime/io/call.hpp"
 #include "runtime/io/program_start.hpp"
 #include "runtime/io/quiet_write.hpp"
+#include "runtime/io/without_signals.hpp"
 
 namespace hilo {
 namespace {
@@ -90,22 +91,6 @@ class shared_report {
  private:
   void* place_;
   start_report* report_;
-};
-
-// While one lives, no handler runs in this thread, nor in the child before it has reset them all.
-class without_signals {
- public:
-  without_signals() noexcept {
-    sigset_t all;
-    ::sigfillset(&all);
-    ::pthread_sigmask(SIG_SETMASK, &all, &before_);
-  }
-  ~without_signals() { ::pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
-  without_signals(const without_signals&) = delete;
-  without_signals& operator=(const without_signals&) = delete;
-
- private:
-  sigset_t before_;
 };
 
 // A list of strings in exec's form.
@@ -178,7 +163,7 @@ child make_child(const program& what, start_plan& plan) {
 
   std::error_code error;
   child made = hilo::blocking([&] {
-    const without_signals guard;
+    const io::without_signals guard;
     return clone<how>()
         .thread_block(callers_block{})
         .start([&plan] { return io::become_program(plan); }, error);

@@ -1,7 +1,6 @@
 #include "hilo/detail/ready_case.hpp"
 
 #include <cerrno>
-#include <csignal>
 #include <new>
 #include <stop_token>
 #include <system_error>
@@ -12,6 +11,7 @@
 #include "runtime/io/call.hpp"
 #include "runtime/io/driver.hpp"
 #include "runtime/io/select_poll.hpp"
+#include "runtime/io/without_signals.hpp"
 #include "runtime/sched/worker.hpp"
 
 namespace hilo::detail {
@@ -51,24 +51,8 @@ void ready_case::prepare() noexcept {
 
 namespace {
 
-// While one lives the thread takes no signals, and those it starts never do.
-class without_signals {
- public:
-  without_signals() noexcept {
-    sigset_t all;
-    ::sigfillset(&all);
-    ::pthread_sigmask(SIG_SETMASK, &all, &before_);
-  }
-  ~without_signals() { ::pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
-  without_signals(const without_signals&) = delete;
-  without_signals& operator=(const without_signals&) = delete;
-
- private:
-  sigset_t before_;
-};
-
 void start_helper(io::select_poll& one) {
-  const without_signals guard;
+  const io::without_signals guard;
   one.helper = thread({.name = "hilo-select"}, [&one](std::stop_token stop) {
     const io::request poll{.what = io::request::call::poll, .fd = one.fd, .flags = one.wanted()};
     const io::outcome end = with_stop(stop, [&] { return io::make_in_thread(poll, no_deadline); });

@@ -3,6 +3,7 @@
 #include <array>
 #include <cerrno>
 
+#include "runtime/io/in_parts.hpp"
 #include "runtime/io/net/option.hpp"
 
 namespace hilo {
@@ -37,37 +38,18 @@ result<void> socket::set_receive_buffer(int bytes) noexcept {
 
 result<void> stream::read_exactly(void* buffer, std::size_t size, io::until when,
                                   std::size_t* done) noexcept {
-  std::size_t count = 0;
-  result<void> end;
-  while (count < size && end) {
-    const result<std::size_t> got = read(static_cast<char*>(buffer) + count, size - count, when);
-    if (!got) {
-      end = because<void>(got);
-    } else if (*got == 0) {
-      end = {status::closed, 0};
-    } else {
-      count += *got;
-    }
-  }
-  if (done != nullptr) *done = count;
-  return end;
+  return io::in_parts(size, done, [&](std::size_t from, std::size_t rest) -> result<std::size_t> {
+    const result<std::size_t> got = read(static_cast<char*>(buffer) + from, rest, when);
+    if (got && *got == 0) return {status::closed, 0};
+    return got;
+  });
 }
 
 result<void> stream::write_all(const void* data, std::size_t size, io::until when,
                                std::size_t* done) noexcept {
-  std::size_t count = 0;
-  result<void> end;
-  while (count < size && end) {
-    const result<std::size_t> sent =
-        write(static_cast<const char*>(data) + count, size - count, when);
-    if (sent) {
-      count += *sent;
-    } else {
-      end = because<void>(sent);
-    }
-  }
-  if (done != nullptr) *done = count;
-  return end;
+  return io::in_parts(size, done, [&](std::size_t from, std::size_t rest) {
+    return write(static_cast<const char*>(data) + from, rest, when);
+  });
 }
 
 result<void> stream::end_gracefully(io::until when) noexcept {

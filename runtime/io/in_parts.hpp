@@ -1,0 +1,28 @@
+// Calls that do some of what is asked, made until all of it is done.
+#pragma once
+
+#include <cstddef>
+
+#include "hilo/result.hpp"
+
+namespace hilo::io {
+
+// part(from, rest) does some of the `rest` bytes that begin at offset `from`, and returns how many.
+// Ends with the first that fails. However it ends, `done`, if given, is how many bytes were done.
+template <class F>
+result<void> in_parts(std::size_t size, std::size_t* done, F part) noexcept {
+  std::size_t count = 0;
+  result<void> end;
+  while (count < size && end) {
+    const result<std::size_t> some = part(count, size - count);
+    if (some) {
+      count += *some;
+    } else {
+      end = {some.status(), some.error().value()};
+    }
+  }
+  if (done != nullptr) *done = count;
+  return end;
+}
+
+}  // namespace hilo::io

@@ -1,0 +1,25 @@
+// No signals for a while.
+#pragma once
+
+#include <csignal>
+
+namespace hilo::io {
+
+// While one lives, no handler runs in this thread. What is started meanwhile begins like that: a
+// thread, and a child until it has reset its handlers.
+class without_signals {
+ public:
+  without_signals() noexcept {
+    sigset_t all;
+    ::sigfillset(&all);
+    ::pthread_sigmask(SIG_SETMASK, &all, &before_);
+  }
+  ~without_signals() { ::pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
+  without_signals(const without_signals&) = delete;
+  without_signals& operator=(const without_signals&) = delete;
+
+ private:
+  sigset_t before_;
+};
+
+}  // namespace hilo::io
