@@ -70,4 +70,11 @@ BARS = [
     *ratios("channel_4x4", "go", 0.35, 0.35),
     *ratios("select_4", "go", 0.5, 0.5),
     *ratios("skynet_channel", "go", 0.15, 0.15),
+    # Servers: processor time for a request, against an epoll loop and a thread a connection.
+    *ratios("echo_64", "bare", 1.00),
+    *ratios("echo_1000", "bare", 1.00),
+    *ratios("echo_1000", "pthread", 1.00),
+    *ratios("echo_1000_memory", "pthread", 1 / 5),
+    Bar("echo_idle", 1, 12 * KIB),
+    Bar("echo_idle_cpu", 1, 1),
 ]

@@ -11,6 +11,8 @@ A program holds the workloads of one implementation and is asked for one measure
       {"yield": 12.5}, each figure's value, after the program itself has checked the answer, or
       {"skip": "why"}; a wrong answer is a message on standard error and a failure
 
+Servers are measured from outside, by load.py, which speaks the same for each implementation.
+
 Every measurement is a process of its own. For each workload the implementations take turns
 (A B C, A B C, ...), so that a machine that gets warmer or busier does so for all of them, and the
 medians over the rounds are compared. ./dev bench builds the programs and calls this.
@@ -26,13 +28,14 @@ import sys
 import tempfile
 import time
 
-from report import IMPLEMENTATIONS, Cell, Results, print_report, write_report
+import load
+from report import IMPLEMENTATIONS, PROGRAMS, Cell, Results, print_report, write_report
 
 # Implementations from elsewhere, measured with --peers.
 PEERS = {"go": "golang-go", "boost": "libboost-fiber1.81-dev", "tbb": "libtbb-dev"}
 
 # Measured with --peers or when --only names them: the default run stays under 3 minutes without.
-LONG = {"uts_t3", "memory_1m", "idle"}
+LONG = {"uts_t3", "memory_1m", "idle", *load.all_workloads()}
 
 # Measured in one round, since it takes its time and gives the same every time.
 ONCE = {"memory_1m"}
@@ -46,6 +49,7 @@ class Entry:
     """One workload of one implementation with one number of carriers."""
 
     implementation: str
+    program: list  # the command that measures it
     carriers: int
     cells: dict  # of each figure
     skipped: str = ""
@@ -121,22 +125,29 @@ def wanted(workload, figures, options):
     return options.peers or workload not in LONG
 
 
+def programs(options, notes):
+    """The commands that measure something, each with its implementation."""
+    for name in IMPLEMENTATIONS:
+        if name in load.IMPLEMENTATIONS:
+            yield name, [sys.executable, load.__file__, options.programs, name]
+        if name not in PROGRAMS:
+            continue
+        program = os.path.join(options.programs, "bench_" + name)
+        if name in PEERS and not options.peers:
+            notes.append(("", f"bench_{name}: measured with --peers"))
+        elif not os.path.exists(program):
+            package = f"; it needs {PEERS[name]}" if name in PEERS else ""
+            notes.append(("", f"{name}: left out, {program} is not built{package}"))
+        else:
+            yield name, [program]
+
+
 def collect(options):
     """Asks each program what it can do: the entries of each workload to measure, and the notes."""
     workloads = {}
     notes = []  # (workload, text), in the order of the programs
-    programs = {}
-    for name in IMPLEMENTATIONS:
-        program = os.path.join(options.programs, "bench_" + name)
-        if name in PEERS and not options.peers:
-            notes.append(("", f"{name}: measured with --peers"))
-            continue
-        if not os.path.exists(program):
-            package = f"; it needs {PEERS[name]}" if name in PEERS else ""
-            notes.append(("", f"{name}: left out, {program} is not built{package}"))
-            continue
-        programs[name] = program
-        for listed in ask([program, "list"]):
+    for name, command in programs(options, notes):
+        for listed in ask([*command, "list"]):
             workload = listed["workload"]
             if not wanted(workload, listed.get("figures", ()), options):
                 continue
@@ -146,15 +157,15 @@ def collect(options):
                 continue
             for carriers in listed["carriers"]:
                 cells = {f: Cell(f, name, carriers, u) for f, u in listed["figures"].items()}
-                entries.append(Entry(name, carriers, cells))
+                entries.append(Entry(name, command, carriers, cells))
             if listed["note"]:
                 notes.append((workload, f"{workload}, {name}: {listed['note']}"))
     order = ["", *workloads]
     notes.sort(key=lambda note: order.index(note[0]))
-    return programs, workloads, [text for _, text in notes]
+    return workloads, [text for _, text in notes]
 
 
-def measure(programs, workloads, options, scratch):
+def measure(workloads, options, scratch):
     """Fills the cells, one workload after the other, the implementations in turns."""
     rounds = {name: 1 if name in ONCE else options.rounds for name in workloads}
     progress = Progress(sum(rounds[name] * len(entries) for name, entries in workloads.items()))
@@ -166,7 +177,7 @@ def measure(programs, workloads, options, scratch):
                 progress.step(f"{workload}: {entry.implementation}, round {turn + 1}")
                 if entry.skipped:
                     continue
-                command = [programs[entry.implementation], "run", workload, str(entry.carriers)]
+                command = [*entry.program, "run", workload, str(entry.carriers)]
                 (answer,) = ask([*command, str(options.seconds), *extra])
                 if "skip" in answer:
                     entry.skipped = answer["skip"]
@@ -181,8 +192,9 @@ def measure(programs, workloads, options, scratch):
 
 def parse_arguments():
     parser = argparse.ArgumentParser(prog="./dev bench", description="compares hilo with other ways")
-    parser.add_argument("--programs", required=True, help=argparse.SUPPRESS)
-    parser.add_argument("--report", required=True, help=argparse.SUPPRESS)
+    parser.add_argument("--programs", help=argparse.SUPPRESS)
+    parser.add_argument("--report", help=argparse.SUPPRESS)
+    parser.add_argument("--needs", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--only", default="", metavar="REGEX", help="workloads whose name matches")
     parser.add_argument("--rounds", type=int, metavar="N", help="rounds (5; 3 with --quick)")
     parser.add_argument("--peers", action="store_true", help="measure the peers, and all workloads")
@@ -208,11 +220,18 @@ def parse_arguments():
 
 def main():
     options = parse_arguments()
-    programs, workloads, notes = collect(options)
+    if options.needs:  # for ./dev: what must be installed, a command and its package a line
+        # that begins with needs
+        if any(wanted(name, load.figures(name), options) for name in load.all_workloads()):
+            for command, package in load.NEEDS.items():
+                if not load.find_command(command):
+                    print("needs", command, package)
+        return
+    workloads, notes = collect(options)
     if not any(workloads.values()):
         raise Failure(f"no workload matches {options.only}")
     with tempfile.TemporaryDirectory(prefix="hilo-bench-") as scratch:
-        measure(programs, workloads, options, scratch)
+        measure(workloads, options, scratch)
     every = [(name, entry) for name, entries in workloads.items() for entry in entries]
     notes += [
         f"{name}, {entry.implementation}, {entry.carriers} carriers: skipped, {entry.skipped}"

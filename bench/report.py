@@ -8,15 +8,21 @@ import statistics
 
 from bars import BARS
 
+# Those with a program bench_NAME.
+PROGRAMS = ["hilo", "hilo_thread", "pthread", "go", "boost", "serial", "tbb"]
+
 # In the order of the tables' columns.
-IMPLEMENTATIONS = ["hilo", "hilo_thread", "pthread", "go", "boost", "serial", "tbb"]
+IMPLEMENTATIONS = ["hilo", "hilo_epoll", "bare", *PROGRAMS[1:], "nginx"]
 
 # The last columns of a table: one implementation's median divided by another's. What runs with one
 # carrier only is also compared with what runs with more.
 RATIOS = [
+    ("hilo", "bare"),
+    ("hilo_epoll", "bare"),
     ("hilo", "pthread"),
     ("hilo_thread", "pthread"),
     ("hilo", "go"),
+    ("hilo", "nginx"),
     ("hilo", "boost"),
     ("hilo", "serial"),
     ("hilo", "tbb"),
@@ -84,7 +90,9 @@ class Results:
     def ratio(self, figure, name, other, carriers):
         cell = self.find(figure, name, carriers)
         rival = self.rival(figure, other, carriers)
-        return cell.median() / rival.median() if cell and rival else None
+        if not cell or not rival or rival.median() == 0:
+            return None
+        return cell.median() / rival.median()
 
 
 def tabulate(results, figures):
@@ -100,23 +108,25 @@ def tabulate(results, figures):
         f"{name}/{other}": [results.ratio(figure, name, other, n) for figure, n in rows]
         for name, other in RATIOS
     }
-    ratios = {title: column for title, column in ratios.items() if any(column)}
+    ratios = {title: column for title, column in ratios.items() if any(x is not None for x in column)}
     table = [["workload", "carriers", *columns, *ratios]]
     for i, (figure, carriers) in enumerate(rows):
         cells = [results.find(figure, name, carriers) for name in columns]
         table.append(
             [figure, str(carriers)]
             + [show(cell.median(), cell.unit) if cell else "-" for cell in cells]
-            + [show_ratio(column[i]) if column[i] else "-" for column in ratios.values()]
+            + ["-" if column[i] is None else show_ratio(column[i]) for column in ratios.values()]
         )
     return table
 
 
 def tables(results):
-    """One table of threads and fibers, one of fork-join: few implementations do both."""
+    """One table of threads and fibers, one of fork-join, one of servers: few implementations do
+    several of these."""
     forks = [f for f in results.figures() if results.measured_with(f, "serial")]
-    others = [f for f in results.figures() if f not in forks]
-    return [tabulate(results, group) for group in (others, forks) if group]
+    servers = [f for f in results.figures() if results.measured_with(f, "bare")]
+    others = [f for f in results.figures() if f not in forks + servers]
+    return [tabulate(results, group) for group in (others, forks, servers) if group]
 
 
 def judge(bar, results):
