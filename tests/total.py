@@ -7,7 +7,8 @@ Reads meson's log of the last test run in each; or BUILD is such a log itself, o
 output of one program. A program's last line is its own total
 ("hilo-tests: 3 passed, 1 failed, 0 skipped"); a program that ends without one, or fails although it
 counts no failure, adds one failure. Prints a line a program (--quiet: only those that failed; --sum:
-none) and last the sum of everything. N failures from elsewhere are added.
+none), of those that failed also what they said, but for the test cases that passed, and last the sum
+of everything. N failures from elsewhere are added.
 """
 
 import argparse
@@ -16,6 +17,7 @@ import os
 import re
 import sys
 
+PASSED = re.compile(r"^  \S.* \.\.\. ok, \d+ ms\n", flags=re.M)
 TOTAL = re.compile(r"^hilo-tests: (\d+) passed, (\d+) failed, (\d+) skipped$", flags=re.M)
 
 
@@ -82,7 +84,7 @@ def main():
                 continue
             if wrong:
                 print(f"    {wrong}")
-            print(program.get("stdout", ""), program.get("stderr", ""), sep="\n")
+            print(PASSED.sub("", program.get("stdout", "")), program.get("stderr", ""), sep="\n")
     print(describe(*sums))
     return 0 if sums[1] == 0 and sums[0] + sums[2] > 0 else 1
 

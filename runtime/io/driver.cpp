@@ -83,7 +83,9 @@ outcome epoll_port::make(const request& what, std::int64_t deadline) noexcept {
 poller& driver::shared_poller() {
   const std::scoped_lock guard(opening_);
   if (made_poller_ == nullptr) {
-    made_poller_ = std::make_unique<poller>();
+    auto made = std::make_unique<poller>();
+    made_common_ = std::make_unique<epoll_port>(*made);
+    made_poller_ = std::move(made);
     poller_.store(made_poller_.get(), std::memory_order_release);  // (O)
   }
   return *made_poller_;
@@ -106,6 +108,12 @@ port& driver::port_of(sched::worker& here) {
     here.open_io(its.open(here));
   }
   return static_cast<port&>(*here.io());
+}
+
+// Without opening_: who made it set made_common_ before (O).
+sched::port* driver::common_port() noexcept {
+  poller* const its = poller_.load(std::memory_order_acquire);  // (O)
+  return its != nullptr && its->in_use() ? made_common_.get() : nullptr;
 }
 
 void driver::look_after(std::int64_t now) noexcept {

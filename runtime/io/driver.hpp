@@ -26,6 +26,7 @@ class driver final : public sched::driver {
  public:
   driver(io_driver chosen, std::string why) : chosen_(chosen), why_(std::move(why)) {}
 
+  sched::port* common_port() noexcept override;
   void look_after(std::int64_t now) noexcept override;
 
   // A port for the worker that runs the caller, opened if it has none. Throws std::system_error.
@@ -42,8 +43,9 @@ class driver final : public sched::driver {
   const io_driver chosen_;
   const std::string why_;
   kernel::mutex opening_;
-  std::unique_ptr<poller> made_poller_;   // guarded by opening_
-  std::atomic<poller*> poller_{nullptr};  // (O) release, acquired by the monitor
+  std::unique_ptr<poller> made_poller_;  // written under opening_, as the next
+  std::unique_ptr<port> made_common_;
+  std::atomic<poller*> poller_{nullptr};  // (O) release; publishes both to who opened no port
 };
 
 }  // namespace hilo::io

@@ -109,6 +109,7 @@ void worker::leave_place() noexcept {
   }
   if (std::exchange(searching_, false)) end_search();  // who published may have left it to us
   scheduler_.spare().left_extra(*std::exchange(place_, nullptr));
+  if (common_port() != nullptr) scheduler_.idle().published();  // we will not wait there
 }
 
 }  // namespace hilo::sched

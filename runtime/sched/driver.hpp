@@ -11,7 +11,10 @@
 // A port is its worker's and is used on that carrier only, but for wake(). What is in flight there
 // may be tied to its kernel thread, so a worker whose port is bound does not give its place away:
 // hilo::blocking sends the fiber to a spare instead (blocking.cpp), and an extra place is left once
-// evacuate() made every call in flight go elsewhere.
+// evacuate() made every call in flight go elsewhere. What waits with no port in particular, as by
+// epoll, must not be left without one: its fibers may outlast the worker's stay in its place, and
+// who comes there instead may never have done I/O. So whoever falls asleep with nothing of its own
+// to wait for asks the driver for common_port(), and who leaves an extra place wakes a sleeper.
 #pragma once
 
 #include <cstdint>
@@ -61,6 +64,9 @@ class driver {
   virtual ~driver() = default;
   driver(const driver&) = delete;
   driver& operator=(const driver&) = delete;
+
+  // Where any worker may sleep while fibers wait with no port in particular; null while none does.
+  virtual port* common_port() noexcept = 0;
 
   // By the monitor, while some worker runs: makes fibers runnable that are ready and that nobody
   // looked at for a while, because those who would compute.

@@ -376,16 +376,30 @@ std::int64_t worker::tidy(std::int64_t now) noexcept {
   return scheduler_.spare_stacks() ? now + scheduler::tidy_period : timer_wheel::never;
 }
 
+// The port to sleep in: ours for what only we can end, else the common one for what nobody else
+// waits for there; null: the futex.
+port* worker::choose_bed() const noexcept {
+  if (port_ != nullptr && port_->may_wait()) return port_.get();
+  port* const common = common_port();
+  return common != nullptr && common->may_wait() ? common : nullptr;
+}
+
+port* worker::common_port() const noexcept {
+  driver* const io = scheduler_.io_if_made();
+  return io != nullptr ? io->common_port() : nullptr;
+}
+
 // Sleeps as sleep() does. True: the port made fibers runnable.
 bool worker::doze(std::int64_t until) noexcept {
-  if (port_ != nullptr && port_->may_wait()) {
+  if (port* const bed = choose_bed(); bed != nullptr) {
+    bed_.store(bed, std::memory_order_relaxed);
     std::uint32_t expected = asleep;
     if (!woken_.compare_exchange_strong(expected, in_port, std::memory_order_release,
                                         std::memory_order_relaxed)) {
-      port_->stay_up();
+      bed->stay_up();
       return false;
     }
-    const bool ready = port_->wait(until);
+    const bool ready = bed->wait(until);
     expected = in_port;
     (void)woken_.compare_exchange_strong(expected, asleep, std::memory_order_relaxed,
                                          std::memory_order_relaxed);  // (K2) is sleep()'s
@@ -401,7 +415,7 @@ bool worker::doze(std::int64_t until) noexcept {
 
 void worker::wake_up() noexcept {
   if (woken_.exchange(awake, std::memory_order_acq_rel) == in_port) {  // (K1)
-    port_->wake();
+    bed_.load(std::memory_order_relaxed)->wake();
   } else {
     sys::futex_wake_one(&woken_);
   }

@@ -279,6 +279,8 @@ class worker : public detail::carrier {
   bool fire_timers() noexcept;
   std::int64_t next_alarm() noexcept;
   void sleep() noexcept;
+  port* common_port() const noexcept;
+  port* choose_bed() const noexcept;
   bool doze(std::int64_t until) noexcept;
   std::int64_t tidy(std::int64_t now) noexcept;
   struct watched {
@@ -314,7 +316,10 @@ class worker : public detail::carrier {
   std::uint64_t ids_ = 0, ids_end_ = 0;  // fiber ids left of its share
   fiber* returning_ = nullptr;           // came out of a blocking call, but the place is gone
   std::array<context::stack_cache, size_classes> caches_;
-  std::unique_ptr<port> port_;  // read by a waker that finds us in its wait(): (K1)
+  std::unique_ptr<port> port_;
+  // Where it sleeps or last slept. Published by (K1); relaxed: a late waker may read it while the
+  // next sleep begins, and wakes either for nothing.
+  std::atomic<port*> bed_{nullptr};
 
   // Written by the owner, read by watchers.
   alignas(base::cache_line) std::atomic<std::uint32_t> tick_{0};  // switches, modulo 2^32
