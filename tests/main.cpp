@@ -1,4 +1,5 @@
 // The main of every test program. Around doctest it adds what hilo's tests need:
+//  * signals have their default action and none is blocked, however it was started;
 //  * after each test case nothing of it is left (leftovers.hpp); what is left fails it;
 //  * a test case that takes longer than its limit ends the program with its name, so a hang fails;
 //  * a test case may skip itself (skip.hpp);
@@ -108,6 +109,19 @@ struct ledger : doctest::IReporter {
 
 REGISTER_LISTENER("ledger", 1, ledger);
 
+// What whoever started the tests left ignored or blocked would change what they see.
+void reset_signals() {
+  for (int signal = 1; signal < NSIG; ++signal) {
+    struct sigaction action {};
+    if (::sigaction(signal, nullptr, &action) != 0 || action.sa_handler != SIG_IGN) continue;
+    action.sa_handler = SIG_DFL;
+    ::sigaction(signal, &action, nullptr);
+  }
+  sigset_t none;
+  ::sigemptyset(&none);
+  ::pthread_sigmask(SIG_SETMASK, &none, nullptr);
+}
+
 // What a process makes once and keeps, such as the thread sanitizer's own thread, which comes with
 // the first thread of the program, must not look like something a test case left behind.
 void warm_up() {
@@ -130,6 +144,7 @@ void skip(const std::string& why) {
 
 int main(int argc, char** argv) {
   doctest::Context context(argc, argv);
+  hilo::test::reset_signals();
   hilo::test::warm_up();
   const int result = context.run();
   if (context.shouldExit()) return result;  // --help, --list-test-cases

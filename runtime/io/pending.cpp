@@ -8,6 +8,7 @@
 #include <new>
 
 #include "runtime/io/select_poll.hpp"
+#include "runtime/sched/worker.hpp"
 
 namespace hilo::io {
 namespace {
@@ -76,6 +77,7 @@ closing::closing(int fd) noexcept : its_(fd < 0 ? nullptr : slot_of(fd)) {
     for (pending* one = its_->first; one != nullptr; one = one->next) {
       if (one->fd != fd) continue;
       in_flight = true;
+      if (one->several) continue;  // its next call ends it
       // It stays linked as long as we have the lock.
       if (one->of_select != nullptr) {
         detail::waiter* const who = one->of_select->tell(result<short>(status::closed, EBADF));
@@ -91,6 +93,21 @@ closing::closing(int fd) noexcept : its_(fd < 0 ? nullptr : slot_of(fd)) {
 
 closing::~closing() {
   if (its_ != nullptr) its_->lock.unlock();
+}
+
+operation::operation(int fd) noexcept {
+  if (fd < 0 || sched::current_worker() == nullptr) return;
+  its_ = slot_of(fd);
+  if (its_ == nullptr) return;  // its calls will find no memory either
+  link_.fd = fd;
+  link_.several = true;
+  const std::scoped_lock guard(its_->lock);
+  refused_ = its_->is_closing(fd);
+  if (!refused_) its_->link(link_);
+}
+
+operation::~operation() {
+  if (its_ != nullptr) unlink_from(*its_, link_);
 }
 
 }  // namespace hilo::io

@@ -36,6 +36,7 @@ struct pending {
   int fd = -1;
   std::int32_t result = 0;   // written by the driver before it wakes, or (A2)
   std::uint32_t events = 0;  // epoll: waited for
+  bool several = false;      // no call: an operation
   bool linked = false;       // guarded by the slot's lock, as the links are
   pending* next = nullptr;
   pending* previous = nullptr;
@@ -96,6 +97,26 @@ class closing {
 
  private:
   slot* const its_;
+};
+
+// Several calls of a fiber for one descriptor by its number: while this lives, who closes it waits.
+// So none of them meets whatever gets the number next; those that come after closing began, and
+// those that wait, end with closed. It holds close() up, so nothing in it may wait for long
+// otherwise. For a thread that runs no fiber it does nothing: close() wakes none of its calls.
+class operation {
+ public:
+  explicit operation(int fd) noexcept;
+  ~operation();
+  operation(const operation&) = delete;
+  operation& operator=(const operation&) = delete;
+
+  // Whether it came too late: the descriptor is being closed.
+  bool refused() const noexcept { return refused_; }
+
+ private:
+  slot* its_ = nullptr;
+  pending link_;
+  bool refused_ = false;
 };
 
 }  // namespace hilo::io

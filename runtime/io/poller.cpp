@@ -143,7 +143,7 @@ void poller::ready(int fd, std::uint32_t events, pending*& woken) noexcept {
   bool others = false;
   for (pending *one = its->first, *after = nullptr; one != nullptr; one = after) {
     after = one->next;
-    if (one->fd != fd) continue;
+    if (one->fd != fd || one->several) continue;
     if ((events & (one->events | always)) == 0) {
       others = true;
       continue;

@@ -197,6 +197,25 @@ TEST_CASE("unix datagrams: who waits for room hears of a stop, and of what is cl
   });
 }
 
+TEST_CASE("unix datagrams: who closes waits until nobody sends by the number any more") {
+  on_each_driver([] {
+    unix_datagram receiver{unix_address()};
+    const unix_address at = *receiver.local();
+    unix_datagram first{unix_address()};
+    (void)fill(first, at);
+    for (int round = 0; round < 200; ++round) {
+      const int number = unix_datagram{unix_address()}.release();
+      hilo::fiber<status> closed = hilo::spawn([&] {
+        return hilo::detail::send_datagram(number, "x", 1, at.data(), at.size(), 10s).status();
+      });
+      for (int i = round % 5; i != 0; --i) hilo::yield();
+      REQUIRE(hilo::io::close(number));
+      const status end = closed.join();
+      CHECK((end == status::closed || end == status::failed));  // failed: it came too late
+    }
+  });
+}
+
 TEST_CASE("unix datagrams: who waits for room does not compute") {
   const auto body = [] {
     unix_datagram receiver{unix_address()};

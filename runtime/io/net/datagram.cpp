@@ -22,6 +22,7 @@
 #include "hilo/select.hpp"
 
 #include "runtime/io/net/option.hpp"
+#include "runtime/io/pending.hpp"
 #include "runtime/sched/worker.hpp"
 #include "runtime/sys/syscall.hpp"
 
@@ -56,6 +57,9 @@ result<void> send_to_unix(int fd, const void* data, std::size_t size, const sock
                           socklen_t to_size, io::until when) {
   if (sched::current_worker() != nullptr && simulating()) [[unlikely]]
     refuse_simulated("I/O");
+  // The descriptor that is made to wait with would be the first to get the number.
+  const io::operation all(fd);
+  if (all.refused()) return {status::closed, EBADF};
   count_eager();  // as calls that the driver makes
   const wait_limit limit(when.ns());
   while (true) {
