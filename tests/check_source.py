@@ -72,10 +72,13 @@ def tree_of(path):
     return path.split("/", 1)[0]
 
 
-def resolve(include):
-    """The repository path that a quoted or hilo include names; None for other people's headers."""
+def resolve(include, path):
+    """The repository path that a quoted or hilo include in a file names; None for other people's
+    headers. An example is there to be copied, so its files name those beside them as they are."""
     if include.startswith("hilo/"):
         return "include/" + include
+    if tree_of(path) == "docs" and "/" not in include:
+        return os.path.join(os.path.dirname(path), include)
     if tree_of(include) in ("runtime", "tests", "bench"):
         return include
     return None
@@ -94,7 +97,7 @@ def check_includes(sources):
             continue
         edges[path] = []
         for line, quote, include in includes_of(text):
-            target = resolve(include)
+            target = resolve(include, path) if quote == '"' or "/" in include else None
             if target is None:
                 if quote == '"':
                     yield path, line, f'"{include}" must be a path from include/ or the top'
@@ -269,6 +272,7 @@ BAD = [
     ("includes", {"include/hilo/a.hpp": '#include "runtime/sys/b.hpp"\n', "runtime/sys/b.hpp": ""}),
     ("includes", {"bench/a.cpp": '#include "hilo/detail/b.hpp"\n', "include/hilo/detail/b.hpp": ""}),
     ("includes", {"bench/a.cpp": "#include <hilo/gone.hpp>\n"}),
+    ("includes", {"docs/examples/a/a.cpp": '#include "gone.hpp"\n'}),
     ("includes", {"runtime/sys/a.cpp": '#include "b.hpp"\n', "runtime/sys/b.hpp": ""}),
     ("includes", {"bench/a.hpp": '#include "bench/a.hpp"\n'}),
     ("atomics", {"runtime/sys/a.cpp": A + "int f() { return n_.load(); }\n"}),
@@ -302,6 +306,8 @@ GOOD = {
     "void h() { left.store(f(2), std::memory_order_release); int other = 3; wake(&left); }\n"
     "void i() { flags[0].store(true, std::memory_order_relaxed); }\n"
     "void j() { double left = 1; left += 0.5; }\n",
+    "docs/examples/a/a.cpp": '#include <map>\n#include "b.hpp"\n',
+    "docs/examples/a/b.hpp": "#pragma once\n",
 }
 
 
