@@ -35,7 +35,7 @@ from report import IMPLEMENTATIONS, PROGRAMS, Cell, Results, print_report, write
 PEERS = {"go": "golang-go", "boost": "libboost-fiber1.81-dev", "tbb": "libtbb-dev"}
 
 # Measured with --peers or when --only names them: the default run stays under 3 minutes without.
-LONG = {"uts_t3", "memory_1m", "idle", *load.all_workloads()}
+LONG = {"uts_t3", "memory_1m", "idle", "file_read", "file_copy", *load.all_workloads()}
 
 # Measured in one round, since it takes its time and gives the same every time.
 ONCE = {"memory_1m"}

@@ -57,6 +57,8 @@ int main(int argc, char** argv) {
           {"idle", unit::ms, repeat::once, 2, bench::idle,
            "processor time of one second with 100,000 parked fibers"},
           {"wordcount", unit::ms, repeat::once, 2, bench::wordcount},
+          {"file_read", unit::ns, repeat::fill, 2, bench::file_read, "by 32 at a time"},
+          {"file_copy", unit::ms, repeat::fill, 2, bench::file_copy},
           {"fib_spawn", unit::ns, repeat::fill, 2, bench::fib_spawn, "fib(24), a fiber a call"},
           {"fib_fork_join", unit::ns, repeat::fill, 2, bench::fib_fork_join},
           {"uts_t1", unit::ms, repeat::fill, 2, bench::uts_t1},

@@ -23,6 +23,8 @@ void idle(benchmark::State& state, unsigned carriers);
 void timers(benchmark::State& state, unsigned carriers);
 void timers_storm(benchmark::State& state, unsigned carriers);
 void wordcount(benchmark::State& state, unsigned carriers);
+void file_read(benchmark::State& state, unsigned carriers);
+void file_copy(benchmark::State& state, unsigned carriers);
 void fib_spawn(benchmark::State& state, unsigned carriers);
 void fib_fork_join(benchmark::State& state, unsigned carriers);
 void uts_t1(benchmark::State& state, unsigned carriers);

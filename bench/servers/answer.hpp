@@ -23,8 +23,8 @@ inline constexpr std::string_view answer =
     "\r\n"
     "Hello, World!\n";
 
-// Room for what a connection sends at once.
-inline constexpr std::size_t request_room = 4096;
+// Room for what a connection sends at once; as much as nginx has for a request at first.
+inline constexpr std::size_t request_room = 1024;
 inline constexpr int backlog = 4096;
 
 [[noreturn]] inline void give_up(const char* what) {

@@ -7,6 +7,7 @@
 
 #include "bench/harness.hpp"
 #include "bench/threads/create.hpp"
+#include "bench/threads/files.hpp"
 #include "bench/threads/lock.hpp"
 #include "bench/threads/share.hpp"
 
@@ -47,6 +48,8 @@ int run_thread_program(int argc, char** argv, const workload& yield, const workl
            memory<thread>,
            "2,000 parked threads; without the kernel's own stack of each",
            {{"memory_with_tables", unit::bytes}}},
+          {"file_read", unit::ns, repeat::fill, 2, file_read<thread>, "by 32 at a time"},
+          {"file_copy", unit::ms, repeat::fill, 2, file_copy<thread>},
           {"wordcount", unit::ms, repeat::once, 2, wordcount<thread, Kit::template channel>},
       });
 }

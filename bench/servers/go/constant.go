@@ -20,7 +20,7 @@ func giveUp(what string, err error) {
 
 func serve(connection net.Conn) {
 	defer connection.Close()
-	var request [4096]byte
+	var request [1024]byte
 	reply := []byte(answer)
 	for {
 		if _, err := connection.Read(request[:]); err != nil {
