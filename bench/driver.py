@@ -220,12 +220,13 @@ def parse_arguments():
 
 def main():
     options = parse_arguments()
-    if options.needs:  # for ./dev: what must be installed, a command and its package a line
-        # that begins with needs
+    if options.needs:  # for ./dev: what is needed of commands and headers, with its package
         if any(wanted(name, load.figures(name), options) for name in load.all_workloads()):
             for command, package in load.NEEDS.items():
                 if not load.find_command(command):
-                    print("needs", command, package)
+                    print("needs command", command, package)
+            for header, package in load.HEADERS.items():
+                print("needs header", header, package)
         return
     workloads, notes = collect(options)
     if not any(workloads.values()):

@@ -27,7 +27,6 @@ import sys
 import tempfile
 import time
 
-BODY = b"Hello, World!\n"
 REQUEST = b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
 CONNECTIONS = (1, 64, 1000, 10000)
 IDLE = 10000
@@ -73,20 +72,35 @@ class Server:
     """How to start one: a program of the benchmarks' directory, or nginx."""
 
     program: str = ""
+    arguments: tuple = ()
     environment: tuple = ()
+    body: bytes = b"Hello, World!\n"
     note: str = ""
 
+
+URING = (("HILO_IO", "uring"),)
+EPOLL = (("HILO_IO", "epoll"),)
+EXAMPLE = (f"connections={2 * IDLE}",)  # at most
+BARE = Server("serve_bare", note="an epoll loop with a constant answer, which is the reference")
 
 # A family of workloads is servers that do the same: of each implementation one.
 FAMILIES = {
     # A constant answer to each read of a connection.
     "echo": {
-        "bare": Server("serve_bare", note="an epoll loop in one thread, which is the reference"),
-        "hilo": Server("serve_hilo", (("HILO_IO", "uring"),)),
-        "hilo_epoll": Server("serve_hilo", (("HILO_IO", "epoll"),)),
+        "bare": BARE,
+        "hilo": Server("serve_hilo", environment=URING),
+        "hilo_epoll": Server("serve_hilo", environment=EPOLL),
         "pthread": Server("serve_pthread", note="a thread a connection"),
         "go": Server("serve_go", note="a goroutine a connection, package net"),
         "nginx": Server(note="parses the request; return 200"),
+    },
+    # The request is parsed, and headers are made. For hilo it is the server of docs/examples.
+    "http": {
+        "bare": BARE,
+        "hilo": Server("serve_http", EXAMPLE, URING, b"hello\n", note="docs/examples/http"),
+        "hilo_epoll": Server("serve_http", EXAMPLE, EPOLL, b"hello\n"),
+        "go": Server("serve_http_go", note="package net/http"),
+        "nginx": Server(note="return 200"),
     },
 }
 
@@ -94,6 +108,7 @@ IMPLEMENTATIONS = {name for servers in FAMILIES.values() for name in servers}
 
 # What a run needs beside the compiler: commands, and the packages that have them.
 NEEDS = {"wrk": "wrk", "nginx": "nginx", "go": "golang-go"}
+HEADERS = {"http_parser.h": "libhttp-parser-dev"}  # the same of headers
 
 
 def workloads(family):
@@ -159,7 +174,7 @@ def free_port():
         return one.getsockname()[1]
 
 
-def ask(connection):
+def ask(connection, wanted):
     """One request; the bytes of its answer, whose head says how long it is."""
     connection.sendall(REQUEST)
     got = b""
@@ -172,7 +187,7 @@ def ask(connection):
         if not more:
             raise Failure(f"the server closed a connection after {got!r}")
         got += more
-    if not head.startswith(b"HTTP/1.1 200 OK\r\n") or body != BODY:
+    if not head.startswith(b"HTTP/1.1 200 OK\r\n") or body != wanted:
         raise Failure(f"a wrong answer: {got!r}")
     return len(got)
 
@@ -187,7 +202,7 @@ def serving(server, programs, connections, cpu):
     with tempfile.TemporaryDirectory(prefix="hilo-bench-") as directory:
         port = 0
         if server.program:
-            command = [os.path.join(programs, server.program)]
+            command = [os.path.join(programs, server.program), *server.arguments]
         else:
             port = free_port()
             config = os.path.join(directory, "nginx.conf")
@@ -204,9 +219,11 @@ def serving(server, programs, connections, cpu):
         )
         try:
             if not port:
-                port = int(process.stdout.readline() or 0)
-                if not port:
-                    raise Failure(f"{server.program} did not say its port")
+                said = process.stdout.readline().decode()
+                last = re.search(r"(\d+)$", said.strip())
+                if not last:
+                    raise Failure(f"{server.program} did not say its port, but: {said!r}")
+                port = int(last[1])
             yield process, port
             if process.poll() is not None:
                 raise Failure(f"{command[0]} ended with status {process.returncode}")
@@ -216,14 +233,14 @@ def serving(server, programs, connections, cpu):
             process.stdout.close()
 
 
-def first_answer(port):
+def first_answer(port, wanted):
     """The length of an answer, once the server is up and gives the right one twice."""
     limit = time.monotonic() + PATIENCE
     while True:
         try:
             with connect(port) as connection:
-                length = ask(connection)
-                if ask(connection) != length:
+                length = ask(connection, wanted)
+                if ask(connection, wanted) != length:
                     raise Failure("two answers differ in length")
                 return length
         except ConnectionRefusedError:
@@ -236,7 +253,7 @@ def load(server, programs, connections, seconds):
     check_descriptors(connections)
     cpus = sorted(os.sched_getaffinity(0))
     with serving(server, programs, connections, cpus[0]) as (process, port):
-        length = first_answer(port)
+        length = first_answer(port, server.body)
         before = cpu_seconds(process.pid)
         command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", f"--timeout={PATIENCE}s"]
         script = os.path.join(os.path.dirname(os.path.abspath(__file__)), "load.lua")
@@ -274,10 +291,10 @@ def idle(server, programs):
     cpus = sorted(os.sched_getaffinity(0))
     with serving(server, programs, IDLE, cpus[0]) as (process, port), contextlib.ExitStack() as open_:
         place(cpus[1], IDLE)()
-        first_answer(port)
+        first_answer(port, server.body)
         before = resident_bytes(process.pid)
         for _ in range(IDLE):
-            ask(open_.enter_context(connect(port)))
+            ask(open_.enter_context(connect(port)), server.body)
         resident = resident_bytes(process.pid) - before
         spent = cpu_seconds(process.pid)
         time.sleep(1)
