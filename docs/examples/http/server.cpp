@@ -19,9 +19,9 @@ void server::run(hilo::io::signal_set& signals) {
   while (auto peer = hilo::with_stop(stopping_.get_token(), [&] { return listener_.accept(); })) {
     if (!serve(connections, std::move(*peer))) return;
   }
-  // Whom the kernel has let in takes himself for accepted, and may have sent his request.
-  const auto last_call = std::chrono::steady_clock::now() + 50ms;
-  while (std::chrono::steady_clock::now() < last_call) {
+  // Whom the kernel has let in takes himself for accepted, and may have sent his request. There are
+  // no more of them than its queue is long.
+  for (int waiting = hilo::net::listen_options().backlog; waiting > 0; --waiting) {
     auto peer = listener_.accept(5ms);
     if (!peer || !serve(connections, std::move(*peer))) break;
   }
