@@ -31,6 +31,14 @@ void on_each_driver(F&& body, std::initializer_list<unsigned> sizes = {1U, 4U}) 
   }
 }
 
+// The same, and in the calling thread, without a fiber.
+template <class F>
+void everywhere(F&& body, std::initializer_list<unsigned> sizes = {1U, 4U}) {
+  on_each_driver(body, sizes);
+  INFO("outside of fibers");
+  body();
+}
+
 // The two ends of a stream. Closes what is still open.
 class stream_pair {
  public:
