@@ -1,4 +1,5 @@
-// Sockets for fibers, over the calls of hilo/io.hpp: addresses, TCP, UDP, and Unix sockets.
+// Sockets for fibers, over the calls of hilo/io.hpp: addresses and names, TCP, UDP, and Unix
+// sockets.
 //
 //   hilo::net::tcp_listener listener(hilo::net::address::loopback(8080));
 //   while (auto peer = listener.accept()) {
@@ -20,6 +21,7 @@
 #include "hilo/net/address.hpp"
 #include "hilo/net/datagram.hpp"
 #include "hilo/net/line_reader.hpp"
+#include "hilo/net/name.hpp"
 #include "hilo/net/socket.hpp"
 #include "hilo/net/tcp.hpp"
 #include "hilo/net/udp.hpp"

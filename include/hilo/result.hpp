@@ -6,15 +6,24 @@
 //
 // status() tells the ways apart that a correct program may see: timed_out and cancelled are limits
 // of the caller's, closed means that the descriptor was closed by hilo::io::close meanwhile, and
-// failed that the kernel refused; error() is then its errno. Nothing is left in errno.
+// failed that the kernel refused; error() is then its errno, or of a name that was looked up what
+// is wrong with it (hilo/net/name.hpp). Nothing is left in errno.
 #pragma once
 
 #include <system_error>
 #include <utility>
 
+#include "hilo/detail/api.hpp"
 #include "hilo/status.hpp"
 
 namespace hilo {
+
+namespace detail {
+
+// An errno; or, negative, an error of getaddrinfo(3).
+HILO_API std::error_code io_error(int number) noexcept;
+
+}  // namespace detail
 
 template <class T>
 class [[nodiscard]] result {
@@ -29,8 +38,9 @@ class [[nodiscard]] result {
   constexpr const T* operator->() const noexcept { return &value_; }
 
   constexpr hilo::status status() const noexcept { return why_; }
-  // The kernel's errno if it failed; ETIMEDOUT, ECANCELED, EBADF for timed_out, cancelled, closed.
-  std::error_code error() const noexcept { return {error_, std::system_category()}; }
+  // The kernel's errno if it failed, or a net::name_error; ETIMEDOUT, ECANCELED, EBADF for
+  // timed_out, cancelled, closed.
+  std::error_code error() const noexcept { return detail::io_error(error_); }
 
   // The value. Errors: std::system_error with error() if there is none.
   T& value() {
@@ -53,7 +63,7 @@ class [[nodiscard]] result<void> {
 
   constexpr explicit operator bool() const noexcept { return why_ == hilo::status::ok; }
   constexpr hilo::status status() const noexcept { return why_; }
-  std::error_code error() const noexcept { return {error_, std::system_category()}; }
+  std::error_code error() const noexcept { return detail::io_error(error_); }
   void value() const {
     if (why_ != hilo::status::ok) throw std::system_error(error());
   }

@@ -1,6 +1,11 @@
 // TCP: hilo/net.hpp has an example.
 #pragma once
 
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+
 #include "hilo/detail/api.hpp"
 #include "hilo/io.hpp"
 #include "hilo/net/address.hpp"
@@ -15,6 +20,17 @@ class tcp_stream : public addressed<address, stream> {
 
   // Connects. Errors: those of connect(2).
   HILO_API static result<tcp_stream> connect(const address& to, io::until = {}) noexcept;
+  // Connects to the first of several addresses that answers, as RFC 8305 (happy eyeballs) has it:
+  // they are tried in their order, but that the two families take turns; each gets 250 ms before
+  // the next is tried beside it, or less if one fails. The first to be connected is taken, the
+  // others are given up. If it fails, `why`, if given, is a line that says what was tried and how
+  // each ended. Errors: those of connect(2) for the first address; EINVAL: there is none.
+  HILO_API static result<tcp_stream> connect(std::span<const address> to, io::until = {},
+                                             std::string* why = nullptr) noexcept;
+  // Looks a name up (look_up) and connects to one of its addresses. The deadline is for both.
+  // Errors: those of either.
+  HILO_API static result<tcp_stream> connect(std::string_view name, std::uint16_t port,
+                                             io::until = {}, std::string* why = nullptr) noexcept;
 
   // Sends small writes at once (TCP_NODELAY; connect and accept set it).
   HILO_API result<void> set_nodelay(bool on) noexcept;

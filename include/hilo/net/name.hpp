@@ -1,0 +1,48 @@
+// Names of hosts, and the addresses that they stand for.
+//
+//   auto found = hilo::net::look_up("example.org", 443, 2s);
+//   if (!found && found.error() == hilo::net::name_error::unknown) return ask_for_another_name();
+//
+// To connect there, tcp_stream::connect takes the name itself, and tries all of its addresses.
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+#include <system_error>
+#include <vector>
+
+#include <netdb.h>
+
+#include "hilo/detail/api.hpp"
+#include "hilo/io.hpp"
+#include "hilo/net/address.hpp"
+#include "hilo/result.hpp"
+
+namespace hilo::net {
+
+// What can be wrong with a name; the error of a result that failed. Its message is libc's
+// (gai_strerror(3)).
+enum class name_error {
+  unknown = EAI_NONAME,   // there is no such name, or it has no address
+  try_again = EAI_AGAIN,  // no server answered in time: it may be known later
+  failed = EAI_FAIL,      // a server refused, or its answer makes no sense
+};
+inline std::error_code make_error_code(name_error what) noexcept {
+  return detail::io_error(static_cast<int>(what));
+}
+
+// Looks a name up as getaddrinfo(3) does, wherever the system is told to look (nsswitch.conf(5)),
+// and returns its addresses with this port, each once, the one to try first before the others (RFC
+// 6724). An address in place of a name is returned as it is.
+// Parks: until there is an answer. A limit ends the call at once; the look-up, which nothing can
+// interrupt, then ends by itself, after some seconds at most, and its runtime not before it.
+// Callable from: any fiber, for which a carrier of hilo::blocking looks it up; any kernel thread,
+// which does so itself or, where a limit may end it, by another. Errors: a name_error; EINVAL: it
+// is no name, being empty or having a zero byte in it; EMFILE, ENOMEM and others of the system's.
+HILO_API result<std::vector<address>> look_up(std::string_view name, std::uint16_t port,
+                                              io::until = {}) noexcept;
+
+}  // namespace hilo::net
+
+template <>
+struct std::is_error_code_enum<hilo::net::name_error> : std::true_type {};
