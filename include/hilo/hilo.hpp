@@ -2,7 +2,7 @@
 // kin: broadcast, watch, oneshot) and select, scope for fibers that belong together, limit for
 // deadlines and stopping, mutex, then what else waits (latch, semaphore, condition_variable,
 // shared_mutex, once, timer); fork_join for work to divide; io for descriptors, with
-// result, then pipe, process, net and signal_set; simulate to test all that; blocking and
+// result, then file, pipe, process, net and signal_set; simulate to test all that; blocking and
 // stack_usage when you need them; last the kernel floor: thread, and clone with child.
 #pragma once
 
@@ -16,6 +16,7 @@
 #include "hilo/ends.hpp"
 #include "hilo/fiber.hpp"
 #include "hilo/fiber_local.hpp"
+#include "hilo/file.hpp"
 #include "hilo/fork_join.hpp"
 #include "hilo/io.hpp"
 #include "hilo/latch.hpp"

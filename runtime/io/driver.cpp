@@ -8,13 +8,13 @@
 #include <system_error>
 #include <utility>
 
-#include "hilo/blocking.hpp"
 #include "hilo/detail/channel_core.hpp"
 #include "hilo/detail/deadline.hpp"
 #include "hilo/io.hpp"
 #include "hilo/limit.hpp"
 
 #include "runtime/base/error.hpp"
+#include "runtime/io/blocking_call.hpp"
 #include "runtime/io/select_poll.hpp"
 #include "runtime/sched/worker.hpp"
 
@@ -69,12 +69,15 @@ outcome epoll_port::make(const request& what, std::int64_t deadline) noexcept {
   const status end = this_fiber::limit_reached();
   if (end != status::ok) return {0, end};
   if (deadline != detail::no_deadline && deadline <= 0) return {0, status::timed_out};
-  if (only_blocks(what)) return {hilo::blocking([&] { return perform(what); })};
+  const auto block = [&] { return perform(what); };
+  // A connect may block for ever: close() does not wait for it.
+  if (only_blocks(what))
+    return make_blocking(what.what == request::call::connect ? -1 : what.fd, block);
   const long result = attempt(what);
   if (result != -EAGAIN) return {result};
   int error = 0;
   const status waited = shared_.wait_ready(awaited(what), deadline, error);
-  if (error == EPERM) return {hilo::blocking([&] { return perform(what); })};
+  if (error == EPERM) return make_blocking(what.fd, block);
   return {error != 0 ? -error : -EINTR, waited};
 }
 
