@@ -99,7 +99,7 @@ class file : public io::descriptor {
   // Gives it so many bytes: drops what is beyond, or adds zeros. Errors: those of ftruncate(2).
   HILO_API result<void> truncate(std::int64_t size, io::until = {}) noexcept;
   // Makes sure that there is room on the disk from `offset` on, and that the file is so long.
-  // Errors: those of fallocate(2).
+  // Errors: those of fallocate(2); EOPNOTSUPP: the file system cannot.
   HILO_API result<void> allocate(std::int64_t offset, std::int64_t size, io::until = {}) noexcept;
 
   // Returns once what was written is on the disk, and all that is known of the file; or only what

@@ -113,11 +113,16 @@ TEST_CASE("file: its size is asked for, changed and provided for") {
     CHECK(*its.size() == 0);
     REQUIRE(its.truncate(5));
     CHECK(content_of(in / "a") == std::string(5, '\0'));
-    REQUIRE(its.allocate(3, 10000));
-    CHECK(*its.size() == 10003);
-    struct stat about {};
-    REQUIRE(::fstat(its.fd(), &about) == 0);
-    CHECK(about.st_blocks * 512 >= 10003);
+    const auto provided = its.allocate(3, 10000);
+    if (provided.error() == std::errc::operation_not_supported) {
+      MESSAGE("no room can be provided on the file system of ", in.path());
+    } else {
+      REQUIRE(provided);
+      CHECK(*its.size() == 10003);
+      struct stat about {};
+      REQUIRE(::fstat(its.fd(), &about) == 0);
+      CHECK(about.st_blocks * 512 >= 10003);
+    }
     REQUIRE(its.truncate(2));
     CHECK(*its.size() == 2);
   });
