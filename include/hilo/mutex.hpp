@@ -43,8 +43,11 @@ class mutex {
       detail::decision_point();
       return false;
     }
-    const std::scoped_lock guard(lock_);
-    return take();
+    lock_.lock();
+    const bool taken = take();
+    // Nobody can use the lock before we unlock the mutex, so until then it stays ours.
+    taken ? lock_.unlock_and_keep() : lock_.unlock();
+    return taken;
   }
 
   // Takes the mutex; true if it did, false when the time, a stop request or a limit came first.

@@ -56,7 +56,13 @@ void spin_lock::wait_for_word() noexcept {
 }
 
 void spin_lock::lock_word(std::uintptr_t me) noexcept {
-  if (me != 0 && owner_.load(std::memory_order_relaxed) == (me | asked)) give_up(me);
+  if (me != 0 && owner_.load(std::memory_order_relaxed) == (me | asked)) {
+    // Once more as its owner: it is given up by who leaves.
+    inside_.store(true, std::memory_order_relaxed);       // (B1)
+    std::atomic_signal_fence(std::memory_order_seq_cst);  // owned only where it is enough
+    if (owner_.load(std::memory_order_relaxed) == (me | asked)) return;  // (B2)
+    inside_.store(false, std::memory_order_release);                     // pairs with (B4)
+  }
   // (L1) acquire: pairs with (L2); what the last holder wrote is seen.
   if (word_.exchange(1, std::memory_order_acquire) != 0) wait_for_word();
   // relaxed: guarded by word_
@@ -64,13 +70,15 @@ void spin_lock::lock_word(std::uintptr_t me) noexcept {
     settle_owner(me);
 }
 
-// By the owner. (B6) release: publishes what it did under the lock.
-void spin_lock::give_up(std::uintptr_t me) noexcept {
+// By the owner, inside. Who sees (B6) waits for `inside`, which is the last access.
+void spin_lock::leave_wanted(std::uintptr_t me, giving when) noexcept {
   std::uintptr_t seen = owner_.load(std::memory_order_relaxed);
-  while ((seen & ~asked) == me &&
+  // (B6) release: publishes what was done under the lock
+  while (when != never && (seen & ~asked) == me &&
          !owner_.compare_exchange_weak(seen, undecided, std::memory_order_release,
                                        std::memory_order_relaxed)) {
   }
+  inside_.store(false, std::memory_order_release);
 }
 
 // The caller holds word_. True: the owner gave the lock up; false: its ownership is revoked (B3).

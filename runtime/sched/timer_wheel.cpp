@@ -20,6 +20,9 @@ void fetch(const void* object, std::size_t bytes) noexcept {
   }
 }
 
+// Of a sleeper's stack, what it returns through: the switch's frame and those of the wait.
+constexpr std::size_t resumed_frames = 256;
+
 }  // namespace
 
 std::uint64_t timer_wheel::tick_at_or_after(std::int64_t ns) noexcept {
@@ -180,6 +183,10 @@ std::size_t timer_wheel::advance(std::int64_t now_ns) noexcept {
     const std::scoped_lock guard(lock_);
     due = collect_due(tick_at_or_before(now_ns));
     update_next();
+  }
+  for (const timer* one = due; one != nullptr; one = one->next) {
+    if (one->whose == nullptr || one->whose->kind != detail::waiter_kind::fiber) continue;
+    fetch(fiber::of(*one->whose).context.sp, resumed_frames);
   }
   std::size_t woken = 0;
   while (due != nullptr) {

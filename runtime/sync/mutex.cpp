@@ -33,7 +33,7 @@ bool mutex::lock_slow(std::int64_t deadline) noexcept {
   for (bool lost_before = false;; lost_before = true) {
     lock_.lock();
     if (take()) {
-      lock_.unlock();
+      lock_.unlock_and_keep();
       return true;
     }
     const status end = detail::wait_in_until(waiters_, lock_, lost_before ? &hand_over : nullptr,

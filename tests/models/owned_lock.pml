@@ -21,6 +21,7 @@
  * holds: -DCARRIERS=3
  * holds: -DCARRIERS=3 -DTHREAD
  * holds: -DASK_ONLY
+ * holds: -DHOLDS=4
  * fault: -DFAULT_NO_HEAVY_FENCE    no fence between (B3) and (B4)
  * fault: -DFAULT_NO_SECOND_LOOK    the owner goes in without (B2)
  * fault: -DFAULT_LOOK_FIRST        the owner does (B2) before (B1)
@@ -30,15 +31,17 @@
  * fault: -DFAULT_WRONG_EXIT        who holds by the word leaves as an owner when `inside` is set
  * fault: -DCARRIERS=3 -DFAULT_GIVEN_AGAIN  the ownership is given anew after it was taken away
  * fault: -DFAULT_GIVEN_AT_ONCE     who asked goes on while the owner is on its way out
- * fault: -DFAULT_LEFT_AT_ONCE      so does who finds that it was given up
+ * fault: -DFAULT_LEFT_AT_ONCE -DHOLDS=4  so does who finds that it was given up
  * fault: -DFAULT_GIVE_UNORDERED    it is given up before what was done under the lock is to be seen
- * fault: -DFAULT_NO_ANSWER -DASK_ONLY  an owner that is asked waits for the word first
+ * fault: -DFAULT_NO_ANSWER -DASK_ONLY  an owner that is asked goes on
  */
 
 #ifndef CARRIERS
 #define CARRIERS 2
 #endif
+#ifndef HOLDS
 #define HOLDS 3 /* of each carrier */
+#endif
 #define NOBODY 20
 #define UNDECIDED 30
 #define FIRST 40
@@ -158,38 +161,36 @@ proctype carrier(byte me) {
   do
   :: holds < HOLDS ->
     holds++;
-    by_word = true;
-    first = owner;
-    if
-    :: first == me ->
+    do
+    :: first = owner;
+      by_word = true;
+      if
+      :: first == me || first == ASKED + me ->
 #ifdef FAULT_LOOK_FIRST
-      by_word = (owner != me);
+        by_word = (owner != first);
 #endif
-      buffer[me]!INSIDE, true; /* (B1) */
+        buffer[me]!INSIDE, true; /* (B1) */
 #ifndef FAULT_LOOK_FIRST
 #ifdef FAULT_NO_SECOND_LOOK
-      by_word = false;
+        by_word = false;
 #else
-      by_word = (owner != me); /* (B2) */
+        by_word = (owner != first); /* (B2) */
 #endif
 #endif
-      if
-#ifndef FAULT_STAY_INSIDE
-      :: by_word -> buffer[me]!INSIDE, false
+        if
+#ifdef FAULT_STAY_INSIDE
+        :: by_word -> break
+#else
+        :: by_word -> buffer[me]!INSIDE, false /* and once more, if it is asked now */
 #endif
-      :: else
+        :: else -> break
+        fi
+      :: else -> break
       fi
-    :: else
-    fi;
+    od;
     first = 0;
     if
     :: by_word ->
-#ifndef FAULT_NO_ANSWER
-      if
-      :: owner == ASKED + me -> give_up()
-      :: else
-      fi;
-#endif
       atomic { !word && empty(buffer[me]) -> word = true };
       if
       :: owner == UNDECIDED && moves ->
@@ -228,8 +229,11 @@ proctype carrier(byte me) {
     :: seen && (owner == me || owner == ASKED + me || owner == REVOKED + me) ->
       assert(!by_word);
       if
+#ifndef FAULT_NO_ANSWER
+      :: owner == ASKED + me -> give_up()
+#endif
       :: moves -> give_up() /* unlock_to_wait() */
-      :: true
+      :: true /* unlock_and_keep() */
       fi;
       buffer[me]!INSIDE, false
     :: else ->
@@ -240,10 +244,14 @@ proctype carrier(byte me) {
     seen = 0
   :: else -> break
   od;
-end_carrier: /* runs others, and answers when it comes by */
+end_carrier: /* comes by again some time, and answers */
+#ifdef FAULT_NO_ANSWER
+  false
+#else
   do
   :: owner == ASKED + me -> give_up()
   od
+#endif
 }
 
 proctype drains(byte me) {

@@ -38,26 +38,16 @@ class spin_lock {
     if (!lock_owned(me)) lock_word(me);
   }
 
-  // (L2), (B4) release: publishes what was written under the lock.
-  void unlock() noexcept {
-    if (held_by_owner()) [[likely]] {
-      inside_.store(false, std::memory_order_release);
-    } else {
-      word_.store(0, std::memory_order_release);
-    }
-  }
+  // (L2), (B4) release: publishes what was written under the lock. An owner that is asked for the
+  // lock gives it up here.
+  void unlock() noexcept { leave(at_once); }
 
-  // The same by one that is about to wait. Its carrier may not come by for long, so an ownership
+  // The same by one that comes again soon and knows a better moment to give it up.
+  void unlock_and_keep() noexcept { leave(never); }
+
+  // The same by one that is about to wait: its carrier may not come by for long, so an ownership
   // that moves is given up before anybody asks.
-  void unlock_to_wait() noexcept {
-    if (held_by_owner()) [[likely]] {
-      if (moves_) [[unlikely]]
-        give_up(caller());  // who sees it waits for the next line, which is our last access
-      inside_.store(false, std::memory_order_release);
-    } else {
-      word_.store(0, std::memory_order_release);
-    }
-  }
+  void unlock_to_wait() noexcept { leave(moves_ ? unasked : at_once); }
 
  protected:
   // 0 for a thread that is no carrier: it owns nothing.
@@ -71,7 +61,7 @@ class spin_lock {
     if (owner_.load(std::memory_order_relaxed) == me) [[likely]] {
       inside_.store(true, std::memory_order_relaxed);       // (B1)
       std::atomic_signal_fence(std::memory_order_seq_cst);  // owned only where it is enough
-      if (owner_.load(std::memory_order_relaxed) == me) [[likely]]
+      if ((owner_.load(std::memory_order_relaxed) & ~asked) == me) [[likely]]
         return true;                                    // (B2)
       inside_.store(false, std::memory_order_release);  // pairs with (B4)
     }
@@ -88,17 +78,28 @@ class spin_lock {
       4;  // the first holders are being counted, or it moves
   static constexpr std::uintptr_t asked = 8;
 
-  // What the caller holds as its owner, nobody else holds or owns.
-  bool held_by_owner() const noexcept {
-    return inside_.load(std::memory_order_relaxed) &&
-           (owner_.load(std::memory_order_relaxed) & ~(revoked | asked)) == caller();
+  // When an owner that leaves gives the lock up: never, if it is asked, or anyhow.
+  enum giving : std::uint8_t { never, at_once, unasked };
+
+  [[gnu::always_inline]] void leave(giving when) noexcept {
+    if (inside_.load(std::memory_order_relaxed)) {
+      const std::uintptr_t me = caller();
+      const std::uintptr_t owner = owner_.load(std::memory_order_relaxed);
+      if (owner == me && when != unasked) [[likely]] {
+        inside_.store(false, std::memory_order_release);
+        return;
+      }
+      // What the caller holds as its owner, nobody else holds or owns.
+      if ((owner & ~(revoked | asked)) == me) return leave_wanted(me, when);
+    }
+    word_.store(0, std::memory_order_release);
   }
 
   void wait_for_word() noexcept;
   void settle_owner(std::uintptr_t me) noexcept;
   bool ask(std::uintptr_t owner) noexcept;
   void wait_until_out() noexcept;
-  HILO_API void give_up(std::uintptr_t me) noexcept;
+  HILO_API void leave_wanted(std::uintptr_t me, giving when) noexcept;
 
   std::atomic<std::uintptr_t> owner_{undecided};  // written by who holds word_, and (B6)
   std::atomic<std::uint32_t> word_{0};            // 1: held, by whoever does not own it
