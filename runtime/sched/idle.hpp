@@ -17,10 +17,11 @@
 // So that one fiber does not wake all carriers, a publisher wakes nobody while a worker is
 // searching; the last searcher that finds work wakes the next one, before it runs what it found.
 //
-// A next slot is no surplus: its worker takes it as soon as the running fiber parks, and a thief
-// would only drag it to a cold cache. It becomes one when the running fiber goes on computing. So a
-// slot's publisher wakes a sleeper only when there is no watcher: a sleeper that looks again after
-// some microseconds, and steals a slot if its worker switched to nobody meanwhile.
+// Fibers that wait behind a running one, in its next slot or because they were woken or gave way,
+// are no surplus: their worker takes them as soon as that parks, and a thief would only drag them
+// to a cold cache (steal.cpp). They become one when it goes on computing, or when there are too
+// many. So their publisher wakes a sleeper only when there is no watcher: a sleeper that looks
+// again after some microseconds, and steals where a fiber waits for longer than it is worth.
 #pragma once
 
 #include <atomic>
@@ -56,6 +57,12 @@ class idle_workers {
     const std::uint64_t now = state_.load(std::memory_order_seq_cst);  // (P3)
     if (sleeping(now) != 0 && searching(now) == 0) [[unlikely]]
       wake_one();
+  }
+
+  // The same after a push of a fiber that waits behind the running one.
+  void behind_published() noexcept {
+    full_barrier();  // (P2)
+    slot_published();
   }
 
   // After a slot was filled by a locked operation, which is (P2).

@@ -28,7 +28,7 @@ void wake_in_turn(detail::waiter& who, status result) noexcept {
 
 void woke_in_turn() noexcept {
   worker* const here = current_worker();
-  if (here != nullptr && here->is_shared()) here->home().idle().published();
+  if (here != nullptr && here->is_shared()) here->home().idle().behind_published();
 }
 
 }  // namespace sched

@@ -115,6 +115,9 @@ class work_ring {
     return n > 0 ? static_cast<std::uint32_t>(n) : 0;
   }
 
+  // How many were ever taken, modulo 2^32. relaxed: a hint.
+  std::uint32_t taken() const noexcept { return top_.load(std::memory_order_relaxed); }
+
   // Owner: whether there is nothing to take. A thief can only make it so.
   bool empty() const noexcept {
     return bottom_.load(std::memory_order_relaxed) == top_.load(std::memory_order_relaxed);

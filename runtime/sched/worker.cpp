@@ -21,9 +21,7 @@ namespace {
 using std::chrono::microseconds;
 using std::chrono::nanoseconds;
 
-// How long a searcher looks before it sleeps, and how a watcher naps.
-constexpr int search_rounds = 4;          // as Go
-constexpr int relax_between_rounds = 64;  // guess: some 2 us in all
+// How a watcher naps.
 constexpr nanoseconds first_nap = microseconds(20);
 constexpr nanoseconds longest_nap = microseconds(200);
 // Where many timers are armed, a sleeper wakes for them at most this often, and fires some at a
@@ -155,9 +153,11 @@ std::uint32_t worker::switch_keeping(fiber& to, bool dying) noexcept {
 }
 
 void worker::surplus(fiber& one) noexcept {
-  if (!(one.started ? ready_ : spawned_).push(&one)) [[unlikely]]
+  const bool started = one.started;
+  if (!(started ? ready_ : spawned_).push(&one)) [[unlikely]]
     return scheduler_.inject(one);
-  if (shared() && !quiet_) scheduler_.idle().published();
+  if (!shared() || quiet_) return;
+  started ? scheduler_.idle().behind_published() : scheduler_.idle().published();
 }
 
 // One that is still on a CPU is put back, unless it is the running fiber itself.
@@ -222,99 +222,8 @@ fiber* worker::take_injected() noexcept {
   return first;
 }
 
-fiber* worker::steal_for(worker& thief) noexcept {
-  fiber* first = nullptr;
-  for (work_ring* ring : {&ready_, &spawned_}) {
-    work_ring& mine = ring == &ready_ ? thief.ready_ : thief.spawned_;
-    std::uint32_t wanted = (ring->size() + 1) / 2;
-    for (; wanted != 0; --wanted) {
-      fiber* const one = ring->steal();
-      if (one == nullptr) break;
-      if (first == nullptr) {
-        first = one;
-      } else if (!mine.push(one)) {
-        scheduler_.inject(*one);
-        break;
-      }
-    }
-    if (first != nullptr) return first;
-  }
-  return nullptr;
-}
-
-fiber* worker::steal_slot(std::uint32_t seen) noexcept {
-  fiber* one = slot_.load(std::memory_order_relaxed);  // confirmed by the exchange
-  if (one == nullptr || tick() != seen) return nullptr;
-  // acquire: pairs with fill_slot's exchange; publishes the fiber.
-  return slot_.compare_exchange_strong(one, nullptr, std::memory_order_acq_rel,
-                                       std::memory_order_relaxed)
-             ? one
-             : nullptr;
-}
-
-// Stops being a searcher, to run what it found. Who published something meanwhile woke nobody
-// because of us. So the last one does it for them, if it is still there: (P3) saw us, hence (P1)
-// comes before our end, and we before our look at the queues.
-void worker::end_search() noexcept {
-  idle_workers& idle = scheduler_.idle();
-  if (!idle.end_search()) return;
-  if (work_somewhere(quiet_ ? this : nullptr) || (shared() && slot_filled()) ||
-      filled_slot().who != nullptr) {
-    idle.published();
-  }
-}
-
-fiber* worker::search() noexcept {
-  if (!shared()) return nullptr;
-  if (!searching_ && !(searching_ = scheduler_.idle().begin_search(scheduler_.carriers()))) {
-    return nullptr;
-  }
-  const auto workers = static_cast<std::uint32_t>(scheduler_.workers());
-  // Who was up for its timers has no reason to expect more.
-  const int rounds = std::exchange(up_for_timers_, false) ? 1 : search_rounds;
-  for (int round = 0; round < rounds; ++round) {
-    if (round != 0) {
-      for (int i = 0; i < relax_between_rounds; ++i) base::cpu_relax();
-    }
-    ask_for_forks();
-    const std::uint32_t start = random() % workers;
-    for (std::uint32_t i = 0; i < workers; ++i) {
-      worker& victim = scheduler_.at((start + i) % workers);
-      if (&victim == this) continue;
-      if (fiber* one = victim.steal_for(*this)) return one;
-    }
-    if (scheduler_.injected() != 0) {
-      if (fiber* one = take_injected()) return one;
-    }
-    if (fiber* one = take_special()) return one;
-  }
-  return nullptr;
-}
-
-// In any queue but the rings of `except`.
-bool worker::work_somewhere(const worker* except) const noexcept {
-  if (scheduler_.injected_fibers().settled_size() != 0 || mail_.settled_size() != 0) return true;
-  for (const priority which : {priority::high, priority::idle}) {
-    if (scheduler_.lane(which).settled_size() != 0) return true;
-  }
-  for (std::size_t i = 0; i < scheduler_.workers(); ++i) {
-    const worker& one = scheduler_.at(i);
-    if (&one != except && one.has_surplus()) return true;
-  }
-  return false;
-}
-
-// A worker whose slot is filled, and the switch it was seen at; no worker when there is none.
-worker::watched worker::filled_slot() const noexcept {
-  for (std::size_t i = 0; shared() && i < scheduler_.workers(); ++i) {
-    worker& other = scheduler_.at(i);
-    if (&other != this && other.slot_filled()) return {&other, other.tick()};
-  }
-  return {};
-}
-
-// Sleeps until woken or until a timer is due. A filled slot elsewhere makes one sleeper a watcher:
-// it naps, and takes the slot's fiber when its worker ran the same fiber all through a nap.
+// Sleeps until woken or until a timer is due. Fibers behind the running one elsewhere make one
+// sleeper a watcher: it naps, and takes some when they wait for longer than it is worth.
 void worker::sleep() noexcept {
   const std::int64_t now = detail::monotonic_now();
   quick_batches_ = std::exchange(batch_runs_, false) && now - fired_at_ <= quick_batch.count();
@@ -328,14 +237,19 @@ void worker::sleep() noexcept {
   bool stay = !work_somewhere() && !scheduler_.stopping();  // (Q3)
   if (port_ != nullptr && port_->has_mail()) stay = false;
   nanoseconds nap = first_nap;
-  watched stale;
+  worker* slow = nullptr;
+  sight then;
   while (stay && woken_.load(std::memory_order_acquire) != awake) {  // (K2)
-    const watched full = filled_slot();  // (Q3), after (Q1) or after the last end_watch()
-    const bool watching = full.who != nullptr && idle.begin_watch();
+    worker* const other = find_behind();  // (Q3), after (Q1) or after the last end_watch()
+    const bool watching = other != nullptr && idle.begin_watch();
+    const std::int64_t start = watching ? detail::monotonic_now() : 0;
     std::int64_t until = std::min(next_alarm(), tidy_at);
-    if (watching) until = std::min(until, detail::monotonic_now() + nap.count());
+    if (watching) {
+      then = other->look();
+      until = std::min(until, start + nap.count());
+    }
     const bool ready = doze(until);
-    // The bit goes before slots are looked at again: a slot that is filled meanwhile is either seen
+    // The bit goes before others are looked at again: a fiber that comes meanwhile is either seen
     // in the next round or wakes a sleeper.
     if (watching) idle.end_watch();
     if (ready) break;
@@ -345,8 +259,8 @@ void worker::sleep() noexcept {
       drowsy_ = true;
       break;
     }
-    if (watching && full.who->slot_filled() && full.who->tick() == full.tick) {
-      stale = full;
+    if (watching && other->overdue(then, time - start)) {
+      slow = other;
       break;
     }
     nap = std::min(nap * 2, longest_nap);
@@ -355,8 +269,8 @@ void worker::sleep() noexcept {
   activity_.store(activity::running, std::memory_order_relaxed);
   searching_ = true;
   if (left) {
-    if (stale.who == nullptr) return;
-    if (fiber* one = stale.who->steal_slot(stale.tick)) run_later(*one);
+    if (slow == nullptr) return;
+    if (fiber* one = slow->steal_behind(*this, then)) run_later(*one);
     return;
   }
   // A publisher took us out of the sleepers: its store comes within some instructions.

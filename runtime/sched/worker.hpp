@@ -219,18 +219,34 @@ class worker : public detail::carrier {
   bool blocks() const noexcept { return offer_.load(std::memory_order_relaxed) != kept; }
   int carrier_id() const noexcept { return tid_.load(std::memory_order_relaxed); }
 
-  // Takes a fiber from this worker's rings for `thief`, and moves up to half of them there.
-  fiber* steal_for(worker& thief) noexcept;
+  // For `thief`: takes a fiber that has not begun yet, and moves up to half of those there.
+  fiber* steal_new(worker& thief) noexcept { return steal_half(spawned_, thief.spawned_); }
 
-  // Takes the slot's fiber if this worker switched to nobody since `tick`.
-  fiber* steal_slot(std::uint32_t tick) noexcept;
+  // What a watcher sees of the fibers behind the running one; hints.
+  struct sight {
+    std::uint32_t tick = 0;   // switches so far
+    std::uint32_t taken = 0;  // fibers taken from the ring so far
+    std::uint32_t ready = 0;  // in the ring
+  };
+  sight look() const noexcept { return {tick(), ready_.taken(), ready_.size()}; }
+  // Whether those waited for too long since `then`, `ns` ago, or would at the pace of that time.
+  bool overdue(const sight& then, std::int64_t ns) const noexcept;
+  // For `thief`: takes the slot's fiber if this worker switched to nobody since, else half of the
+  // others behind it.
+  fiber* steal_behind(worker& thief, const sight& then) noexcept;
+
   // acquire: what happened before the tick was counted is seen with it
   std::uint32_t tick() const noexcept { return tick_.load(std::memory_order_acquire); }
   bool slot_filled() const noexcept {
     return slot_.load(std::memory_order_seq_cst) != nullptr;  // (Q3)
   }
   // (Q3)
-  bool has_surplus() const noexcept { return spawned_.size() != 0 || ready_.size() != 0; }
+  bool has_surplus() const noexcept { return spawned_.size() != 0; }
+  // Whether a fiber waits behind the running one: in the slot or, unless left out, in the ring.
+  // (Q3)
+  bool some_behind(bool slot_only) const noexcept {
+    return slot_filled() || (!slot_only && ready_.size() != 0);
+  }
 
  private:
   static constexpr unsigned size_classes = scheduler::size_classes;
@@ -283,11 +299,9 @@ class worker : public detail::carrier {
   port* choose_bed() const noexcept;
   bool doze(std::int64_t until) noexcept;
   std::int64_t tidy(std::int64_t now) noexcept;
-  struct watched {
-    worker* who = nullptr;
-    std::uint32_t tick = 0;
-  };
-  watched filled_slot() const noexcept;
+  worker* find_behind() noexcept;
+  fiber* steal_slot(std::uint32_t seen) noexcept;
+  fiber* steal_half(work_ring& from, work_ring& into) noexcept;
   bool work_somewhere(const worker* except = nullptr) const noexcept;
 
   // The owner's, every switch.

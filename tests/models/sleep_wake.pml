@@ -1,5 +1,5 @@
-/* Who sleeps and who must be woken: runtime/sched/idle.hpp, idle.cpp, and worker::sleep, search,
- * take, run_next and surplus in runtime/sched/worker.{hpp,cpp}.
+/* Who sleeps and who must be woken: runtime/sched/idle.hpp, idle.cpp, and worker::sleep,
+ * take, run_next and surplus in runtime/sched/worker.{hpp,cpp}, search and what follows in steal.cpp.
  *
  * Property: no fiber waits for ever in the injector, in a ring or in a next slot while a worker
  * sleeps for ever, even if all other workers compute for ever; and the counts of searchers,
@@ -10,13 +10,13 @@
  *
  * Memory. A plain or release store may stay in its CPU's store buffer while later loads of the same
  * CPU are done: what x86 does, and the one reordering of ARM that matters here. Pushes to a ring lie
- * in `buffered` until a locked operation or a barrier of the same worker, or until `memory` lets
+ * in `buffered` and `late` until a locked operation or a barrier of the same worker, or until `memory` lets
  * them out at any time. All other stores that matter are locked operations or seq_cst in the code.
  *
  * Abstracted away. Fibers are counted and not told apart; what runs may spawn or wake another
  * (both go through run_next), end, or compute for ever, at any point, `budget` times in all. A search
- * may miss anything: only the check before the sleep counts. Ticks: a nap may find its slot stale or
- * not. Whom a publisher wakes: any sleeper, where the code takes the last. A timer may end any nap.
+ * may miss anything: only the check before the sleep counts. Ticks and paces: a nap may find a slot
+ * stale, or a ring slow, or not. Whom a publisher wakes: any sleeper, where the code takes the last. A timer may end any nap.
  * The end of the runtime is left out: it goes through the lock of the sleepers.
  * A fiber that yields, or that is put back because it is still on a CPU, goes to the ring without
  * being published (run_later): YIELD adds that, and then the property is the weaker one that not
@@ -28,10 +28,12 @@
  * holds: -DN=3 -DGUEST=1 -DBUDGET=1 -DCOMPUTING=1
  * holds: -DN=4 -DGUEST=0 -DBUDGET=1 -DCOMPUTING=2
  * fault: -DFAULT_NO_P2              a publisher's push is still in its store buffer at (P3)
+ * fault: -DFAULT_NO_P2_BEHIND       the same of one that waits behind the running fiber
  * fault: -DFAULT_NO_I1              a guest's push is still in its store buffer at (P3)
  * fault: -DFAULT_NO_Q2              the loads of (Q3) are done before (Q1) is seen
  * fault: -DFAULT_NO_RECHECK         a sleeper does not look at the queues again after (Q1)
  * fault: -DFAULT_NO_SLOT_CHECK      a sleeper does not look at the slots after (Q1)
+ * fault: -DFAULT_NO_RING_CHECK      nor at those who wait behind others in their rings
  * fault: -DFAULT_LATE_END_WATCH     the watch bit is cleared after slots are looked at again
  * fault: -DFAULT_LEAVE              who lost leave() to a publisher does not count as searching
  * fault: -DFAULT_NO_CHAIN           the last searcher wakes nobody when it found work
@@ -56,8 +58,10 @@
 #define NONE 7
 
 byte injected;    /* the injector's size_, as others see it */
-byte ring[N];     /* fibers in both rings of a worker, as others see them */
+byte ring[N];     /* new fibers in a worker's ring, as others see them */
 byte buffered[N]; /* pushes in its store buffer */
+byte behind[N];   /* the same for those that were woken, or gave way */
+byte late[N];
 bool slot[N];
 byte searching, sleeping; /* the fields of state_ */
 bool watched;             /* the watcher bit of state_ */
@@ -69,11 +73,14 @@ byte budget = BUDGET;
 /* Any locked operation of a worker empties its store buffer first. */
 inline flush(w) {
   ring[w] = ring[w] + buffered[w];
-  buffered[w] = 0
+  buffered[w] = 0;
+  behind[w] = behind[w] + late[w];
+  late[w] = 0
 }
 
-/* A push to its own ring. */
+/* A push to its own rings. */
 inline push() { buffered[me]++ }
+inline push_behind() { late[me]++ }
 
 inline wake_one() {
   atomic {
@@ -122,9 +129,16 @@ inline published() {
 inline run_next() {
   atomic { taken = slot[me]; slot[me] = true; flush(me) } /* (P1) and (P2) of the slot */
   if
+  /* (P1) surplus: the displaced fiber goes to a ring */
   :: taken ->
-    push(); /* (P1) surplus: the displaced fiber goes to a ring */
+    push();
     published()
+  :: taken ->
+    push_behind();
+#ifndef FAULT_NO_P2_BEHIND
+    atomic { flush(me) } /* (P2) */
+#endif
+    look_for_sleepers(watched)
   :: else -> look_for_sleepers(watched)
   fi;
   taken = false
@@ -181,7 +195,7 @@ inline look_everywhere() {
   do
   :: n < N && stay ->
     if
-    :: slot[n] -> stay = false
+    :: slot[n] || behind[n] != 0 -> stay = false
     :: else
     fi;
     n++
@@ -190,14 +204,18 @@ inline look_everywhere() {
   n = 0
 }
 
-inline find_filled_slot() {
+inline find_behind() {
   who = NONE;
 #ifndef FAULT_NO_SLOT_CHECK
   n = 0;
   do
   :: n < N && who == NONE ->
     if
+#ifdef FAULT_NO_RING_CHECK
     :: n != me && slot[n] -> who = n
+#else
+    :: n != me && (slot[n] || behind[n] != 0) -> who = n
+#endif
     :: else
     fi;
     n++
@@ -227,6 +245,7 @@ next:
     atomic {
       if
       :: ring[me] + buffered[me] > 0 -> flush(me); ring[me]--; have = true
+      :: behind[me] + late[me] > 0 -> flush(me); behind[me]--; have = true
       :: else
       fi
     }
@@ -238,7 +257,10 @@ next:
     if
     :: extra ->
       extra = false;
-      push(); /* run_later */
+      if /* run_later */
+      :: push()
+      :: push_behind()
+      fi;
 #ifndef FAULT_QUIET_BATCH
       if
       :: !is_searching -> published()
@@ -311,7 +333,7 @@ searched:
     :: atomic { budget > 0 -> budget-- } run_next()
     :: goto next /* it ends or parks */
 #ifdef YIELD
-    :: push(); goto next
+    :: push_behind(); goto next
 #endif
     :: goto end_computing
     od
@@ -336,7 +358,7 @@ searched:
 #endif
   do
   :: stay && !woken[me] -> /* (K2) */
-    find_filled_slot(); /* (Q3) */
+    find_behind(); /* (Q3) */
 #ifdef FAULT_LATE_END_WATCH
     if
     :: watching -> watched = false; watching = false
@@ -361,7 +383,7 @@ end_sleeping:
 #endif
     if
     :: watching -> break /* a timer is due */
-    :: watching && slot[who] -> stale = who; break
+    :: watching && (slot[who] || behind[who] != 0) -> stale = who; break
     :: true
     fi;
 #ifndef FAULT_LATE_END_WATCH
@@ -396,10 +418,27 @@ end_sleeping:
   }
   if
   :: !beaten && stale != NONE ->
-    atomic { have = slot[stale]; slot[stale] = false; flush(me) } /* steal_slot() */
+    atomic { /* steal_behind() */
+      if
+      :: slot[stale] -> slot[stale] = false; have = true
+      :: behind[stale] != 0 ->
+        behind[stale]--;
+        have = true;
+        if
+        :: behind[stale] != 0 -> behind[stale]--; extra = true
+        :: true
+        fi
+      :: else
+      fi;
+      flush(me)
+    }
     stale = NONE;
     if
-    :: have -> atomic { have = false; push() } /* run_later */
+    :: extra -> atomic { push_behind(); extra = false }
+    :: else
+    fi;
+    if
+    :: have -> atomic { have = false; push_behind() } /* run_later */
     :: else
     fi
   :: !beaten && stale == NONE
@@ -442,13 +481,13 @@ proctype guest() {
 proctype memory() {
 end_memory:
   do
-  :: atomic { buffered[0] > 0 -> flush(0) }
-  :: atomic { buffered[1] > 0 -> flush(1) }
+  :: atomic { buffered[0] + late[0] > 0 -> flush(0) }
+  :: atomic { buffered[1] + late[1] > 0 -> flush(1) }
 #if N > 2
-  :: atomic { buffered[2] > 0 -> flush(2) }
+  :: atomic { buffered[2] + late[2] > 0 -> flush(2) }
 #endif
 #if N > 3
-  :: atomic { buffered[3] > 0 -> flush(3) }
+  :: atomic { buffered[3] + late[3] > 0 -> flush(3) }
 #endif
   od
 }
@@ -460,7 +499,7 @@ proctype monitor() {
   d_step {
     waiting = injected;
     for (i : 0 .. N - 1) {
-      waiting = waiting + ring[i] + slot[i]
+      waiting = waiting + ring[i] + behind[i] + slot[i]
     }
     i = 0
   }

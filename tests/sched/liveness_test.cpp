@@ -9,6 +9,7 @@
 #include "hilo/broadcast.hpp"
 #include "hilo/channel.hpp"
 #include "hilo/fiber.hpp"
+#include "hilo/latch.hpp"
 #include "hilo/oneshot.hpp"
 #include "hilo/select.hpp"
 #include "hilo/watch.hpp"
@@ -159,4 +160,27 @@ TEST_CASE("scheduler: a select, broadcast, watch or oneshot that is always ready
     (void)out.send(1);
     (void)in.receive();
   });
+}
+
+TEST_CASE("scheduler: woken fibers that compute are shared by the carriers") {
+  for (const unsigned carriers : {2U, 4U}) {
+    CAPTURE(carriers);
+    hilo::run(hilo::runtime_options{.carriers = carriers}, [&] {
+      hilo::latch begin(1);
+      std::atomic<unsigned> at_once{0};
+      std::vector<hilo::fiber<void>> all;
+      // Each computes until as many do as there are carriers; nobody else makes that come true.
+      for (unsigned i = 0; i < carriers; ++i) {
+        all.push_back(hilo::spawn([&] {
+          begin.wait();
+          at_once.fetch_add(1, std::memory_order_relaxed);
+          while (at_once.load(std::memory_order_relaxed) != carriers) {
+          }
+        }));
+      }
+      hilo::sleep_for(2ms);  // most of them wait by then
+      begin.count_down();
+      for (auto& one : all) one.join();
+    });
+  }
 }
