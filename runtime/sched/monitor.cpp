@@ -121,7 +121,8 @@ monitor::finding monitor::look(std::int64_t now) noexcept {
   for (std::size_t i = 0; i < scheduler_.carriers(); ++i) {
     timer_wheel& wheel = scheduler_.wheel(i);
     if (wheel.next_ns() >= now - overdue) continue;
-    const worker* const holder = scheduler_.base_place(i).holder.load(std::memory_order_relaxed);
+    const worker* const holder =
+        scheduler_.base_place(i).holder.load(std::memory_order_acquire);  // (U)
     if (seen_[holder->index()].since != now) wheel.advance(now);  // it runs, and did not switch
   }
   if (driver* const io = scheduler_.io_if_made()) io->look_after(now);

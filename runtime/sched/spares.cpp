@@ -124,7 +124,7 @@ place* spares::open_extra(worker& held, bool patient) noexcept {
 }
 
 void spares::close_extra(place& one) noexcept {
-  worker* const holder = one.holder.load(std::memory_order_relaxed);
+  worker* const holder = one.holder.load(std::memory_order_acquire);  // (U)
   one.closing.store(true, std::memory_order_relaxed);
   if (holder != nullptr) holder->prompt();
 }

@@ -48,7 +48,8 @@ struct place {
   // The holder shall leave. Written by whoever opened an extra place, read by its holder; publishes
   // nothing: relaxed.
   std::atomic<bool> closing{false};
-  // Who to prompt when it closes; written by the holder, only a hint: relaxed.
+  // Who to prompt when it closes; written by the holder. Only a hint, but who follows it needs a
+  // whole worker, which a spare has not been for long: (U) release, acquired.
   std::atomic<worker*> holder{nullptr};
 };
 

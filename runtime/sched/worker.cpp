@@ -356,7 +356,8 @@ bool worker::fire_timers() noexcept {
   for (std::size_t i = 0; shared() && i < scheduler_.carriers(); ++i) {
     timer_wheel& wheel = scheduler_.wheel(i);
     if (&wheel == &timers() || wheel.next_ns() > now) continue;
-    const worker* const holder = scheduler_.base_place(i).holder.load(std::memory_order_relaxed);
+    const worker* const holder =
+        scheduler_.base_place(i).holder.load(std::memory_order_acquire);  // (U)
     if (holder->now_doing() == activity::asleep) woken += wheel.advance(now);
   }
   return woken != 0;

@@ -285,7 +285,7 @@ class worker : public detail::carrier {
   void leave_place() noexcept;
   void hold(place& at) noexcept {
     place_ = &at;
-    at.holder.store(this, std::memory_order_relaxed);
+    at.holder.store(this, std::memory_order_release);  // (U)
     wheel_.store(at.timers, std::memory_order_relaxed);
   }
   void adopt_stack() noexcept;
