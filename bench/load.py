@@ -272,7 +272,9 @@ def load(server, programs, connections, seconds):
         raise Failure(f"wrk ended with status {wrk.returncode}:\n{text}")
     seen = json.loads(told[0])
     requests = seen["requests"]
-    if seen["failed"] or not requests:
+    if not requests:
+        raise Failure(f"no request was answered in {seconds} s")
+    if seen["failed"]:
         raise Failure(f"{seen['failed']} of {requests} requests failed")
     if not requests * length <= seen["bytes"] <= (requests + connections) * length:
         raise Failure(f"{requests} answers of {length} bytes came to {seen['bytes']}")
