@@ -15,8 +15,6 @@
 #include <system_error>
 #include <vector>
 
-#include <fcntl.h>
-
 #include "sha256.hpp"
 
 namespace {
@@ -34,16 +32,15 @@ struct hashed {
 
 hashed hash_file(const fs::path& path) {
   hashed done{path.string(), {}, {}};
-  const auto opened = hilo::io::open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  if (!opened) {
-    done.error = opened.error();
+  auto file = hilo::file::open(done.path);
+  if (!file) {
+    done.error = file.error();
     return done;
   }
-  const hilo::io::descriptor file(*opened);
   std::vector<unsigned char> bytes(block);
   sha256 digest;
   while (true) {
-    const auto got = hilo::io::read(file.fd(), bytes.data(), bytes.size());
+    const auto got = file->read(bytes.data(), bytes.size());
     if (!got) {
       done.error = got.error();
       return done;

@@ -1,6 +1,6 @@
 // A TCP proxy: what comes to its port goes on to another address, and back.
 //
-//   $ tcp_proxy 8080 192.0.2.1 80
+//   $ tcp_proxy 8080 www.example.org 80
 //   listening on 127.0.0.1:8080
 //
 // Each direction of a connection has a fiber, which reads and writes on. When one side ends what it
@@ -31,7 +31,8 @@ using std::chrono::steady_clock;
 
 struct options {
   std::uint16_t port = 0;
-  hilo::net::address target;
+  std::string_view target;  // a name or an address
+  std::uint16_t target_port = 0;
   std::chrono::milliseconds idle_time{300'000};
   std::size_t connections = 1000;
 };
@@ -69,10 +70,10 @@ bool pass_on(hilo::net::tcp_stream& from, hilo::net::tcp_stream& to, activity& s
 }
 
 void serve(hilo::net::tcp_stream client, const options& given) {
-  auto server = hilo::net::tcp_stream::connect(given.target, connect_time);
+  std::string why;
+  auto server = hilo::net::tcp_stream::connect(given.target, given.target_port, connect_time, &why);
   if (!server) {
-    std::fprintf(stderr, "no connection to %s: %s\n", given.target.to_string().c_str(),
-                 server.error().message().c_str());
+    std::fprintf(stderr, "%s\n", why.c_str());
     return;
   }
   activity seen(given.idle_time);
@@ -127,9 +128,8 @@ int main(int count, char** words) try {
   }
   options given;
   given.port = number<std::uint16_t>(words[1]);
-  const auto target = hilo::net::address::parse(words[2], number<std::uint16_t>(words[3]));
-  if (!target) throw std::invalid_argument(std::string(words[2]) + " is no IP address");
-  given.target = *target;
+  given.target = words[2];
+  given.target_port = number<std::uint16_t>(words[3]);
   if (count > 4) given.idle_time = std::chrono::milliseconds(number<unsigned>(words[4]));
   if (count > 5) given.connections = number<std::size_t>(words[5]);
   hilo::io::signal_set signals({SIGTERM, SIGINT});  // before there are other threads

@@ -92,7 +92,7 @@ def broken(program):
         with proxied.proxy.connect() as client:
             ends(client)
         proxied.proxy.signal()
-        proxied.proxy.end(": Connection refused")
+        proxied.proxy.end("(ECONNREFUSED)")
 
 
 @check("an idle connection is given up, one that is used in one direction is not")
@@ -162,7 +162,7 @@ def stop(program):
                 client.socket.shutdown(socket.SHUT_WR)
                 behind.socket.shutdown(socket.SHUT_WR)
                 equal(client.rest() + behind.rest(), b"")
-            equal(proxied.proxy.end(": Connection refused"), "")
+            equal(proxied.proxy.end("(ECONNREFUSED)"), "")
 
 
 sys.exit(run(sys.argv[1]))
