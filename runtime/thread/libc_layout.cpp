@@ -15,6 +15,7 @@
 #include "runtime/base/error.hpp"
 #include "runtime/sys/syscall.hpp"
 #include "runtime/thread/cpu.hpp"
+#include "runtime/thread/resolver.hpp"
 
 extern "C" {
 struct hilo_thread_db_field {
@@ -282,6 +283,7 @@ void examine(specimen& self) {
 
   find_robust_list(layout, block);
   find_rseq_area(layout, block);
+  find_resolver(layout, block);
 
   const auto first_table =
       word_at(block, layout.specific) - reinterpret_cast<std::uintptr_t>(block);

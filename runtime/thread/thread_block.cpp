@@ -16,6 +16,7 @@
 #include "runtime/sys/futex.hpp"
 #include "runtime/sys/syscall.hpp"
 #include "runtime/thread/cpu.hpp"
+#include "runtime/thread/resolver.hpp"
 #include "runtime/thread/thread_keys.hpp"
 #include "runtime/thread/tls_image.hpp"
 
@@ -119,6 +120,7 @@ void thread_block::enter(const libc_layout& layout) noexcept {
   if (generation_ != module_generation()) reset_tls_images(layout);
   register_robust_list(layout, block_);
   register_rseq(layout, thread_pointer_);
+  lead_to_resolver(layout, block_, thread_pointer_);
   // Every time: setlocale may have been called since.
   layout.init_ctype();
 }
@@ -135,6 +137,7 @@ void thread_block::enter_untold(const libc_layout& layout) noexcept {
     rseq_area(layout, thread_pointer_)->cpu_id =
         static_cast<std::uint32_t>(RSEQ_CPU_ID_REGISTRATION_FAILED);
   }
+  lead_to_resolver(layout, block_, thread_pointer_);
   layout.init_ctype();
 }
 
@@ -176,6 +179,7 @@ void thread_block::run_destructors(const libc_layout& layout) noexcept {
 
 void thread_block::renew(const libc_layout& layout) noexcept {
   refuse_cancellation(layout, block_);
+  renew_resolver(layout, block_);
   // Read first: a module that is loaded meanwhile makes the block incomplete, not wrong.
   generation_ = module_generation();
   if (layout.free_thread_caches != nullptr) {

@@ -5,6 +5,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <mutex>
+#include <set>
 #include <stdexcept>
 #include <string>
 #include <thread>
@@ -16,6 +17,7 @@
 #include <locale.h>
 #include <netdb.h>
 #include <pthread.h>
+#include <resolv.h>
 #include <sched.h>
 #include <signal.h>
 #include <sys/syscall.h>
@@ -369,6 +371,33 @@ TEST_CASE("citizen: fork from inside makes a child that works, with threads of i
   CHECK(WIFEXITED(status));
   CHECK(WEXITSTATUS(status) == 7);
 }
+
+#if defined(__GLIBC__)  // elsewhere all threads share one, or there is none
+TEST_CASE("citizen: the resolver's state is a thread's own, and new for each") {
+  std::mutex guard;
+  std::set<const void*> states = {__res_state()};
+  on_threads(4, [&](int) {
+    CHECK((_res.options & RES_INIT) == 0);
+    REQUIRE(::res_init() == 0);
+    CHECK((_res.options & RES_INIT) != 0);
+    const std::scoped_lock lock(guard);
+    states.insert(__res_state());
+  });
+  // Of threads that come one after another two may have had one block.
+  CHECK(states.size() > 1);
+  std::atomic<int> there = 0;
+  states = {__res_state()};
+  on_threads(4, [&](int) {
+    {
+      const std::scoped_lock lock(guard);
+      states.insert(__res_state());
+    }
+    there.fetch_add(1, std::memory_order_relaxed);
+    while (there.load(std::memory_order_relaxed) != 4) ::sched_yield();
+  });
+  CHECK(states.size() == 5);
+}
+#endif
 
 TEST_CASE("citizen: getaddrinfo resolves on many threads at once") {
   std::atomic<int> resolved = 0;
