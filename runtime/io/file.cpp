@@ -78,11 +78,6 @@ result<void> block(int fd, io::until when, F call) noexcept {
   }
 }
 
-result<std::size_t> ended_or(const result<std::size_t>& got) noexcept {
-  if (got && *got == 0) return {status::closed, 0};
-  return got;
-}
-
 }  // namespace
 
 result<file> file::open(const std::string& path, const file_options& options,
@@ -97,14 +92,14 @@ result<file> file::open(const std::string& path, const file_options& options,
 result<void> file::read_exactly(void* buffer, std::size_t size, io::until when,
                                 std::size_t* done) noexcept {
   return io::in_parts(size, done, [&](std::size_t from, std::size_t rest) {
-    return ended_or(read(static_cast<char*>(buffer) + from, rest, when));
+    return io::closed_at_end(read(static_cast<char*>(buffer) + from, rest, when));
   });
 }
 result<void> file::read_exactly_at(std::int64_t offset, void* buffer, std::size_t size,
                                    io::until when, std::size_t* done) noexcept {
   return io::in_parts(size, done, [&](std::size_t from, std::size_t rest) {
     const auto at = offset + static_cast<std::int64_t>(from);
-    return ended_or(read_at(at, static_cast<char*>(buffer) + from, rest, when));
+    return io::closed_at_end(read_at(at, static_cast<char*>(buffer) + from, rest, when));
   });
 }
 result<void> file::write_all(const void* data, std::size_t size, io::until when,

@@ -25,4 +25,10 @@ result<void> in_parts(std::size_t size, std::size_t* done, F part) noexcept {
   return end;
 }
 
+// Of a read that is a part: the end of what there is to read is no part.
+inline result<std::size_t> closed_at_end(const result<std::size_t>& got) noexcept {
+  if (got && *got == 0) return {status::closed, 0};
+  return got;
+}
+
 }  // namespace hilo::io

@@ -38,10 +38,8 @@ result<void> socket::set_receive_buffer(int bytes) noexcept {
 
 result<void> stream::read_exactly(void* buffer, std::size_t size, io::until when,
                                   std::size_t* done) noexcept {
-  return io::in_parts(size, done, [&](std::size_t from, std::size_t rest) -> result<std::size_t> {
-    const result<std::size_t> got = read(static_cast<char*>(buffer) + from, rest, when);
-    if (got && *got == 0) return {status::closed, 0};
-    return got;
+  return io::in_parts(size, done, [&](std::size_t from, std::size_t rest) {
+    return io::closed_at_end(read(static_cast<char*>(buffer) + from, rest, when));
   });
 }
 
