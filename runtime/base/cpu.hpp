@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 
 namespace hilo::base {
 
@@ -20,6 +21,15 @@ inline void cpu_relax() noexcept {
 #elif defined(__riscv)
   asm volatile(".insn i 0x0F, 0, x0, x0, 0x010" ::: "memory");  // pause (Zihintpause), else a hint
 #endif
+}
+
+// Begins to bring memory into the cache. It need not exist.
+inline void fetch(const void* start, std::size_t bytes) noexcept {
+  const auto first = reinterpret_cast<std::uintptr_t>(start) & ~(cache_line - 1);
+  const auto end = reinterpret_cast<std::uintptr_t>(start) + bytes;
+  for (std::uintptr_t line = first; line < end; line += cache_line) {
+    __builtin_prefetch(reinterpret_cast<const void*>(line));
+  }
 }
 
 }  // namespace hilo::base

@@ -5,6 +5,7 @@
 #include <mutex>
 #include <new>
 #include <system_error>
+#include <utility>
 
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -12,6 +13,7 @@
 #include "hilo/detail/deadline.hpp"
 
 #include "runtime/base/check.hpp"
+#include "runtime/base/cpu.hpp"
 #include "runtime/base/error.hpp"
 #include "runtime/io/call.hpp"
 #include "runtime/io/forked.hpp"
@@ -26,6 +28,18 @@ using call = request::call;
 
 constexpr unsigned submissions = 256;   // queued at most before the kernel is entered for them
 constexpr unsigned completions = 4096;  // more in flight at once than that cost an allocation each
+
+// Completions taken at a time: a few less than fibers run until the next look, so that what is
+// fetched for them here is still in the cache when they run, and that the others keep their order.
+constexpr unsigned taken_at_once = 60;
+constexpr unsigned all_of_them = ~0U;
+// What a fiber that goes on touches around its call, of which it is in the midst (from the frames
+// of the switch to those of who made the call), and above its frames: what was captured for its
+// function, and its control block.
+constexpr std::size_t frames_below = 192;
+constexpr std::size_t frames_above = 448;
+constexpr std::size_t captured = 128;
+constexpr std::size_t block_in_use = 192;
 
 constexpr std::uint64_t no_call = 0;    // user_data of cancellations
 constexpr std::uint64_t wake_call = 1;  // of the poll of wake_
@@ -203,7 +217,7 @@ io_uring_sqe* ring_port::entry() noexcept {
   io_uring_sqe* one = ::io_uring_get_sqe(&ring_);
   while (one == nullptr) {
     // Full. EBUSY and EAGAIN: the kernel has no memory, or completions wait to be collected.
-    if (::io_uring_submit(&ring_) < 0) (void)collect();
+    if (::io_uring_submit(&ring_) < 0) (void)collect(all_of_them);
     one = ::io_uring_get_sqe(&ring_);
   }
   return one;
@@ -291,6 +305,13 @@ int ring_port::enter(const request& what, pending& one, status& end) noexcept {
   return error;
 }
 
+bool ring_port::hurry(pending& one) noexcept {
+  hurried_ = &one;
+  (void)::io_uring_submit_and_get_events(&ring_);
+  (void)collect(all_of_them);
+  return std::exchange(hurried_, nullptr) == nullptr;
+}
+
 outcome ring_port::make(const request& what, std::int64_t deadline) noexcept {
   detail::waiter& self = detail::current_waiter();
   status end = detail::limit_wait(self, deadline);
@@ -303,6 +324,13 @@ outcome ring_port::make(const request& what, std::int64_t deadline) noexcept {
   if (error != 0 || end != status::ok) {
     detail::close_wait(self);
     return {-error, end};
+  }
+  // Connections that came together are accepted together: if each waited for its turn among the
+  // worker's other calls, the last of a thousand would wait for a thousand turns.
+  if (what.what == call::accept && hurry(one)) {
+    detail::close_wait(self);
+    detail::count_eager();
+    return {one.result};
   }
   detail::show_wait(self);
   end = detail::sit_out(self, deadline, "io");
@@ -357,26 +385,56 @@ bool ring_port::finish(pending& one, std::int32_t result) noexcept {
       return false;  // (A2) from here on `one` may be gone
     }
   }
+  if (&one == hurried_) {
+    hurried_ = nullptr;
+    return false;
+  }
   sched::wake_in_turn(*one.who, status::ok);
   return true;
 }
 
-// Takes all completions that are there. True: some fiber was made runnable.
-bool ring_port::collect() noexcept {
-  bool woke = false;
+template <class F>
+void ring_port::for_completions(unsigned most, F&& f) noexcept {
   unsigned head = 0;
-  unsigned taken = 0;
-  bool unwatched = false;
   io_uring_cqe* done = nullptr;
   io_uring_for_each_cqe(&ring_, head, done) {
-    ++taken;
-    if (done->user_data == no_call) continue;
-    if (done->user_data == wake_call) {
-      unwatched = unwatched || (done->flags & IORING_CQE_F_MORE) == 0;
-      continue;
-    }
-    woke = finish(*reinterpret_cast<pending*>(done->user_data), done->res) || woke;
+    if (most-- == 0) break;
+    f(*done);
   }
+}
+
+// Begins to bring into the cache what finish(), and the fibers after it, will touch.
+void ring_port::fetch(unsigned most) noexcept {
+  for_completions(most, [](const io_uring_cqe& done) {
+    if (done.user_data <= wake_call) return;
+    base::fetch(reinterpret_cast<const char*>(done.user_data) - frames_below,
+                frames_below + frames_above);
+  });
+  for_completions(most, [](const io_uring_cqe& done) {
+    if (done.user_data <= wake_call) return;
+    const auto& one = *reinterpret_cast<const pending*>(done.user_data);
+    if (one.fd >= 0) base::fetch(slot_of(one.fd), sizeof(slot));
+    if (one.who == nullptr) return;  // of a select
+    base::fetch(reinterpret_cast<const char*>(&sched::fiber::of(*one.who)) - captured,
+                captured + block_in_use);
+  });
+}
+
+// Takes completions, the oldest first. True: some fiber was made runnable.
+bool ring_port::collect(unsigned most) noexcept {
+  bool woke = false;
+  unsigned taken = 0;
+  bool unwatched = false;
+  fetch(most);
+  for_completions(most, [&](const io_uring_cqe& done) {
+    ++taken;
+    if (done.user_data == no_call) return;
+    if (done.user_data == wake_call) {
+      unwatched = unwatched || (done.flags & IORING_CQE_F_MORE) == 0;
+      return;
+    }
+    woke = finish(*reinterpret_cast<pending*>(done.user_data), done.res) || woke;
+  });
   if (taken == 0) return false;
   ::io_uring_cq_advance(&ring_, taken);
   if (unwatched) watch_wake();
@@ -394,7 +452,7 @@ bool ring_port::poll() noexcept {
   } else if ((flags & (IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW)) != 0) {
     (void)::io_uring_get_events(&ring_);
   }
-  return collect();
+  return collect(taken_at_once);
 }
 
 bool ring_port::wait(std::int64_t until) noexcept {
@@ -409,7 +467,7 @@ bool ring_port::wait(std::int64_t until) noexcept {
   }
   io_uring_cqe* first = nullptr;
   (void)::io_uring_submit_and_wait_timeout(&ring_, &first, 1, limit, nullptr);
-  return collect();
+  return collect(taken_at_once);
 }
 
 void ring_port::wake() noexcept {
@@ -425,7 +483,7 @@ void ring_port::evacuate() noexcept {
   while (in_flight_ != 0) {
     if (has_mail()) read_mail();
     (void)::io_uring_submit_and_wait(&ring_, 1);
-    (void)collect();
+    (void)collect(all_of_them);
   }
 }
 

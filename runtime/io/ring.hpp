@@ -59,6 +59,8 @@ class ring_port final : public port {
   // What it consists of: asks for the cancellation, and takes back what nobody has read of that.
   bool ask(pending& one) noexcept;
   void retract(pending& one) noexcept;
+  // By the fiber that started it, before it waits: hands all calls over now. True: it is complete.
+  bool hurry(pending& one) noexcept;
   // Makes it the slot's and the kernel's; an errno if it cannot, or `end`: it is being closed.
   int enter(const request& what, pending& one, status& end) noexcept;
 
@@ -68,7 +70,10 @@ class ring_port final : public port {
   void watch_wake() noexcept;
   void cancel(const pending& one) noexcept;
   void read_mail() noexcept;
-  bool collect() noexcept;
+  template <class F>
+  void for_completions(unsigned most, F&& f) noexcept;
+  void fetch(unsigned most) noexcept;
+  bool collect(unsigned most) noexcept;
   bool finish(pending& one, std::int32_t result) noexcept;
 
   sched::worker& owner_;
@@ -76,6 +81,7 @@ class ring_port final : public port {
   bool open_ = false;
   int wake_ = -1;                // an eventfd that the ring polls; never read
   std::uint32_t in_flight_ = 0;  // calls of fibers; the worker's own
+  pending* hurried_ = nullptr;   // whose fiber does not wait yet, while hurry() runs; likewise
 
   detail::spin_lock mail_lock_;
   pending* mail_ = nullptr;                  // guarded by mail_lock_

@@ -16,11 +16,16 @@ class injector {
  public:
   void push(fiber& one) noexcept {
     one.next_injected = nullptr;
+    push(one, one, 1);
+  }
+
+  // The same for `count` that are linked by next_injected.
+  void push(fiber& first, fiber& last, std::size_t count) noexcept {
     const std::scoped_lock guard(lock_);
-    (last_ != nullptr ? last_->next_injected : first_) = &one;
-    last_ = &one;
+    (last_ != nullptr ? last_->next_injected : first_) = &first;
+    last_ = &last;
     // (I1) seq_cst: pairs with (I2), the idle protocol; only holders of the lock write.
-    size_.store(size_.load(std::memory_order_relaxed) + 1, std::memory_order_seq_cst);
+    size_.store(size_.load(std::memory_order_relaxed) + count, std::memory_order_seq_cst);
   }
 
   // Takes up to `most`, linked by next_injected; null when empty.

@@ -42,12 +42,19 @@ bool worker::attend(std::uint32_t tick, fiber*& chosen) noexcept {
       owed_ += static_cast<std::uint32_t>(timers().advance(detail::monotonic_now()));
       if (owed_ != 0) attend_at_.store(tick + 1, std::memory_order_relaxed);
     }
+    // Those that wait already come before those that the port wakes.
+    fiber* const waited = scheduler_.injected() != 0 ? take_injected() : nullptr;
     if (port_ != nullptr) (void)port_->poll();
     if (tick - idle_turn_ >= idle_period) {
       idle_turn_ = tick;
-      if ((chosen = scheduler_.lane(priority::idle).take(1)) != nullptr) return true;
+      chosen = scheduler_.lane(priority::idle).take(1);
     }
-    if (scheduler_.injected() != 0 && (chosen = take_injected()) != nullptr) return true;
+    if (chosen == nullptr) {
+      chosen = waited;
+    } else if (waited != nullptr) {
+      run_later(*waited);
+    }
+    if (chosen != nullptr) return true;
   }
   const bool urgent = scheduler_.lane(priority::high).size() != 0;
   if (special_streak_ < (urgent ? longest_streak : 1) && (chosen = take_special()) != nullptr) {

@@ -12,14 +12,6 @@
 namespace hilo::sched {
 namespace {
 
-// Begins to bring an object into the cache.
-void fetch(const void* object, std::size_t bytes) noexcept {
-  const auto* const start = static_cast<const char*>(object);
-  for (std::size_t i = 0; i < bytes + base::cache_line - 1; i += base::cache_line) {
-    __builtin_prefetch(start + std::min(i, bytes - 1));
-  }
-}
-
 // Of a sleeper's stack, what it returns through: the switch's frame and those of the wait.
 constexpr std::size_t resumed_frames = 256;
 
@@ -153,7 +145,7 @@ timer* timer_wheel::collect_due(std::uint64_t now) noexcept {
           link(*one);
           continue;
         }
-        fetch(one->who, sizeof(timer));
+        base::fetch(one->who, sizeof(timer));
         *end = one;
         end = &one->next;
       }
@@ -166,7 +158,7 @@ timer* timer_wheel::collect_due(std::uint64_t now) noexcept {
   while (due != nullptr) {
     timer_entry* const entry = std::exchange(due, due->next);
     timer& one = *entry->who;
-    if (one.whose != nullptr) fetch(&fiber::of(*one.whose), sizeof(fiber));
+    if (one.whose != nullptr) base::fetch(&fiber::of(*one.whose), sizeof(fiber));
     one.phase.store(timer::firing, std::memory_order_relaxed);  // seen through lock_
     *last = &one;
     last = &one.next;
@@ -186,7 +178,7 @@ std::size_t timer_wheel::advance(std::int64_t now_ns) noexcept {
   }
   for (const timer* one = due; one != nullptr; one = one->next) {
     if (one->whose == nullptr || one->whose->kind != detail::waiter_kind::fiber) continue;
-    fetch(fiber::of(*one->whose).context.sp, resumed_frames);
+    base::fetch(fiber::of(*one->whose).context.sp, resumed_frames);
   }
   std::size_t woken = 0;
   while (due != nullptr) {

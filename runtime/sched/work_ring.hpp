@@ -123,11 +123,12 @@ class work_ring {
     return bottom_.load(std::memory_order_relaxed) == top_.load(std::memory_order_relaxed);
   }
 
-  // Owner: whether a push would fail now. A thief can only make room.
-  bool full() const noexcept {
-    return bottom_.load(std::memory_order_relaxed) - top_.load(std::memory_order_relaxed) >=
-           capacity;
+  // Owner: how many it can push now, and whether none. A thief can only make room.
+  std::uint32_t room() const noexcept {
+    return capacity -
+           (bottom_.load(std::memory_order_relaxed) - top_.load(std::memory_order_relaxed));
   }
+  bool full() const noexcept { return room() == 0; }
 
  private:
   std::atomic<fiber*>& slot(std::uint32_t index) noexcept { return slots_[index % capacity]; }

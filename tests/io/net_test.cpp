@@ -192,6 +192,33 @@ TEST_CASE("net: a thousand refused connections are a thousand errors") {
   });
 }
 
+TEST_CASE("net: connections that came together are accepted together") {
+  on_each_driver(
+      [] {
+        constexpr std::size_t count = 100;
+        tcp_listener listener(address::loopback(0), {.backlog = count});
+        std::vector<tcp_stream> clients;
+        for (std::size_t i = 0; i < count; ++i) {
+          clients.push_back(std::move(tcp_stream::connect(*listener.local()).value()));
+        }
+        std::size_t turns = 0;  // of another fiber
+        bool stop = false;
+        hilo::fiber<void> other = hilo::spawn([&] {
+          for (; !stop; hilo::yield()) ++turns;
+        });
+        hilo::yield();
+        const std::size_t before = turns;
+        std::vector<tcp_stream> served;
+        for (std::size_t i = 0; i < count; ++i) {
+          served.push_back(std::move(listener.accept().value()));
+        }
+        CHECK(turns - before < count / 10);
+        stop = true;
+        other.join();
+      },
+      {1U});
+}
+
 TEST_CASE("net: accept without a descriptor left goes on once there is one") {
   const auto body = [] {
     tcp_listener listener(address::loopback(0));

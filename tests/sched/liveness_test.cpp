@@ -1,5 +1,6 @@
 // What no crowd of busy fibers may keep away.
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <optional>
@@ -55,6 +56,28 @@ TEST_CASE("scheduler: 100 fibers that yield forever starve nobody") {
     }
     return all;
   });
+}
+
+TEST_CASE("scheduler: more fibers that yield than a queue holds take turns") {
+  constexpr std::size_t fibers = 1'000;
+  constexpr std::size_t turns = 2'000;  // each, on average
+  std::vector<std::size_t> had(fibers, 0);
+  hilo::run(hilo::runtime_options{.carriers = 1}, [&] {
+    std::size_t left = fibers * turns;
+    std::vector<hilo::fiber<void>> all;
+    for (std::size_t i = 0; i < fibers; ++i) {
+      all.push_back(hilo::spawn([&, i] {
+        for (; left != 0; hilo::yield()) {
+          --left;
+          ++had[i];
+        }
+      }));
+    }
+    for (auto& one : all) one.join();
+  });
+  const auto [least, most] = std::minmax_element(had.begin(), had.end());
+  CHECK(*least > turns / 2);
+  CHECK(*most < turns * 2);
 }
 
 TEST_CASE("scheduler: two fibers that ping-pong forever starve nobody") {
