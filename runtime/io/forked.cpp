@@ -9,6 +9,8 @@
 
 #include "hilo/kernel/mutex.hpp"
 
+#include "runtime/io/pending.hpp"
+
 namespace hilo::io {
 namespace {
 
@@ -27,6 +29,7 @@ registry& all() {
                      [] {
                        for (const int fd : seen->kept) ::close(fd);
                        seen->kept.clear();
+                       forget_calls();
                        seen->lock.unlock();
                      });
     return one;

@@ -1,6 +1,6 @@
 // Descriptors of drivers, which a forked child must not have: it would hold its parent's rings open
 // and share its epoll set. A child made by fork(2) closes them at once; rings are besides mapped so
-// that no child gets their memory.
+// that no child gets their memory. And it forgets the calls that its parent has in flight.
 #pragma once
 
 namespace hilo::io {

@@ -37,6 +37,15 @@ slot* slot_of(int fd) noexcept {
   return &(*there)[number % there->size()];
 }
 
+// Relaxed: the child has one thread, which saw each chunk that it can have used.
+void forget_calls() noexcept {
+  for (const std::atomic<chunk*>& place : table) {
+    chunk* const there = place.load(std::memory_order_relaxed);
+    if (there == nullptr) continue;
+    for (slot& one : *there) std::construct_at(&one);
+  }
+}
+
 void unlink_from(slot& its, pending& one) noexcept {
   detail::wait_node* closer = nullptr;
   {

@@ -79,6 +79,10 @@ struct slot {
 // Null when there is no memory for it. Numbers too large for the table share slots.
 slot* slot_of(int fd) noexcept;
 
+// In the child of a fork: what its parent's fibers have in flight is none of its business, nor are
+// locks that they held.
+void forget_calls() noexcept;
+
 // Unlinks a call that is over.
 void unlink_from(slot& its, pending& one) noexcept;
 
