@@ -34,7 +34,8 @@ outcome make(const request& what, std::int64_t deadline) noexcept {
     if (result.value != -EAGAIN || what.what == request::call::poll) return result;
     // A descriptor in non-blocking mode, which the ring takes at its word.
     const readiness wanted = awaited(what);
-    const request ready{.what = request::call::poll, .fd = wanted.fd, .flags = wanted.events};
+    const request ready{
+        .what = request::call::poll, .fd = wanted.fd, .flags = wanted.events, .from = wanted.other};
     const outcome waited = make(ready, deadline);
     if (waited.why != status::ok || waited.value < 0) return waited;
   }

@@ -22,9 +22,11 @@
 
 #include <atomic>
 #include <cstdint>
+#include <utility>
 
 #include "hilo/detail/spin_lock.hpp"
 #include "hilo/detail/waiter.hpp"
+#include "hilo/status.hpp"
 
 namespace hilo::io {
 
@@ -121,6 +123,37 @@ class operation {
   slot* its_ = nullptr;
   pending link_;
   bool refused_ = false;
+};
+
+// The other descriptor of a call that is for two: while this lives, closing that ends the wait of
+// `who` as well. Made after open_wait; if it is being closed already, `end` says so.
+class other_end {
+ public:
+  other_end(int fd, detail::waiter& who, status& end) noexcept {
+    if (fd >= 0) [[unlikely]]
+      link(fd, who, end);
+  }
+  ~other_end() { leave(); }
+  other_end(const other_end&) = delete;
+  other_end& operator=(const other_end&) = delete;
+
+  // Before close_wait: nobody finds the waiter by it any more.
+  void leave() noexcept {
+    if (its_ != nullptr) [[unlikely]]
+      unlink_from(*std::exchange(its_, nullptr), link_);
+  }
+  // The same when the waiter did not wait.
+  void withdraw() noexcept {
+    if (its_ != nullptr) [[unlikely]]
+      unlink_and_settle();
+  }
+
+ private:
+  void link(int fd, detail::waiter& who, status& end) noexcept;
+  void unlink_and_settle() noexcept;
+
+  slot* its_ = nullptr;
+  pending link_;
 };
 
 }  // namespace hilo::io

@@ -122,8 +122,10 @@ status poller::wait_ready(const readiness& what, std::int64_t deadline, int& err
   one.fd = what.fd;
   one.events = static_cast<std::uint32_t>(what.events);
   detail::open_wait(self);
-  error = enter(*its, one, end);
+  other_end other(what.other, self, end);
+  if (end == status::ok) error = enter(*its, one, end);
   if (error != 0 || end != status::ok) {
+    other.withdraw();
     detail::close_wait(self);
     return end;
   }
@@ -132,6 +134,7 @@ status poller::wait_ready(const readiness& what, std::int64_t deadline, int& err
   end = detail::sit_out(self, deadline, "io");
   waiting_.fetch_sub(1, std::memory_order_relaxed);
   unlink_from(*its, one);
+  other.leave();
   detail::close_wait(self);
   return end;
 }

@@ -86,8 +86,8 @@ long connect_at_once(const request& one) noexcept {
 
 // Of the two ends, whichever is not ready.
 readiness awaited_by_splice(const request& one) noexcept {
-  if (ready_now(one.from, POLLIN) == -EAGAIN) return {one.from, POLLIN};
-  return {one.fd, POLLOUT};
+  if (ready_now(one.from, POLLIN) == -EAGAIN) return {one.from, POLLIN, one.fd};
+  return {one.fd, POLLOUT, one.from};
 }
 
 }  // namespace
@@ -178,7 +178,7 @@ readiness awaited(const request& one) noexcept {
     case call::connect:
       return {one.fd, POLLOUT};
     case call::poll:
-      return {one.fd, static_cast<short>(one.flags)};
+      return {one.fd, static_cast<short>(one.flags), one.from};
     case call::splice:
       return awaited_by_splice(one);
     default:

@@ -22,7 +22,7 @@ struct request {
     sendmsg,  // likewise
     accept,   // address: sockaddr or null; other: socklen_t; flags
     connect,  // address: sockaddr; length
-    poll,     // flags: the events; the result is what is ready
+    poll,     // flags: the events; the result is what is ready; from: the other end, as of splice
     openat,   // fd: the directory; address: path; flags; length: mode
     fsync,    // flags: 1 for the data only
     statx,    // fd: the directory; address: path; flags; length: mask; other: the result
@@ -47,10 +47,12 @@ long perform(const request& one) noexcept;
 // terminal; a pipe or socket before Linux 6.5 by read or write), it is made once poll says ready.
 long attempt(const request& one) noexcept;
 
-// What a call that got -EAGAIN waits for, and of which descriptor.
+// What a call that got -EAGAIN waits for, and of which descriptor; and the other one, if it is for
+// two.
 struct readiness {
   int fd;
   short events;
+  int other = -1;
 };
 readiness awaited(const request& one) noexcept;
 

@@ -41,6 +41,8 @@ constexpr std::size_t frames_above = 448;
 constexpr std::size_t captured = 128;
 constexpr std::size_t block_in_use = 192;
 
+constexpr int restart = 512;  // ERESTARTSYS, which the ring passes on of a splice that was ended
+
 constexpr std::uint64_t no_call = 0;    // user_data of cancellations
 constexpr std::uint64_t wake_call = 1;  // of the poll of wake_
 
@@ -320,8 +322,10 @@ outcome ring_port::make(const request& what, std::int64_t deadline) noexcept {
   pending one;
   one.who = &self;
   detail::open_wait(self);
-  const int error = enter(what, one, end);
+  other_end other(what.from, self, end);
+  const int error = end == status::ok ? enter(what, one, end) : 0;
   if (error != 0 || end != status::ok) {
+    other.withdraw();
     detail::close_wait(self);
     return {-error, end};
   }
@@ -335,6 +339,7 @@ outcome ring_port::make(const request& what, std::int64_t deadline) noexcept {
   detail::show_wait(self);
   end = detail::sit_out(self, deadline, "io");
   if (end != status::ok) abandon(one);
+  other.leave();
   detail::close_wait(self);
   return {one.result, end != status::ok && (one.result == -ECANCELED || one.result == -EINTR)
                           ? end
@@ -370,7 +375,7 @@ void ring_port::read_mail() noexcept {
 // A call is over. True: its fiber was made runnable.
 bool ring_port::finish(pending& one, std::int32_t result) noexcept {
   --in_flight_;
-  one.result = result;
+  one.result = result == -restart ? -EINTR : result;
   if (one.fd >= 0) unlink_from(*slot_of(one.fd), one);
   if (one.of_select != nullptr) {
     const bool known = result != -ECANCELED && result != -EINTR;
