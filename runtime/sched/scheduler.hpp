@@ -60,6 +60,9 @@ class scheduler {
   spares& spare() noexcept { return spares_; }
   monitor& watching() noexcept { return monitor_; }
   timer_wheel& wheel(std::size_t index) noexcept { return *wheels_[index]; }
+  // When a worker on its base last fired timers: its own, and those of all that slept.
+  std::int64_t fired_at() const noexcept { return fired_at_.load(std::memory_order_relaxed); }
+  void set_fired_at(std::int64_t now) noexcept { fired_at_.store(now, std::memory_order_relaxed); }
   place& base_place(std::size_t index) noexcept { return *places_[index]; }
 
   // The driver, chosen and made by the first call. Throws std::system_error.
@@ -154,6 +157,7 @@ class scheduler {
   kernel::mutex pools_lock_;
   std::array<std::atomic<context::stack_pool*>, size_classes> pools_{};
 
+  std::atomic<std::int64_t> fired_at_{0};   // relaxed: only a time
   std::atomic<bool> tidying_{false};        // one worker at a time; acquire and release (Y)
   std::atomic<std::int64_t> tidied_at_{0};  // written by that one; relaxed, only a time
 

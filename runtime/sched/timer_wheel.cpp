@@ -12,8 +12,9 @@
 namespace hilo::sched {
 namespace {
 
-// Of a sleeper's stack, what it returns through: the switch's frame and those of the wait.
-constexpr std::size_t resumed_frames = 256;
+// Of a sleeper's stack around its timer, what it returns through: the switch's frame and those of
+// the wait below, and some of its own above.
+constexpr std::size_t frames_below = 320, frames_above = 320;
 
 }  // namespace
 
@@ -23,23 +24,75 @@ std::uint64_t timer_wheel::tick_at_or_after(std::int64_t ns) noexcept {
   return (value >> tick_shift) + ((value & ((1U << tick_shift) - 1)) != 0 ? 1 : 0);
 }
 
-timer_entry& timer_wheel::take_entry(timer& whose) noexcept {
-  if (free_ == nullptr) {
+timer_wheel::chunk* timer_wheel::take_chunk() noexcept {
+  if (free_chunk_ == nullptr) {
+    if (chunks_.size() == most_blocks_) return nullptr;
     try {
-      blocks_.push_back(std::make_unique<timer_entry[]>(entries_in_block));
+      chunks_.push_back(std::make_unique<chunk[]>(chunks_in_block));
     } catch (const std::bad_alloc&) {
-      return whose.spare;
+      return nullptr;
     }
-    for (std::size_t i = entries_in_block; i-- > 0;) give_entry(blocks_.back()[i]);
+    for (std::size_t i = chunks_in_block; i-- > 0;) give(chunks_.back()[i]);
   }
-  return *std::exchange(free_, free_->next);
+  return std::exchange(free_chunk_, free_chunk_->next);
 }
 
-void timer_wheel::give_entry(timer_entry& one) noexcept {
-  one.next = std::exchange(free_, &one);
+timer_handle* timer_wheel::take_handle() noexcept {
+  if (free_handle_ == nullptr) {
+    if (handles_.size() == most_blocks_) return nullptr;
+    try {
+      handles_.push_back(std::make_unique<timer_handle[]>(handles_in_block));
+    } catch (const std::bad_alloc&) {
+      return nullptr;
+    }
+    for (std::size_t i = handles_in_block; i-- > 0;) give(handles_.back()[i]);
+  }
+  return std::exchange(free_handle_, free_handle_->next_free);
 }
 
-void timer_wheel::link(timer_entry& one) noexcept {
+void timer_wheel::place(timer& one, std::uint64_t expiry) noexcept {
+  one.handle = take_handle();
+  if (one.handle == nullptr) return set_apart(one, expiry);
+  if (!link({.who = &one, .whose = one.whose, .expiry = expiry, .handle = one.handle})) {
+    give(*one.handle);
+    set_apart(one, expiry);
+  }
+}
+
+void timer_wheel::set_apart(timer& one, std::uint64_t expiry) noexcept {
+  one.handle = nullptr;
+  one.expiry = expiry;
+  one.next = std::exchange(apart_, &one);
+  apart_due_ = std::min(apart_due_, expiry);
+}
+
+void timer_wheel::take_back(timer& one) noexcept {
+  timer** at = &apart_;
+  while (*at != &one) at = &(*at)->next;
+  *at = one.next;
+  if (apart_ == nullptr) apart_due_ = no_tick;
+}
+
+// Fires those apart that are due; for the others there may be memory now.
+timer** timer_wheel::look_apart(std::uint64_t now, timer** last) noexcept {
+  timer* list = std::exchange(apart_, nullptr);
+  apart_due_ = no_tick;
+  while (list != nullptr) {
+    timer& one = *std::exchange(list, list->next);
+    if (one.expiry > now) {
+      place(one, one.expiry);
+      continue;
+    }
+    one.phase.store(timer::firing, std::memory_order_relaxed);  // seen through lock_
+    count(-1U);
+    *last = &one;
+    last = &one.next;
+  }
+  return last;
+}
+
+// False: there is no memory for its cell.
+bool timer_wheel::link(const timer_cell& one) noexcept {
   // A timer beyond the horizon waits in the last level and is linked again when that slot comes up.
   const std::uint64_t expiry = std::min(one.expiry, elapsed_ + horizon - 1);
   const std::uint64_t differs = expiry ^ elapsed_;
@@ -49,44 +102,56 @@ void timer_wheel::link(timer_entry& one) noexcept {
           : std::min<unsigned>(static_cast<unsigned>(63 - std::countl_zero(differs)) / digit_bits,
                                levels - 1);
   const auto index = static_cast<unsigned>(expiry >> (level * digit_bits)) % slots;
-  timer_entry*& head = slots_[level][index];
-  one.previous = &head;
-  one.next = head;
-  if (head != nullptr) head->previous = &one.next;
-  head = &one;
-  occupied_[level] |= std::uint64_t{1} << index;
+  const unsigned slot = level * slots + index;
+  chunk* first = slots_[slot];
+  if (first == nullptr || first->count == cells_in_chunk) {
+    chunk* const made = take_chunk();
+    if (made == nullptr) return false;
+    made->next = first;
+    made->count = 0;
+    made->slot = slot;
+    slots_[slot] = first = made;
+    occupied_[level] |= std::uint64_t{1} << index;
+  }
+  timer_cell& its = first->cells[first->count++];
+  its = one;
+  one.handle->cell = &its;
+  return true;
 }
 
-void timer_wheel::unlink(timer_entry& one) noexcept {
-  *one.previous = one.next;
-  if (one.next != nullptr) {
-    one.next->previous = one.previous;
-    return;
+void timer_wheel::unlink(timer_cell& one) noexcept {
+  const auto* const of = reinterpret_cast<const chunk*>(reinterpret_cast<std::uintptr_t>(&one) &
+                                                        ~(alignof(chunk) - 1));
+  const unsigned slot = of->slot;
+  chunk& first = *slots_[slot];
+  const timer_cell& last = first.cells[--first.count];
+  if (&last != &one) {
+    one = last;
+    one.handle->cell = &one;
   }
-  const std::uintptr_t offset =
-      reinterpret_cast<std::uintptr_t>(one.previous) - reinterpret_cast<std::uintptr_t>(&slots_);
-  if (offset >= sizeof slots_) return;  // it was behind another
-  const std::size_t slot = offset / sizeof(timer_entry*);
-  occupied_[slot / slots] &= ~(std::uint64_t{1} << (slot % slots));
+  if (first.count != 0) return;
+  slots_[slot] = first.next;
+  give(first);
+  if (slots_[slot] == nullptr) occupied_[slot / slots] &= ~(std::uint64_t{1} << (slot % slots));
 }
 
 // The first tick at which a slot comes up. Lower levels come first: all their slots lie before the
-// next slot of the level above. In the last level the horizon may wrap past the current slot.
+// next slot of the level above. The current slot has come up; what is in it (in the last level, of
+// timers at the horizon) waits for a whole turn.
 std::uint64_t timer_wheel::next_tick() const noexcept {
   for (unsigned level = 0; level < levels; ++level) {
     if (occupied_[level] == 0) continue;
     const unsigned shift = level * digit_bits;
-    const auto current = static_cast<unsigned>(elapsed_ >> shift) % slots;
+    const std::uint64_t following = (elapsed_ >> shift) + 1;
     const auto ahead = static_cast<unsigned>(
-        std::countr_zero(std::rotr(occupied_[level], static_cast<int>(current))));
-    const std::uint64_t base = (elapsed_ >> shift) + (level > 0 && ahead == 0 ? slots : ahead);
-    return base << shift;
+        std::countr_zero(std::rotr(occupied_[level], static_cast<int>(following % slots))));
+    return (following + ahead) << shift;
   }
-  return std::numeric_limits<std::uint64_t>::max();
+  return no_tick;
 }
 
 void timer_wheel::update_next() noexcept {
-  const std::uint64_t tick = next_tick();
+  const std::uint64_t tick = std::min(next_tick(), apart_due_);
   constexpr auto last = static_cast<std::uint64_t>(never) >> tick_shift;
   next_ns_.store(tick >= last ? never : static_cast<std::int64_t>(tick << tick_shift),
                  std::memory_order_relaxed);
@@ -94,13 +159,9 @@ void timer_wheel::update_next() noexcept {
 
 void timer_wheel::arm(timer& one, std::int64_t when_ns) noexcept {
   const std::scoped_lock guard(lock_);
-  timer_entry& entry = take_entry(one);
-  entry.who = &one;
-  entry.expiry = std::max(tick_at_or_after(when_ns), elapsed_ + 1);
-  one.entry = &entry;
   one.wheel = this;
   one.phase.store(timer::armed, std::memory_order_relaxed);  // seen through lock_
-  link(entry);
+  place(one, std::max(tick_at_or_after(when_ns), elapsed_ + 1));
   count(1);
   update_next();
 }
@@ -109,9 +170,12 @@ bool timer_wheel::cancel(timer& one) noexcept {
   {
     const std::scoped_lock guard(lock_);
     if (one.phase.load(std::memory_order_relaxed) == timer::armed) {  // changes only under lock_
-      timer_entry& entry = *one.entry;
-      unlink(entry);
-      if (&entry != &one.spare) give_entry(entry);
+      if (one.handle != nullptr) {
+        unlink(*one.handle->cell);
+        give(*one.handle);
+      } else {
+        take_back(one);
+      }
       count(-1U);
       update_next();
       one.phase.store(timer::idle, std::memory_order_relaxed);
@@ -126,9 +190,12 @@ bool timer_wheel::cancel(timer& one) noexcept {
 // Takes what is due up to the tick `now` out of the wheel: marked firing, linked by next in order
 // of expiry. Under the lock.
 timer* timer_wheel::collect_due(std::uint64_t now) noexcept {
-  timer_entry* due = nullptr;
-  timer_entry** end = &due;
+  timer* first = nullptr;
+  timer** last = &first;
+  std::uint32_t fired = 0;
   while (true) {
+    if (apart_due_ <= now) [[unlikely]]
+      last = look_apart(now, last);
     const std::uint64_t tick = next_tick();
     if (tick > now) break;
     elapsed_ = std::max(elapsed_, tick);
@@ -137,35 +204,39 @@ timer* timer_wheel::collect_due(std::uint64_t now) noexcept {
       const auto index = static_cast<unsigned>(elapsed_ >> (level * digit_bits)) % slots;
       const bool aligned = (elapsed_ & ((std::uint64_t{1} << (level * digit_bits)) - 1)) == 0;
       if (!aligned) break;
-      timer_entry* list = std::exchange(slots_[level][index], nullptr);
+      chunk* list = std::exchange(slots_[level * slots + index], nullptr);
       occupied_[level] &= ~(std::uint64_t{1} << index);
       while (list != nullptr) {
-        timer_entry* const one = std::exchange(list, list->next);
-        if (one->expiry > elapsed_) {
-          link(*one);
-          continue;
+        if (list->next != nullptr) base::fetch(list->next, sizeof(chunk));
+        for (std::uint32_t i = 0; i < list->count; ++i) {
+          const timer_cell& one = list->cells[i];
+          if (one.expiry > elapsed_) continue;
+          const auto* const at = reinterpret_cast<const char*>(one.who);
+          base::fetch(at - frames_below, frames_below + sizeof(timer) + frames_above);
+          if (one.whose != nullptr) base::fetch(&fiber::of(*one.whose), sizeof(fiber));
         }
-        base::fetch(one->who, sizeof(timer));
-        *end = one;
-        end = &one->next;
+        for (std::uint32_t i = 0; i < list->count; ++i) {
+          const timer_cell& one = list->cells[i];
+          if (one.expiry > elapsed_) {
+            if (!link(one)) {
+              give(*one.handle);
+              set_apart(*one.who, one.expiry);
+            }
+            continue;
+          }
+          one.who->phase.store(timer::firing, std::memory_order_relaxed);  // seen through lock_
+          *last = one.who;
+          last = &one.who->next;
+          give(*one.handle);
+          ++fired;
+        }
+        give(*std::exchange(list, list->next));
       }
     }
   }
-  *end = nullptr;
-  elapsed_ = std::max(elapsed_, now);
-  timer* first = nullptr;
-  timer** last = &first;
-  while (due != nullptr) {
-    timer_entry* const entry = std::exchange(due, due->next);
-    timer& one = *entry->who;
-    if (one.whose != nullptr) base::fetch(&fiber::of(*one.whose), sizeof(fiber));
-    one.phase.store(timer::firing, std::memory_order_relaxed);  // seen through lock_
-    *last = &one;
-    last = &one.next;
-    if (entry != &one.spare) give_entry(*entry);
-    count(-1U);
-  }
   *last = nullptr;
+  elapsed_ = std::max(elapsed_, now);
+  count(-fired);
   return first;
 }
 
@@ -175,10 +246,6 @@ std::size_t timer_wheel::advance(std::int64_t now_ns) noexcept {
     const std::scoped_lock guard(lock_);
     due = collect_due(tick_at_or_before(now_ns));
     update_next();
-  }
-  for (const timer* one = due; one != nullptr; one = one->next) {
-    if (one->whose == nullptr || one->whose->kind != detail::waiter_kind::fiber) continue;
-    base::fetch(fiber::of(*one->whose).context.sp, resumed_frames);
   }
   std::size_t woken = 0;
   while (due != nullptr) {

@@ -8,9 +8,12 @@
 //
 // Memory. A timer lies in a stack that nobody looked at while its owner slept: to touch it costs a
 // page walk and some lines from memory, 0.4 us (measured, 10,000 sleepers), and a list linked
-// through timers pays that at every step, one after the other. So what the wheel links and moves
-// are entries of its own, which lie close together; of the timers themselves only those that fire
-// are touched, all of them being fetched before the first is looked at.
+// through timers pays that at every step, one after the other. So a slot is a list of chunks, each
+// an array of cells that say what the wheel has to know of its timers and where their owners lie. A
+// chunk is read in one go, and all that its timers will need, up to the frames that their fibers
+// return through, is asked for before the first is touched. Cells move, when a slot comes up or to
+// fill the place of one that is cancelled; so that a timer is not touched for that, it knows a
+// handle, which knows the cell.
 //
 // Firing and cancelling. A timer lies in its owner's frame, which must not go while somebody fires
 // it, and a wake ends the owner's wait. So firing is in three steps: under the wheel's lock the
@@ -25,6 +28,7 @@
 #include <cstdint>
 #include <limits>
 #include <memory>
+#include <utility>
 #include <vector>
 
 #include "hilo/detail/spin_lock.hpp"
@@ -35,12 +39,17 @@ namespace hilo::sched {
 class timer_wheel;
 struct timer;
 
-// What a wheel keeps of an armed timer. Guarded by the wheel's lock.
-struct timer_entry {
-  timer* who = nullptr;
-  std::uint64_t expiry = 0;  // in ticks
-  timer_entry* next = nullptr;
-  timer_entry** previous = nullptr;  // what points here
+// What a wheel keeps of an armed timer. Guarded by the wheel's lock, as its handle.
+struct timer_cell {
+  timer* who;
+  detail::waiter* whose;
+  std::uint64_t expiry;  // in ticks
+  union timer_handle* handle;
+};
+
+union timer_handle {
+  timer_cell* cell;
+  timer_handle* next_free;
 };
 
 struct timer {
@@ -60,20 +69,22 @@ struct timer {
 
   claim_function claim;
   detail::waiter* whose;
-  timer_entry* entry = nullptr;  // while it is armed; guarded by the wheel's lock
-  timer* next = nullptr;         // while it fires
-  timer_wheel* wheel = nullptr;  // where it is armed
+  timer_handle* handle = nullptr;  // while it is armed and has a cell; guarded by the wheel's lock
+  timer* next = nullptr;           // while it fires, or stands apart
+  std::uint64_t expiry = 0;        // while it stands apart, in ticks
+  timer_wheel* wheel = nullptr;    // where it is armed
   // armed -> firing under the wheel's lock; firing -> done by the firing worker,
   // (M1) release: its last access; pairs with (M2) acquire in cancel().
   std::atomic<std::uint8_t> phase{idle};
-  timer_entry spare;  // its entry where the wheel gets no memory for one
 };
 
 class timer_wheel {
  public:
   static constexpr std::int64_t never = std::numeric_limits<std::int64_t>::max();
 
-  explicit timer_wheel(std::int64_t now_ns) noexcept : elapsed_(tick_at_or_before(now_ns)) {}
+  // At most `most_blocks` blocks of memory: what would need more is slower, as when there is none.
+  explicit timer_wheel(std::int64_t now_ns, std::size_t most_blocks = ~std::size_t{0}) noexcept
+      : elapsed_(tick_at_or_before(now_ns)), most_blocks_(most_blocks) {}
   timer_wheel(const timer_wheel&) = delete;
   timer_wheel& operator=(const timer_wheel&) = delete;
 
@@ -99,6 +110,7 @@ class timer_wheel {
   static constexpr unsigned digit_bits = 6;
   static constexpr unsigned slots = 1U << digit_bits;
   static constexpr unsigned levels = 6;
+  static constexpr std::uint64_t no_tick = std::numeric_limits<std::uint64_t>::max();
   static constexpr std::uint64_t horizon = std::uint64_t{1} << (digit_bits * levels);  // 26 days
 
   static std::uint64_t tick_at_or_before(std::int64_t ns) noexcept {
@@ -106,12 +118,28 @@ class timer_wheel {
   }
   static std::uint64_t tick_at_or_after(std::int64_t ns) noexcept;
 
-  static constexpr std::size_t entries_in_block = 1024;  // 32 KiB
+  // Aligned to its size, so that a cell leads to its chunk.
+  static constexpr std::size_t cells_in_chunk = 15;
+  struct alignas(512) chunk {
+    chunk* next;
+    std::uint32_t count;
+    std::uint32_t slot;  // its number, over all levels
+    timer_cell cells[cells_in_chunk];
+  };
+  static_assert(sizeof(chunk) == alignof(chunk));
+  static constexpr std::size_t chunks_in_block = 32;
+  static constexpr std::size_t handles_in_block = 1024;
 
-  timer_entry& take_entry(timer& whose) noexcept;
-  void give_entry(timer_entry& one) noexcept;
-  void link(timer_entry& one) noexcept;
-  void unlink(timer_entry& one) noexcept;
+  chunk* take_chunk() noexcept;
+  timer_handle* take_handle() noexcept;
+  void give(chunk& one) noexcept { one.next = std::exchange(free_chunk_, &one); }
+  void give(timer_handle& one) noexcept { one.next_free = std::exchange(free_handle_, &one); }
+  void place(timer& one, std::uint64_t expiry) noexcept;
+  bool link(const timer_cell& one) noexcept;
+  void unlink(timer_cell& one) noexcept;
+  void set_apart(timer& one, std::uint64_t expiry) noexcept;
+  void take_back(timer& one) noexcept;
+  timer** look_apart(std::uint64_t now, timer** last) noexcept;
   timer* collect_due(std::uint64_t now) noexcept;
   std::uint64_t next_tick() const noexcept;
   void update_next() noexcept;
@@ -120,9 +148,17 @@ class timer_wheel {
   // All below guarded by lock_, but next_ns_ and size_, which are written under it.
   std::uint64_t elapsed_;  // all timers up to this tick have fired
   std::array<std::uint64_t, levels> occupied_{};
-  std::array<std::array<timer_entry*, slots>, levels> slots_{};
-  timer_entry* free_ = nullptr;                         // entries that no timer has, linked by next
-  std::vector<std::unique_ptr<timer_entry[]>> blocks_;  // where entries lie, while the wheel lives
+  std::array<chunk*, levels * slots> slots_{};  // the first of each has room, the others are full
+  chunk* free_chunk_ = nullptr;
+  timer_handle* free_handle_ = nullptr;
+  // Where they lie, while the wheel lives.
+  std::vector<std::unique_ptr<chunk[]>> chunks_;
+  std::vector<std::unique_ptr<timer_handle[]>> handles_;
+  const std::size_t most_blocks_;
+  // Timers for which there was no memory, linked by next, in no order; and a tick before which none
+  // of them is due.
+  timer* apart_ = nullptr;
+  std::uint64_t apart_due_ = no_tick;
   std::atomic<std::int64_t> next_ns_{never};
   std::atomic<std::uint32_t> size_{0};
   void count(std::uint32_t change) noexcept {

@@ -26,7 +26,7 @@ constexpr nanoseconds first_nap = microseconds(20);
 constexpr nanoseconds longest_nap = microseconds(200);
 // Where many timers are armed, a sleeper wakes for them at most this often, and fires some at a
 // time: a wake-up costs as much as some ten timers. Where there are few, each is on time.
-constexpr nanoseconds timer_spacing = microseconds(200);
+constexpr nanoseconds timer_spacing = microseconds(300);
 constexpr std::uint32_t few_timers = 32;  // guess
 // A batch of timers is offered to sleeping carriers only if the last one took longer than to wake
 // one, and to let it search, would have.
@@ -273,7 +273,7 @@ void worker::sleep() noexcept {
     if (watching) idle.end_watch();
     if (ready) break;
     const std::int64_t time = detail::monotonic_now();
-    if (timers().next_ns() <= time) break;
+    if (next_alarm() <= time) break;
     if (tidy_at <= time) {
       drowsy_ = true;
       break;
@@ -368,6 +368,7 @@ bool worker::fire_timers() noexcept {
   const std::int64_t now = detail::monotonic_now();
   if (next > now) return false;
   fired_at_ = now;
+  scheduler_.set_fired_at(now);
   up_for_timers_ = true;
   quiet_ = quick_batches_ && !batch_runs_;
   batch_runs_ = true;
@@ -382,11 +383,14 @@ bool worker::fire_timers() noexcept {
   return woken != 0;
 }
 
-// When a sleep shall end for a timer.
+// When a sleep shall end for a timer. Another that fires ours with its own comes first, and so gets
+// them all: our next ones are armed there.
 std::int64_t worker::next_alarm() noexcept {
   const std::int64_t next = timers().next_ns();
   if (timers().size() <= few_timers) return next;
-  return std::max(next, fired_at_ + timer_spacing.count());
+  const std::int64_t last = scheduler_.fired_at();
+  const std::int64_t spacing = timer_spacing.count();
+  return std::max(next, last + (last == fired_at_ ? spacing : 2 * spacing));
 }
 
 void worker::await_wake_up() noexcept {

@@ -36,7 +36,12 @@ TEST_CASE("timer_wheel: each timer fires once, never early, and in order of expi
   const std::uint64_t seed = hilo::test::stress_seed();
   INFO("HILO_SEED=", seed);
   std::mt19937_64 random(seed);
-  timer_wheel wheel(0);
+  std::size_t most_blocks = ~std::size_t{0};
+  SUBCASE("with all the memory it wants") {}
+  SUBCASE("with memory for some") {
+    most_blocks = 1;
+  }
+  timer_wheel wheel(0, most_blocks);
   std::vector<recorded*> log;
   std::vector<std::unique_ptr<recorded>> all;
   for (int i = 0; i < 5000; ++i) {
@@ -56,7 +61,9 @@ TEST_CASE("timer_wheel: each timer fires once, never early, and in order of expi
     wheel.advance(now);
     for (; seen < log.size(); ++seen) {
       CHECK(log[seen]->when <= now);
-      if (seen != 0) CHECK(log[seen - 1]->when / tick <= log[seen]->when / tick + 1);
+      // Those without memory of the wheel's are in no order.
+      if (seen != 0 && most_blocks != 1)
+        CHECK(log[seen - 1]->when / tick <= log[seen]->when / tick + 1);
     }
     // What is left lies ahead.
     for (const auto& one : all) {
@@ -66,6 +73,67 @@ TEST_CASE("timer_wheel: each timer fires once, never early, and in order of expi
     }
   }
   CHECK(seen == all.size());
+}
+
+TEST_CASE("timer_wheel: a timer beyond the horizon hides none that is before it") {
+  constexpr std::int64_t hour = 3'600'000'000'000;
+  timer_wheel wheel(hour);
+  std::vector<recorded*> log;
+  recorded far(log);
+  recorded near(log);
+  wheel.arm(far, 1'000 * hour);
+  wheel.arm(near, 20 * hour);
+  wheel.advance(21 * hour);
+  CHECK(log == std::vector{&near});
+  wheel.advance(999 * hour);
+  CHECK(log.size() == 1);
+  wheel.advance(1'001 * hour);
+  CHECK(log == std::vector{&near, &far});
+}
+
+TEST_CASE("timer_wheel: among many that are armed and cancelled, just those that stay fire") {
+  const std::uint64_t seed = hilo::test::stress_seed();
+  INFO("HILO_SEED=", seed);
+  std::mt19937_64 random(seed);
+  std::size_t most_blocks = ~std::size_t{0};
+  SUBCASE("with all the memory it wants") {}
+  SUBCASE("with memory for some") {
+    most_blocks = 1;
+  }
+  SUBCASE("without memory") {
+    most_blocks = 0;
+  }
+  timer_wheel wheel(0, most_blocks);
+  std::vector<recorded*> log;
+  std::vector<std::unique_ptr<recorded>> all;
+  for (int i = 0; i < 2000; ++i) all.push_back(std::make_unique<recorded>(log));
+  std::int64_t now = 0;
+  std::size_t armed = 0;
+  for (int round = 0; round < 300; ++round) {
+    for (int i = 0; i < 100; ++i) {
+      recorded& one = *all[random() % all.size()];
+      if (one.phase.load(std::memory_order_relaxed) == timer::armed) {
+        REQUIRE(wheel.cancel(one));
+        --armed;
+      } else {
+        one.when = now + static_cast<std::int64_t>(random() >> (24 + random() % 30));
+        wheel.arm(one, one.when);
+        ++armed;
+      }
+    }
+    REQUIRE(wheel.size() == armed);
+    now += static_cast<std::int64_t>(random() % (std::uint64_t{1} << (15 + random() % 15)));
+    log.clear();
+    wheel.advance(now);
+    armed -= log.size();
+    REQUIRE(wheel.size() == armed);
+    for (const recorded* const one : log) REQUIRE(one->when <= now);
+    for (const auto& one : all) {
+      const bool waits = one->phase.load(std::memory_order_relaxed) == timer::armed;
+      if (waits) REQUIRE(one->when > now - tick);
+      if (waits) REQUIRE(wheel.next_ns() <= one->when + tick);
+    }
+  }
 }
 
 TEST_CASE("timer_wheel: a cancelled timer does not fire, a fired one cannot be cancelled") {
