@@ -96,7 +96,8 @@ void monitor::watch() noexcept {
               : std::min(nap * 2, worst == finding::waits ? long_nap : longest_nap);
     const std::uint32_t places = scheduler_.carriers() + scheduler_.spare().extra_places();
     std::uint32_t seen = awake;
-    if (scheduler_.idle().sleepers() >= places &&
+    // Not while somebody moves: a server that sleeps after each request would wake us for each.
+    if (worst != finding::moves && scheduler_.idle().sleepers() >= places &&
         word_.compare_exchange_strong(seen, dozing, std::memory_order_seq_cst)) {  // (D1)
       if (scheduler_.idle().sleepers() >= places) {                                // (D2)
         sys::futex_wait(word_, dozing);

@@ -8,8 +8,9 @@
 // And a wheel whose timers are overdue, because its worker computes, is advanced from here. What is
 // in the rings of such a worker others steal as always.
 //
-// It is started when a worker first runs a fiber, sleeps without end while all workers sleep, and
-// is woken by the first that runs a fiber again. A store before a load on both sides:
+// It is started when a worker first runs a fiber, sleeps without end once all workers sleep and
+// none has moved for a nap, and is woken by the first that runs a fiber again. A store before a
+// load on both sides:
 //
 //   monitor                                  worker
 //   (D1) word_ := dozing     sc              (D3) leaves the sleepers    RMW, sc

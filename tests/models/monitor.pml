@@ -82,7 +82,7 @@ proctype watching() {
         fi
       }
 #endif
-    :: else
+    :: true /* somebody runs, or moved since the last look */
     fi;
 next: skip
   od;
