@@ -76,9 +76,9 @@ outcome epoll_port::make(const request& what, std::int64_t deadline) noexcept {
   const long result = attempt(what);
   if (result != -EAGAIN) return {result};
   int error = 0;
-  const status waited = shared_.wait_ready(awaited(what), deadline, error);
+  const outcome done = shared_.wait_and_try(what, deadline, error);
   if (error == EPERM) return make_blocking(what.fd, block);
-  return {error != 0 ? -error : -EINTR, waited};
+  return error != 0 ? outcome{-error} : done;
 }
 
 }  // namespace

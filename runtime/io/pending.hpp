@@ -40,6 +40,7 @@ struct pending {
   std::uint32_t events = 0;  // epoll: waited for
   bool several = false;      // no call: an operation
   bool linked = false;       // guarded by the slot's lock, as the links are
+  bool told = false;         // likewise; epoll: of an event, after which it is about to try again
   pending* next = nullptr;
   pending* previous = nullptr;
   pending* next_woken = nullptr;  // of the poller, once it claimed it

@@ -70,7 +70,7 @@ poller::~poller() {
 // Under the slot's lock: the descriptor's next event is for all who wait for it.
 int poller::arm(slot& its, int fd, std::uint32_t events) noexcept {
   for (const pending* one = its.first; one != nullptr; one = one->next) {
-    if (one->fd == fd) events |= one->events;
+    if (one->fd == fd && !one->told) events |= one->events;
   }
   epoll_event event{.events = events | EPOLLONESHOT, .data = {.fd = fd}};
   long result =
@@ -106,16 +106,17 @@ void poller::end(select_poll& one) noexcept {
   waiting_.fetch_sub(1, std::memory_order_relaxed);
 }
 
-status poller::wait_ready(const readiness& what, std::int64_t deadline, int& error) noexcept {
+outcome poller::wait_and_try(const request& call, std::int64_t deadline, int& error) noexcept {
   error = 0;
+  const readiness what = awaited(call);
   detail::waiter& self = detail::current_waiter();
   status end = detail::limit_wait(self, deadline);
-  if (end != status::ok) return end;
-  if (deadline != detail::no_deadline && deadline <= 0) return status::timed_out;
+  if (end != status::ok) return {0, end};
+  if (deadline != detail::no_deadline && deadline <= 0) return {0, status::timed_out};
   slot* const its = slot_of(what.fd);
   if (its == nullptr || what.fd < 0) {
     error = what.fd < 0 ? EBADF : ENOMEM;
-    return status::ok;
+    return {};
   }
   pending one;
   one.who = &self;
@@ -127,16 +128,17 @@ status poller::wait_ready(const readiness& what, std::int64_t deadline, int& err
   if (error != 0 || end != status::ok) {
     other.withdraw();
     detail::close_wait(self);
-    return end;
+    return {0, end};
   }
   waiting_.fetch_add(1, std::memory_order_relaxed);
   detail::show_wait(self);
   end = detail::sit_out(self, deadline, "io");
   waiting_.fetch_sub(1, std::memory_order_relaxed);
+  const long result = end == status::ok ? attempt(call) : -EAGAIN;
   unlink_from(*its, one);
   other.leave();
   detail::close_wait(self);
-  return end;
+  return {result == -EAGAIN ? -EINTR : result, end};
 }
 
 void poller::ready(int fd, std::uint32_t events, pending*& woken) noexcept {
@@ -146,19 +148,19 @@ void poller::ready(int fd, std::uint32_t events, pending*& woken) noexcept {
   bool others = false;
   for (pending *one = its->first, *after = nullptr; one != nullptr; one = after) {
     after = one->next;
-    if (one->fd != fd || one->several) continue;
+    if (one->fd != fd || one->several || one->told) continue;
     if ((events & (one->events | always)) == 0) {
       others = true;
       continue;
     }
-    // What others end its fiber unlinks. A select's poll is still there: its end needs our lock.
+    // Its fiber unlinks it. So it is still there, and close() waits until it has tried again.
     if (one->of_select != nullptr) {
       one->who = one->of_select->tell({});
       if (one->who == nullptr) continue;
     } else if (!one->claim()) {
       continue;
     }
-    its->unlink(*one);
+    one->told = true;
     one->next_woken = woken;
     woken = one;
   }

@@ -2,7 +2,8 @@
 //
 // A fiber tries its call, and if it would have to wait, arms its descriptor for one event (a
 // descriptor is in the set once, for all that wait for it, with what they want together). An event
-// wakes those it is for, who try again; a wake-up too many does no harm.
+// wakes those it is for, who try again, and only then leave the descriptor's slot; a wake-up too
+// many does no harm.
 //
 // Of the workers that sleep at most one sleeps in epoll_wait, the others in their futex; all that
 // are awake look from time to time. If the one that slept there goes on to compute, the next to
@@ -13,9 +14,9 @@
 #include <cstdint>
 
 #include "hilo/detail/waiter.hpp"
-#include "hilo/status.hpp"
 
 #include "runtime/io/pending.hpp"
+#include "runtime/io/port.hpp"
 #include "runtime/io/request.hpp"
 
 namespace hilo::sched {
@@ -32,9 +33,10 @@ class poller {
   poller(const poller&) = delete;
   poller& operator=(const poller&) = delete;
 
-  // Parks until a descriptor is ready (ok), or the call was ended otherwise. error: an errno if it
-  // cannot be waited for, EPERM for what is always ready, such as files.
-  status wait_ready(const readiness& what, std::int64_t deadline, int& error) noexcept;
+  // Parks until the call's descriptor is ready, and tries the call again (-EINTR: in vain), before
+  // which close() does not return: so that it meets no other file by the number. error: an errno if
+  // the descriptor cannot be waited for, EPERM for what is always ready, such as files.
+  outcome wait_and_try(const request& call, std::int64_t deadline, int& error) noexcept;
 
   // For a case of a select: begin() has look() tell it, unless it returns an errno or the
   // descriptor is being closed, and end() has nobody tell it any more.

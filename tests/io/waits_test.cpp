@@ -356,3 +356,33 @@ TEST_CASE("waits: a deadline and a stop request end each kind, and leave what it
     });
   }
 }
+
+TEST_CASE("waits: closing waits for who was told that the descriptor is ready") {
+  // Two are woken at once: one who closes, and after him one who then goes on with his call.
+  for (const kind& one : kinds()) {
+    if (one.make_ready == nullptr) continue;
+    INFO(one.name);
+    on_each_driver(
+        [&] {
+          const place old = one.make();
+          const stream_pair pair;
+          hilo::fiber<status> waiter =
+              hilo::spawn([&] { return hilo::with_timeout(20s, [&] { return one.wait(old); }); });
+          while (!is_waited_for(old.fd)) hilo::yield();
+          let_driver_look();
+          hilo::fiber<void> waker = hilo::spawn([&] {
+            while (!is_waited_for(pair.left())) hilo::yield();
+            REQUIRE(::send(pair.right(), "x", 1, 0) == 1);
+            one.make_ready(old);
+          });
+          REQUIRE(hilo::io::poll(pair.left(), POLLIN));
+          REQUIRE(hilo::io::close(old.fd));
+          const place young = one.make();
+          const status end = waiter.join();
+          CHECK((end == status::ok || end == status::closed));
+          waker.join();
+          REQUIRE(hilo::io::close(young.fd));
+        },
+        {1U});
+  }
+}
