@@ -122,21 +122,22 @@ operation::~operation() {
 void other_end::link(int fd, detail::waiter& who, status& end) noexcept {
   slot* const its = slot_of(fd);
   if (its == nullptr) return;  // no memory: then closing it ends no wait either
-  link_.fd = fd;
-  link_.who = &who;
+  link_.emplace();
+  link_->fd = fd;
+  link_->who = &who;
   const std::scoped_lock guard(its->lock);
   if (its->is_closing(fd)) {
     end = status::closed;
     return;
   }
-  its->link(link_);
+  its->link(*link_);
   its_ = its;
 }
 
 void other_end::unlink_and_settle() noexcept {
   leave();
   // Who closed it meanwhile wakes the waiter.
-  if (!link_.claim()) (void)detail::park(*link_.who, "io close");
+  if (!link_->claim()) (void)detail::park(*link_->who, "io close");
 }
 
 }  // namespace hilo::io

@@ -22,6 +22,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <optional>
 #include <utility>
 
 #include "hilo/detail/spin_lock.hpp"
@@ -141,7 +142,7 @@ class other_end {
   // Before close_wait: nobody finds the waiter by it any more.
   void leave() noexcept {
     if (its_ != nullptr) [[unlikely]]
-      unlink_from(*std::exchange(its_, nullptr), link_);
+      unlink_from(*std::exchange(its_, nullptr), *link_);
   }
   // The same when the waiter did not wait.
   void withdraw() noexcept {
@@ -154,7 +155,7 @@ class other_end {
   void unlink_and_settle() noexcept;
 
   slot* its_ = nullptr;
-  pending link_;
+  std::optional<pending> link_;  // where there is another descriptor, which is rare
 };
 
 }  // namespace hilo::io
