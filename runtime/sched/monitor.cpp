@@ -96,8 +96,9 @@ void monitor::watch() noexcept {
               : std::min(nap * 2, worst == finding::waits ? long_nap : longest_nap);
     const std::uint32_t places = scheduler_.carriers() + scheduler_.spare().extra_places();
     std::uint32_t seen = awake;
-    // Not while somebody moves: a server that sleeps after each request would wake us for each.
-    if (worst != finding::moves && scheduler_.idle().sleepers() >= places &&
+    // Not while somebody moves: a server that sleeps after each request would wake us for each. Nor
+    // while a place is to be closed.
+    if (worst != finding::moves && open_ == 0 && scheduler_.idle().sleepers() >= places &&
         word_.compare_exchange_strong(seen, dozing, std::memory_order_seq_cst)) {  // (D1)
       if (scheduler_.idle().sleepers() >= places) {                                // (D2)
         sys::futex_wait(word_, dozing);
@@ -146,7 +147,10 @@ monitor::finding monitor::look_at(worker& one, record& last, std::int64_t now) n
   if (!runs || moved || last.since == 0) {
     last.tick = tick;
     last.since = now;
-    if (last.extra != nullptr) scheduler_.spare().close_extra(*std::exchange(last.extra, nullptr));
+    if (last.extra != nullptr) {
+      scheduler_.spare().close_extra(*std::exchange(last.extra, nullptr));
+      --open_;
+    }
     return moved ? finding::moves : runs ? finding::waits : finding::settled;
   }
   if (last.extra != nullptr) return finding::settled;
@@ -169,6 +173,7 @@ void monitor::relieve(worker& one, record& last) noexcept {
   if (in_system_call(one.carrier_id()) && one.is_shared() && one.tick() == last.tick &&
       one.now_doing() == worker::activity::running && !one.blocks()) {
     last.extra = scheduler_.spare().open_extra(one, false);
+    if (last.extra != nullptr) ++open_;
   } else {
     scheduler_.spare().drop_extra();
   }

@@ -9,8 +9,8 @@
 // in the rings of such a worker others steal as always.
 //
 // It is started when a worker first runs a fiber, sleeps without end once all workers sleep and
-// none has moved for a nap, and is woken by the first that runs a fiber again. A store before a
-// load on both sides:
+// none has moved for a nap and no extra place is open, and is woken by the first that runs a fiber
+// again. A store before a load on both sides:
 //
 //   monitor                                  worker
 //   (D1) word_ := dozing     sc              (D3) leaves the sleepers    RMW, sc
@@ -82,6 +82,7 @@ class monitor {
 
   // Its own.
   std::vector<record> seen_;
+  unsigned open_ = 0;  // of extra places
   std::int64_t reported_at_ = 0;
 };
 

@@ -126,7 +126,7 @@ place* spares::open_extra(worker& held, bool patient) noexcept {
 void spares::close_extra(place& one) noexcept {
   worker* const holder = one.holder.load(std::memory_order_acquire);  // (U)
   one.closing.store(true, std::memory_order_relaxed);
-  if (holder != nullptr) holder->prompt();
+  if (holder != nullptr) holder->summon();  // asleep it would keep the place, and be no spare
 }
 
 void spares::left_extra(place& one) noexcept {

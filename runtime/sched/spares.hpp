@@ -22,7 +22,10 @@
 // A fiber that blocks by surprise, in a system call of its own, keeps its worker, which may come
 // back at any time: nobody can take its place. The monitor (monitor.hpp) opens an extra place for a
 // spare, which steals from the one held up like any thief and fires its timers. When that moves
-// again the extra place is closed: its holder leaves it at its next look (worker::attend).
+// again the extra place is closed: its holder leaves it at its next look (worker::attend). One that
+// sleeps there is woken. As with mail (lanes.cpp): whoever closes looks for it among the sleepers,
+// under their lock, after the mark; it looks at the mark after it has entered them. Left asleep, it
+// would be no spare, and with all of them so, who waits for a spare would wait for ever.
 #pragma once
 
 #include <atomic>

@@ -255,6 +255,7 @@ void worker::sleep() noexcept {
   scheduler_.idle_reached();
   bool stay = !work_somewhere() && !scheduler_.stopping();  // (Q3)
   if (port_ != nullptr && port_->has_mail()) stay = false;
+  if (called_back()) stay = false;  // by one who did not find us among the sleepers yet
   nanoseconds nap = first_nap;
   worker* slow = nullptr;
   sight then;

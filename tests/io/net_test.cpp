@@ -204,7 +204,10 @@ TEST_CASE("net: connections that came together are accepted together") {
         std::size_t turns = 0;  // of another fiber
         bool stop = false;
         hilo::fiber<void> other = hilo::spawn([&] {
-          for (; !stop; hilo::yield()) ++turns;
+          while (!stop) {
+            ++turns;
+            hilo::yield();
+          }
         });
         hilo::yield();
         const std::size_t before = turns;

@@ -159,6 +159,21 @@ TEST_CASE("blocking: at the bound of spare carriers calls wait their turn, other
   });
 }
 
+// The spare beside a pinned fiber that blocks falls asleep there, and is wanted elsewhere
+// afterwards.
+TEST_CASE("blocking: a spare that slept beside a carrier is there for the next call") {
+  hilo::run(runtime_options{.carriers = 1, .spare_carriers = 1}, [] {
+    for (int i = 0; i < 20; ++i) {
+      hilo::spawn([] {
+        hilo::this_fiber::pin();
+        hilo::blocking([] { std::this_thread::sleep_for(2ms); });
+        hilo::this_fiber::unpin();
+      }).join();
+      CHECK(hilo::blocking([] { return 7; }) == 7);
+    }
+  });
+}
+
 TEST_CASE("blocking: exceptions in flight and locks of the fiber outlive it") {
   hilo::test::on_each_runtime([] {
     hilo::mutex guard;
