@@ -1,6 +1,5 @@
 #include "runtime/sched/scheduler.hpp"
 
-#include <algorithm>
 #include <bit>
 #include <cerrno>
 #include <cstdio>
@@ -63,10 +62,7 @@ scheduler::scheduler(const runtime_options& options, decider* decides)
   if (wanted_io_ == io_driver::uring) (void)io();
   context::describe_stacks_with(describe_stack);
   pool(default_class_);  // the usual stacks: an error comes here and not at the first spawn
-  // As many more in place of those that overstay (spares.hpp).
-  constexpr unsigned most_overstaying = 512;
-  const std::size_t most =
-      carriers_ + options.spare_carriers + std::min(options.spare_carriers, most_overstaying);
+  const std::size_t most = carriers_ + options.spare_carriers;
   workers_.resize(most);
   threads_.resize(most);
   idle_.reserve(most);
@@ -123,7 +119,6 @@ bool scheduler::start_spare(worker*& one) noexcept {
     const std::scoped_lock guard(starting_);
     std::size_t index = made_.load(std::memory_order_relaxed);  // written under starting_
     if (one == nullptr) {
-      if (index == most_workers()) return false;
       workers_[index] = std::make_unique<worker>(*this, static_cast<unsigned>(index), nullptr);
       one = workers_[index].get();
       made_.store(index + 1, std::memory_order_release);  // (E)

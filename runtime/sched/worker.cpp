@@ -86,7 +86,6 @@ void worker::run() {
       leave_place();
       continue;
     }
-    if (overstays()) scheduler_.spare().overstay(*place_);
     fiber* next = take();
     if (next == nullptr && fire_timers()) next = take();
     if (next == nullptr) quiet_ = false;  // of its batch nobody is here to run
@@ -256,8 +255,7 @@ void worker::sleep() noexcept {
   scheduler_.idle_reached();
   bool stay = !work_somewhere() && !scheduler_.stopping();  // (Q3)
   if (port_ != nullptr && port_->has_mail()) stay = false;
-  if (called_back() || overstays())
-    stay = false;  // by one who did not find us among the sleepers yet
+  if (called_back()) stay = false;  // by one who did not find us among the sleepers yet
   nanoseconds nap = first_nap;
   worker* slow = nullptr;
   sight then;

@@ -154,10 +154,6 @@ class worker : public detail::carrier {
   bool called_back() const noexcept {
     return place_->closing.load(std::memory_order_relaxed) && pinned_ == 0;
   }
-  // Whether it should have left, and has yet to say that it cannot.
-  bool overstays() const noexcept {
-    return place_->closing.load(std::memory_order_relaxed) && pinned_ != 0 && !place_->overstayed;
-  }
 
   // --- for blocking.cpp, whose head says how: the running fiber leaves its worker and comes back
 

@@ -174,36 +174,6 @@ TEST_CASE("blocking: a spare that slept beside a carrier is there for the next c
   });
 }
 
-// A fiber that was pinned to such a spare may wait for one that wants to block.
-TEST_CASE("blocking: a spare on which pinned fibers stay is replaced") {
-  hilo::run(runtime_options{.carriers = 1, .spare_carriers = 1}, [] {
-    for (int round = 0; round < 5; ++round) {
-      blocking_pipe pipe;
-      hilo::latch inside(1);
-      hilo::latch blocked(1);
-      hilo::fiber<void> first = hilo::spawn([&] {
-        hilo::this_fiber::pin();
-        hilo::blocking([&] {
-          inside.count_down();
-          (void)pipe.read();
-        });
-        hilo::this_fiber::unpin();
-      });
-      inside.wait();  // from here on the spare runs us
-      hilo::fiber<void> second = hilo::spawn([&] {
-        hilo::this_fiber::pin();
-        pipe.write('x');
-        blocked.wait();
-        hilo::this_fiber::unpin();
-      });
-      first.join();
-      CHECK(hilo::blocking([] { return 7; }) == 7);
-      blocked.count_down();
-      second.join();
-    }
-  });
-}
-
 TEST_CASE("blocking: exceptions in flight and locks of the fiber outlive it") {
   hilo::test::on_each_runtime([] {
     hilo::mutex guard;
