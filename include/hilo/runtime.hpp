@@ -54,7 +54,8 @@ struct runtime_options {
   // How many kernel threads more there may be, to stand in for carriers that are held up in
   // hilo::blocking or in a system call; 1 to 32768. They are started when needed, and end after 10
   // s without use. When all are in use, further hilo::blocking calls wait for one, in the order
-  // they came, while the other fibers run on; be generous where such calls wait for each other.
+  // they came, while the other fibers run on; be generous where such calls wait for each other. One
+  // on which pinned fibers stayed does not count.
   unsigned spare_carriers = 512;
   // How long a fiber may stay in a system call of its own, outside hilo::blocking, before another
   // carrier is started for the others that wait behind it. 0: it holds its carrier up.

@@ -1,5 +1,6 @@
 #include "runtime/sched/scheduler.hpp"
 
+#include <algorithm>
 #include <bit>
 #include <cerrno>
 #include <cstdio>
@@ -30,6 +31,18 @@ void describe_stack(char* top, char* text, std::size_t room) noexcept {
   base::format_code_address(static_cast<const char*>(one.spawned_at) - 1, site, sizeof site);
   std::snprintf(text, room, "%s, spawned at %s", who, site);
 }
+
+// While it lives, what waits here is the kernel thread and no fiber.
+class as_thread {
+ public:
+  as_thread() noexcept : worker_(current_worker()) { set_current_worker(nullptr); }
+  ~as_thread() { set_current_worker(worker_); }
+  as_thread(const as_thread&) = delete;
+  as_thread& operator=(const as_thread&) = delete;
+
+ private:
+  worker* worker_;
+};
 
 }  // namespace
 
@@ -62,7 +75,10 @@ scheduler::scheduler(const runtime_options& options, decider* decides)
   if (wanted_io_ == io_driver::uring) (void)io();
   context::describe_stacks_with(describe_stack);
   pool(default_class_);  // the usual stacks: an error comes here and not at the first spawn
-  const std::size_t most = carriers_ + options.spare_carriers;
+  // As many more in place of those that overstay (spares.hpp).
+  constexpr unsigned most_overstaying = 512;
+  const std::size_t most =
+      carriers_ + options.spare_carriers + std::min(options.spare_carriers, most_overstaying);
   workers_.resize(most);
   threads_.resize(most);
   idle_.reserve(most);
@@ -115,18 +131,23 @@ driver& scheduler::io() {
 }
 
 bool scheduler::start_spare(worker*& one) noexcept {
+  // A fiber would park until the thread that ended is joined; a base cannot, and who holds the lock
+  // may not.
+  const as_thread here;
   try {
     const std::scoped_lock guard(starting_);
     std::size_t index = made_.load(std::memory_order_relaxed);  // written under starting_
     if (one == nullptr) {
+      if (index == most_workers()) return false;
       workers_[index] = std::make_unique<worker>(*this, static_cast<unsigned>(index), nullptr);
       one = workers_[index].get();
       made_.store(index + 1, std::memory_order_release);  // (E)
     } else {
       index = one->index();
     }
+    threads_[index] = thread();  // joins the one that ended, which may still be closing its ring
     one->expect_wake_up();
-    threads_[index] = start_carrier(index);  // joins the one that ended
+    threads_[index] = start_carrier(index);
     return true;
   } catch (const std::exception&) {
     return false;

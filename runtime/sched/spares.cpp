@@ -5,6 +5,7 @@
 #include <mutex>
 #include <new>
 #include <system_error>
+#include <utility>
 
 #include "runtime/sched/worker.hpp"
 
@@ -23,28 +24,30 @@ void spares::reserve(std::size_t workers) {
   places_.reserve(workers);
 }
 
-worker* spares::take(bool patient) noexcept {
-  lock_.lock();
+worker* spares::take_one() noexcept {
+  worker* one = nullptr;
   if (!idle_.empty()) {
-    worker* const one = idle_.back();
+    one = idle_.back();
     idle_.pop_back();
     lock_.unlock();
     return one;
   }
-  if (started_ < most_) {
-    ++started_;
-    worker* one = nullptr;
-    if (!unmanned_.empty()) {
-      one = unmanned_.back();
-      unmanned_.pop_back();
-    }
-    lock_.unlock();
-    if (scheduler_.start_spare(one)) return one;
-    const std::scoped_lock guard(lock_);
-    --started_;
-    if (one != nullptr) unmanned_.push_back(one);
-    return nullptr;
+  ++started_;
+  if (!unmanned_.empty()) {
+    one = unmanned_.back();
+    unmanned_.pop_back();
   }
+  lock_.unlock();
+  if (scheduler_.start_spare(one)) return one;
+  const std::scoped_lock guard(lock_);
+  --started_;
+  if (one != nullptr) unmanned_.push_back(one);
+  return nullptr;
+}
+
+worker* spares::take(bool patient) noexcept {
+  lock_.lock();
+  if (!idle_.empty() || started_ < most_) return take_one();
   if (!patient) {
     lock_.unlock();
     return nullptr;
@@ -68,6 +71,12 @@ bool spares::wait(worker& self) noexcept {
     detail::wake(*first->owner, status::ok);
     self.await_wake_up();
     return !scheduler_.stopping();
+  }
+  if (started_ > most_) {  // another was started while it overstayed
+    --started_;
+    unmanned_.push_back(&self);
+    lock_.unlock();
+    return false;
   }
   idle_.push_back(&self);  // reserved: never allocates
   lock_.unlock();
@@ -129,9 +138,20 @@ void spares::close_extra(place& one) noexcept {
   if (holder != nullptr) holder->summon();  // asleep it would keep the place, and be no spare
 }
 
+void spares::overstay(place& one) noexcept {
+  one.overstayed = true;
+  lock_.lock();
+  --started_;
+  detail::wait_node* const first = started_ < most_ ? waiting_.pop() : nullptr;
+  if (first == nullptr) return lock_.unlock();
+  *static_cast<worker**>(first->slot) = take_one();
+  detail::wake(*first->owner, status::ok);
+}
+
 void spares::left_extra(place& one) noexcept {
   {
     const std::scoped_lock guard(lock_);
+    if (std::exchange(one.overstayed, false)) ++started_;
     one.holder.store(nullptr, std::memory_order_relaxed);
     free_places_.push_back(&one);
   }

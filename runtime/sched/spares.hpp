@@ -26,6 +26,9 @@
 // sleeps there is woken. As with mail (lanes.cpp): whoever closes looks for it among the sleepers,
 // under their lock, after the mark; it looks at the mark after it has entered them. Left asleep, it
 // would be no spare, and with all of them so, who waits for a spare would wait for ever.
+//
+// A holder to which fibers are pinned overstays: it cannot leave before they let it, and they may
+// wait for fibers that wait for a spare. So it does not count as one; another may be started.
 #pragma once
 
 #include <atomic>
@@ -54,6 +57,7 @@ struct place {
   // Who to prompt when it closes; written by the holder. Only a hint, but who follows it needs a
   // whole worker, which a spare has not been for long: (U) release, acquired.
   std::atomic<worker*> holder{nullptr};
+  bool overstayed = false;  // the holder's
 };
 
 class spares {
@@ -79,6 +83,8 @@ class spares {
   void drop_extra() noexcept;
   // Makes its holder leave. The place may be gone when this returns.
   void close_extra(place& one) noexcept;
+  // By the holder of a place that is closed: it cannot leave yet.
+  void overstay(place& one) noexcept;
   // By the holder: it left.
   void left_extra(place& one) noexcept;
   // How many are open. acquire: pairs with the release in drop_extra() (X); who sees none sees the
@@ -89,10 +95,14 @@ class spares {
   void stop() noexcept;
 
  private:
+  // With the lock, which it gives up: one that sleeps, else a new one.
+  worker* take_one() noexcept;
+
   scheduler& scheduler_;
   const unsigned most_;
   detail::spin_lock lock_;
-  unsigned started_ = 0;                        // carriers beyond the first ones; guarded by lock_
+  // Carriers beyond the first ones and those that overstay; guarded by lock_.
+  unsigned started_ = 0;
   std::vector<worker*> idle_;                   // carriers asleep in wait(); guarded by lock_
   std::vector<worker*> unmanned_;               // workers whose carrier ended; guarded by lock_
   detail::wait_list waiting_;                   // who wants a spare; guarded by lock_

@@ -83,7 +83,11 @@ void worker::run() {
       continue;
     }
     if (called_back()) {
-      leave_place();
+      if (pinned_ == 0) {
+        leave_place();
+      } else {
+        scheduler_.spare().overstay(*place_);
+      }
       continue;
     }
     fiber* next = take();

@@ -150,9 +150,10 @@ class worker : public detail::carrier {
   port* io() const noexcept { return port_.get(); }
   void open_io(std::unique_ptr<port> made) noexcept { port_ = std::move(made); }
 
-  // Whether the base shall run now, though fibers wait: this worker shall leave its place.
+  // Whether the base shall run now, though fibers wait: this worker shall leave its place, or say
+  // that it cannot.
   bool called_back() const noexcept {
-    return place_->closing.load(std::memory_order_relaxed) && pinned_ == 0;
+    return place_->closing.load(std::memory_order_relaxed) && (pinned_ == 0 || !place_->overstayed);
   }
 
   // --- for blocking.cpp, whose head says how: the running fiber leaves its worker and comes back

@@ -20,6 +20,7 @@
 #include "hilo/latch.hpp"
 #include "hilo/mutex.hpp"
 #include "hilo/runtime.hpp"
+#include "hilo/thread.hpp"
 
 #include "runtime/base/libc.hpp"
 #include "runtime/base/sanitizers.hpp"
@@ -172,6 +173,42 @@ TEST_CASE("blocking: a spare that slept beside a carrier is there for the next c
       CHECK(hilo::blocking([] { return 7; }) == 7);
     }
   });
+}
+
+// A fiber that was pinned to such a spare may wait for one that wants to block. Several runtimes
+// side by side keep carriers that end from ending soon: they are to be replaced meanwhile.
+TEST_CASE("blocking: a spare on which pinned fibers stay is replaced") {
+  const auto rounds = [] {
+    for (int round = 0; round < 100; ++round) {
+      blocking_pipe pipe;
+      hilo::latch inside(1);
+      hilo::latch blocked(1);
+      hilo::fiber<void> first = hilo::spawn([&] {
+        hilo::this_fiber::pin();
+        hilo::blocking([&] {
+          inside.count_down();
+          (void)pipe.read();
+        });
+        hilo::this_fiber::unpin();
+      });
+      inside.wait();  // from here on the spare runs us
+      hilo::fiber<void> second = hilo::spawn([&] {
+        hilo::this_fiber::pin();
+        pipe.write('x');
+        blocked.wait();
+        hilo::this_fiber::unpin();
+      });
+      first.join();
+      CHECK(hilo::blocking([] { return 7; }) == 7);
+      blocked.count_down();
+      second.join();
+    }
+  };
+  std::vector<hilo::thread> runtimes;
+  for (int i = 0; i < 8; ++i) {
+    runtimes.emplace_back(
+        [&] { hilo::run(runtime_options{.carriers = 1, .spare_carriers = 1}, rounds); });
+  }
 }
 
 TEST_CASE("blocking: exceptions in flight and locks of the fiber outlive it") {
