@@ -70,9 +70,11 @@ outcome epoll_port::make(const request& what, std::int64_t deadline) noexcept {
   if (end != status::ok) return {0, end};
   if (deadline != detail::no_deadline && deadline <= 0) return {0, status::timed_out};
   const auto block = [&] { return perform(what); };
-  // A connect may block for ever: close() does not wait for it.
-  if (only_blocks(what))
+  if (only_blocks(what)) {
+    if (const long cached = read_cached(what); cached != -EAGAIN) return {cached};
+    // A connect may block for ever: close() does not wait for it.
     return make_blocking(what.what == request::call::connect ? -1 : what.fd, block);
+  }
   const long result = attempt(what);
   if (result != -EAGAIN) return {result};
   int error = 0;

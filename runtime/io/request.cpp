@@ -209,4 +209,12 @@ bool only_blocks(const request& one) noexcept {
   }
 }
 
+long read_cached(const request& one) noexcept {
+  if (one.what != call::pread) return -EAGAIN;
+  const long flags = sys::call(SYS_fcntl, one.fd, F_GETFL);
+  if (flags < 0 || (flags & O_DIRECT) != 0) return -EAGAIN;  // past the cache: waits for the disk
+  const long result = transfer(one, one.offset, no_wait);
+  return result > 0 && static_cast<std::size_t>(result) == one.length ? result : -EAGAIN;
+}
+
 }  // namespace hilo::io

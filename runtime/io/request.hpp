@@ -60,4 +60,8 @@ readiness awaited(const request& one) noexcept;
 // which nothing tells when the listener's queue has room again.
 bool only_blocks(const request& one) noexcept;
 
+// A read at an offset whose bytes are all in the page cache: made at once. -EAGAIN: any other call,
+// and one that would wait for the disk, or find less.
+long read_cached(const request& one) noexcept;
+
 }  // namespace hilo::io

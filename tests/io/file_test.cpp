@@ -6,6 +6,7 @@
 #include <cerrno>
 #include <chrono>
 #include <filesystem>
+#include <fstream>
 #include <limits>
 #include <random>
 #include <stop_token>
@@ -17,16 +18,21 @@
 
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include "hilo/blocking.hpp"
 #include "hilo/fiber.hpp"
+#include "hilo/io.hpp"
 #include "hilo/limit.hpp"
+#include "hilo/runtime.hpp"
 
 #include "tests/doctest.hpp"
 #include "tests/io/directory.hpp"
 #include "tests/io/drivers.hpp"
 #include "tests/runtimes.hpp"
+#include "tests/skip.hpp"
 
 namespace {
 
@@ -329,6 +335,39 @@ TEST_CASE("file: closing waits for a call that waits for a carrier, so it meets 
       CHECK(content_of(in / "old").starts_with(std::string(4, '\0')));
     });
   }
+}
+
+// The second carrier would be started for a call that blocks.
+TEST_CASE("file: by epoll, what is in the page cache is read by the carrier itself") {
+  const temporary here;
+  const int fd = ::open((here / "some").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+  const std::string text(4096, 'x');
+  REQUIRE(::write(fd, text.data(), text.size()) == 4096);
+  std::string read(text.size(), ' ');
+  const iovec room{read.data(), read.size()};
+  constexpr int no_wait = 8;  // RWF_NOWAIT
+  if (::syscall(SYS_preadv2, fd, &room, 1, 0L, 0L, no_wait) != 4096) {
+    ::close(fd);
+    HILO_SKIP("preadv2 cannot ask this file system not to wait");
+  }
+  const auto second_carrier = [] {
+    for (const auto& one : std::filesystem::directory_iterator("/proc/self/task")) {
+      std::ifstream name(one.path() / "comm");
+      if (std::string line; std::getline(name, line) && line == "hilo/1") return true;
+    }
+    return false;
+  };
+  hilo::run({.carriers = 1, .io = hilo::io_driver::epoll}, [&] {
+    read.assign(text.size(), ' ');
+    CHECK(hilo::io::pread(fd, read.data(), read.size(), 0).value() == 4096);
+    CHECK(read == text);
+    CHECK_FALSE(second_carrier());
+    // Nobody can tell an end from what is not in the cache but by waiting.
+    CHECK(hilo::io::pread(fd, read.data(), read.size(), 4000).value() == 96);
+    CHECK(hilo::io::pread(fd, read.data(), read.size(), 4096).value() == 0);
+    CHECK(second_carrier());
+  });
+  ::close(fd);
 }
 
 TEST_CASE("read_file: whole files come, and none that is too long") {
