@@ -71,7 +71,7 @@ class scheduler {
   driver* io_if_made() const noexcept { return io_.load(std::memory_order_acquire); }
 
   // Makes `one`, or a new worker if that is null, a spare that waits to be sent somewhere. False
-  // when there is no memory or no thread for it.
+  // when there is no memory or no thread for it, or there are most_workers(). Parks nobody.
   bool start_spare(worker*& one) noexcept;
 
   // Makes a fiber runnable from one of its workers.

@@ -114,7 +114,7 @@ place* spares::open_extra(worker& held, bool patient) noexcept {
   try {
     const std::scoped_lock guard(lock_);
     if (free_places_.empty()) {
-      // There is room: no more are open than there are spares.
+      // There is room: no more are open than there are workers.
       places_.push_back(std::make_unique<place>(*held.last_timers()));
       opened = places_.back().get();
     } else {

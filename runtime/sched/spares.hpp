@@ -62,7 +62,7 @@ struct place {
 
 class spares {
  public:
-  // At most `most` carriers beside those that the runtime began with.
+  // At most `most` carriers beside those that the runtime began with and those that overstay.
   spares(scheduler& owner, unsigned most) noexcept : scheduler_(owner), most_(most) {}
   void reserve(std::size_t workers);
 
