@@ -5,7 +5,7 @@
 // the number was closed behind our back and means another file by now, what is linked for the old
 // one is merely woken, and tries again: no driver takes a wake-up for a result.
 //
-// Who ends the wait. It is in no wait list, so whoever turns the waiter's `claimed` from 0 to 1
+// Who ends the wait. It is in no wait list, so whoever makes the waiter's `claimed` odd
 // ends it (hilo/detail/waiter.hpp): the driver, a deadline, a stop request, or close(). If it was
 // not the driver, the ring may still write into the caller's buffer. Then the fiber asks the ring
 // to cancel the call, and waits for its completion after all:
@@ -52,7 +52,7 @@ struct pending {
   std::atomic<std::uint32_t> phase{under_way};  // (A1), (A2)
 
   // Whether the caller ends the wait, and has to wake the waiter.
-  bool claim() noexcept { return who->claimed.exchange(1, std::memory_order_acq_rel) == 0; }
+  bool claim() noexcept { return who->claim(); }
 };
 
 struct slot {

@@ -30,6 +30,7 @@
 #include "runtime/context/fp_control.hpp"
 #include "runtime/context/stack_cache.hpp"
 #include "runtime/context/tls_block.hpp"
+#include "runtime/sched/alarm.hpp"
 
 namespace hilo::sched {
 
@@ -120,6 +121,8 @@ struct alignas(64) fiber : detail::fork_list, context::stack, detail::waiter {
   // Who waits for its end once `join` is watched; guarded by end_lock.
   detail::spin_lock end_lock;
   detail::wait_list end_waiters;
+
+  alarm deadline{*this};  // of its waits
 
   static fiber& of(detail::waiter& one) noexcept { return static_cast<fiber&>(one); }
   static fiber& of(context::stack& one) noexcept { return static_cast<fiber&>(one); }

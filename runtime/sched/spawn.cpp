@@ -49,7 +49,7 @@ enum : std::uint8_t { none, being_made, there };
   one.stop_made.store(none, std::memory_order_relaxed);
   one.interrupts.store(0, std::memory_order_relaxed);
   one.stop_requested.store(false, std::memory_order_relaxed);
-  one.claimed.store(0, std::memory_order_relaxed);
+  one.reopen();
 }
 
 [[gnu::noinline]] void give_back_as_guest(fiber& one) noexcept {

@@ -6,6 +6,10 @@
 #include <new>
 #include <utility>
 
+#include <sched.h>
+
+#include "hilo/detail/fence.hpp"
+
 #include "runtime/base/cpu.hpp"
 #include "runtime/sched/fiber.hpp"
 
@@ -14,7 +18,15 @@ namespace {
 
 // Of a sleeper's stack around its timer, what it returns through: the switch's frame and those of
 // the wait below, and some of its own above.
-constexpr std::size_t frames_below = 320, frames_above = 320;
+constexpr std::size_t frames_below = 320, frames_above = 384;
+
+void fetch_frames(const void* around) noexcept {
+  base::fetch(static_cast<const char*>(around) - frames_below, frames_below + frames_above);
+}
+
+bool is_alarm(const timer_cell& one) noexcept {
+  return one.whose != nullptr && fiber::of(*one.whose).deadline.is(one.who);
+}
 
 }  // namespace
 
@@ -83,12 +95,16 @@ timer** timer_wheel::look_apart(std::uint64_t now, timer** last) noexcept {
       place(one, one.expiry);
       continue;
     }
-    one.phase.store(timer::firing, std::memory_order_relaxed);  // seen through lock_
-    count(-1U);
-    *last = &one;
-    last = &one.next;
+    begin_firing(one, last);
   }
   return last;
+}
+
+void timer_wheel::begin_firing(timer& one, timer**& last) noexcept {
+  one.phase.store(timer::firing, std::memory_order_relaxed);  // seen through lock_
+  *last = &one;
+  last = &one.next;
+  count(-1U);
 }
 
 // False: there is no memory for its cell.
@@ -159,31 +175,31 @@ void timer_wheel::update_next() noexcept {
 
 void timer_wheel::arm(timer& one, std::int64_t when_ns) noexcept {
   const std::scoped_lock guard(lock_);
-  one.wheel = this;
-  one.phase.store(timer::armed, std::memory_order_relaxed);  // seen through lock_
+  if (one.wheel != this) one.wheel = this;  // who fires it again, and here, need not write
+  one.phase.store(timer::armed, std::memory_order_release);  // (M1) if it fires again
   place(one, std::max(tick_at_or_after(when_ns), elapsed_ + 1));
   count(1);
   update_next();
 }
 
 bool timer_wheel::cancel(timer& one) noexcept {
-  {
-    const std::scoped_lock guard(lock_);
-    if (one.phase.load(std::memory_order_relaxed) == timer::armed) {  // changes only under lock_
-      if (one.handle != nullptr) {
-        unlink(*one.handle->cell);
-        give(*one.handle);
-      } else {
-        take_back(one);
+  do {
+    {
+      const std::scoped_lock guard(lock_);
+      if (one.phase.load(std::memory_order_relaxed) == timer::armed) {  // changes only under lock_
+        if (one.handle != nullptr) {
+          unlink(*one.handle->cell);
+          give(*one.handle);
+        } else {
+          take_back(one);
+        }
+        count(-1U);
+        update_next();
+        one.phase.store(timer::idle, std::memory_order_relaxed);
+        return true;
       }
-      count(-1U);
-      update_next();
-      one.phase.store(timer::idle, std::memory_order_relaxed);
-      return true;
     }
-  }
-  // (M2) A claim is under way: some tens of instructions.
-  while (one.phase.load(std::memory_order_acquire) == timer::firing) base::cpu_relax();
+  } while (one.outlast_firing() == timer::armed);  // again, by who fired it
   return false;
 }
 
@@ -192,7 +208,6 @@ bool timer_wheel::cancel(timer& one) noexcept {
 timer* timer_wheel::collect_due(std::uint64_t now) noexcept {
   timer* first = nullptr;
   timer** last = &first;
-  std::uint32_t fired = 0;
   while (true) {
     if (apart_due_ <= now) [[unlikely]]
       last = look_apart(now, last);
@@ -211,9 +226,14 @@ timer* timer_wheel::collect_due(std::uint64_t now) noexcept {
         for (std::uint32_t i = 0; i < list->count; ++i) {
           const timer_cell& one = list->cells[i];
           if (one.expiry > elapsed_) continue;
-          const auto* const at = reinterpret_cast<const char*>(one.who);
-          base::fetch(at - frames_below, frames_below + sizeof(timer) + frames_above);
+          fetch_frames(one.who);  // the alarm
           if (one.whose != nullptr) base::fetch(&fiber::of(*one.whose), sizeof(fiber));
+        }
+        for (std::uint32_t i = 0; i < list->count; ++i) {
+          const timer_cell& one = list->cells[i];
+          if (one.expiry <= elapsed_ && is_alarm(one)) {
+            fetch_frames(fiber::of(*one.whose).deadline.frames());
+          }
         }
         for (std::uint32_t i = 0; i < list->count; ++i) {
           const timer_cell& one = list->cells[i];
@@ -224,11 +244,8 @@ timer* timer_wheel::collect_due(std::uint64_t now) noexcept {
             }
             continue;
           }
-          one.who->phase.store(timer::firing, std::memory_order_relaxed);  // seen through lock_
-          *last = one.who;
-          last = &one.who->next;
           give(*one.handle);
-          ++fired;
+          begin_firing(*one.who, last);
         }
         give(*std::exchange(list, list->next));
       }
@@ -236,8 +253,19 @@ timer* timer_wheel::collect_due(std::uint64_t now) noexcept {
   }
   *last = nullptr;
   elapsed_ = std::max(elapsed_, now);
-  count(-fired);
   return first;
+}
+
+// True: it woke a waiter.
+bool timer_wheel::finish_firing(timer& one, const fired& what) noexcept {
+  if (what.again != 0) {
+    arm(one, what.again);
+    return false;
+  }
+  one.phase.store(timer::done, std::memory_order_release);  // (M1) from here on it may be gone
+  if (what.winner == nullptr) return false;
+  detail::wake(*what.winner, status::timed_out);
+  return true;
 }
 
 std::size_t timer_wheel::advance(std::int64_t now_ns) noexcept {
@@ -248,16 +276,36 @@ std::size_t timer_wheel::advance(std::int64_t now_ns) noexcept {
     update_next();
   }
   std::size_t woken = 0;
+  timer* unsure = nullptr;
   while (due != nullptr) {
     timer* const one = std::exchange(due, due->next);
-    detail::waiter* const winner = one->claim(*one);
-    one->phase.store(timer::done, std::memory_order_release);  // (M1) from here on it may be gone
-    if (winner != nullptr) {
-      detail::wake(*winner, status::timed_out);
+    const fired what = one->claim(*one, now_ns, false);
+    if (what.unsure) {
+      one->next = std::exchange(unsure, one);
+    } else if (finish_firing(*one, what)) {
       ++woken;
     }
   }
+  if (unsure != nullptr) detail::heavy_fence();  // between (D3) and (D4)
+  while (unsure != nullptr) {
+    timer* const one = std::exchange(unsure, unsure->next);
+    if (finish_firing(*one, one->claim(*one, now_ns, true))) ++woken;
+  }
   return woken;
+}
+
+// A claim takes some tens of instructions, but others may fire before it.
+std::uint8_t timer::outlast_firing_slowly() const noexcept {
+  std::uint8_t seen = firing;
+  for (int spins = 0; seen == firing; ++spins) {
+    if (spins < 100) {
+      base::cpu_relax();
+    } else {
+      ::sched_yield();  // who fires it lost its CPU
+    }
+    seen = phase.load(std::memory_order_acquire);  // (M2)
+  }
+  return seen;
 }
 
 }  // namespace hilo::sched

@@ -19,8 +19,8 @@
 // it, and a wake ends the owner's wait. So firing is in three steps: under the wheel's lock the
 // timer is unlinked and marked firing; without it, claim() decides whether this wake wins (for a
 // timed wait, under the lock of the primitive); then the timer is marked done, and only then the
-// waiter woken. cancel() returns when the timer is unlinked or done: after it, nobody touches the
-// timer.
+// waiter woken; or it is armed again. cancel() returns when the timer is unlinked or done: after
+// it, nobody touches the timer.
 #pragma once
 
 #include <array>
@@ -52,9 +52,16 @@ union timer_handle {
   timer_handle* next_free;
 };
 
+// What came of a timer that fires.
+struct fired {
+  detail::waiter* winner = nullptr;  // to be woken, if the timer won
+  bool unsure = false;               // claim() is to be called once more, behind a heavy fence
+  std::int64_t again = 0;            // when the timer is to fire again; 0: not by itself
+};
+
 struct timer {
-  // Returns the waiter to wake if the timer won, else null; runs without the wheel's lock.
-  using claim_function = detail::waiter* (*)(timer& self) noexcept;
+  // Runs without the wheel's lock.
+  using claim_function = fired (*)(timer& self, std::int64_t now_ns, bool behind_fence) noexcept;
 
   timer(claim_function how, detail::waiter* whose_wait) noexcept : claim(how), whose(whose_wait) {}
   timer(const timer&) = delete;
@@ -63,7 +70,7 @@ struct timer {
   enum state : std::uint8_t {
     idle,    // in no wheel
     armed,   // linked; guarded by the wheel's lock
-    firing,  // unlinked; the firing worker may still look at it
+    firing,  // unlinked; who fires it may still look at it
     done,    // fired; nobody looks at it any more
   };
 
@@ -73,9 +80,18 @@ struct timer {
   timer* next = nullptr;           // while it fires, or stands apart
   std::uint64_t expiry = 0;        // while it stands apart, in ticks
   timer_wheel* wheel = nullptr;    // where it is armed
-  // armed -> firing under the wheel's lock; firing -> done by the firing worker,
-  // (M1) release: its last access; pairs with (M2) acquire in cancel().
+  // armed -> firing under the wheel's lock; firing -> done, or armed again, by who fires it,
+  // (M1) release: its last access; pairs with (M2) acquire.
   std::atomic<std::uint8_t> phase{idle};
+
+  // Waits for who fires it, if somebody does. Returns the phase after that.
+  std::uint8_t outlast_firing() const noexcept {
+    const std::uint8_t seen = phase.load(std::memory_order_acquire);  // (M2)
+    return seen == firing ? outlast_firing_slowly() : seen;
+  }
+
+ private:
+  [[gnu::cold]] std::uint8_t outlast_firing_slowly() const noexcept;
 };
 
 class timer_wheel {
@@ -140,6 +156,8 @@ class timer_wheel {
   void set_apart(timer& one, std::uint64_t expiry) noexcept;
   void take_back(timer& one) noexcept;
   timer** look_apart(std::uint64_t now, timer** last) noexcept;
+  void begin_firing(timer& one, timer**& last) noexcept;
+  bool finish_firing(timer& one, const fired& what) noexcept;
   timer* collect_due(std::uint64_t now) noexcept;
   std::uint64_t next_tick() const noexcept;
   void update_next() noexcept;

@@ -21,6 +21,7 @@
 namespace hilo::detail {
 namespace {
 
+using sched::fiber;
 using sched::worker;
 
 // No interrupt is deep enough.
@@ -75,8 +76,21 @@ status park_thread_until(waiter& self, std::int64_t deadline, const char* reason
 
 status park_fiber_until(worker& here, waiter& self, std::int64_t deadline,
                         const char* reason) noexcept {
+  fiber& me = fiber::of(self);
+  me.deadline.set(here.timers(), me.locals, deadline);
+  const status result = park(self, reason);
+  me.deadline.clear();
+  return result;
+}
+
+// For whom nobody is likely to wake, and in a simulation, whose time goes from timer to timer.
+status sleep_fiber_until(worker& here, waiter& self, std::int64_t deadline,
+                         const char* reason) noexcept {
   sched::timer at_deadline(
-      [](sched::timer& one) noexcept { return end_wait(*one.whose) ? one.whose : nullptr; }, &self);
+      [](sched::timer& one, std::int64_t, bool) noexcept -> sched::fired {
+        return {.winner = end_wait(*one.whose) ? one.whose : nullptr};
+      },
+      &self);
   here.timers().arm(at_deadline, deadline);
   const status result = park(self, reason);
   // Another waker was first, or will be taken for it: either way the timer must leave our frame.
@@ -84,10 +98,18 @@ status park_fiber_until(worker& here, waiter& self, std::int64_t deadline,
   return result;
 }
 
+status sit_out_by(decltype(park_fiber_until) in_fiber, waiter& self, std::int64_t deadline,
+                  const char* reason) noexcept {
+  if (interrupted_before_park(self)) return status::cancelled;
+  if (deadline == no_deadline) return park(self, reason);
+  if (worker* const here = sched::current_worker()) return in_fiber(*here, self, deadline, reason);
+  return park_thread_until(self, deadline, reason);
+}
+
 void wait_in_shielded(wait_list& list, spin_lock& held, void* slot, const char* reason) noexcept {
   waiter& self = current_waiter();
   settle(self);
-  self.claimed.store(0, std::memory_order_relaxed);           // published by (E5)
+  self.reopen();                                              // published by (E5)
   self.shield.store(full_shield, std::memory_order_relaxed);  // likewise
   link_last(self, list, held, slot);
   held.unlock_to_wait();
@@ -98,12 +120,15 @@ void wait_in_shielded(wait_list& list, spin_lock& held, void* slot, const char* 
 }  // namespace
 
 bool end_wait(waiter& who) noexcept {
-  if (who.claimed.exchange(1, std::memory_order_acq_rel) != 0) return false;  // (E7)
-  if (who.guard != nullptr) {
-    const std::scoped_lock guard(*who.guard);
-    who.list->leave(who);
-  }
+  if (!who.claim()) return false;  // (E7)
+  leave_claimed(who);
   return true;
+}
+
+void leave_claimed(waiter& who) noexcept {
+  if (who.guard == nullptr) return;
+  const std::scoped_lock guard(*who.guard);
+  who.list->leave(who);
 }
 
 status limit_wait(waiter& self, std::int64_t& deadline) noexcept {
@@ -122,7 +147,7 @@ status limit_wait(waiter& self, std::int64_t& deadline) noexcept {
   }
   // Both are published by (E5).
   self.shield.store(shield, std::memory_order_relaxed);
-  self.claimed.store(0, std::memory_order_relaxed);
+  self.reopen();
   return status::ok;
 }
 
@@ -148,22 +173,17 @@ status begin_wait(waiter& self, wait_list& list, spin_lock& guard, void* slot,
 }
 
 status sit_out(waiter& self, std::int64_t deadline, const char* reason) noexcept {
-  if (interrupted_before_park(self)) return status::cancelled;
-  if (deadline == no_deadline) return park(self, reason);
-  if (worker* const here = sched::current_worker()) {
-    return park_fiber_until(*here, self, deadline, reason);
-  }
-  return park_thread_until(self, deadline, reason);
+  return sit_out_by(simulating() ? sleep_fiber_until : park_fiber_until, self, deadline, reason);
 }
 
 void close_wait(waiter& self) noexcept {
   if (self.guard == nullptr) self.linked.store(false, std::memory_order_relaxed);
   // From here on no interrupter finds it linked; those that did have gone when it is settled, and
-  // so has the timer: then `claimed` is ours.
+  // so has a timer of its own: then `claimed` is ours. An alarm knows the wait that it claims.
   light_fence();  // pairs with (E3), (E4)
   settle(self);
   self.contested.store(false, std::memory_order_relaxed);
-  self.claimed.store(0, std::memory_order_relaxed);
+  self.reopen();
 }
 
 status finish_wait(waiter& self, std::int64_t deadline, const char* reason) noexcept {
@@ -196,7 +216,8 @@ status sleep_until_ns(std::int64_t when) noexcept {
   }
   open_wait(self);
   show_wait(self);
-  end = finish_wait(self, deadline, "sleep");
+  end = sit_out_by(sleep_fiber_until, self, deadline, "sleep");
+  close_wait(self);
   return end == status::timed_out && deadline == when ? status::ok : end;
 }
 

@@ -1,5 +1,5 @@
 /* A timer fires while its owner is woken by another and cancels it: timer_wheel::arm, cancel and
- * advance in runtime/sched/timer_wheel.{hpp,cpp}; park_fiber_until, end_wait, finish_wait and
+ * advance in runtime/sched/timer_wheel.{hpp,cpp}; sleep_fiber_until, end_wait, finish_wait and
  * sleep_until_ns in runtime/sched/wait.cpp; wait_list in include/hilo/detail/waiter.hpp.
  *
  * Properties: nobody touches a timer after its owner's wait returned, even if the owner waits again

@@ -301,7 +301,7 @@ FAULTS = [
     Fault(
         "stop: a wait is ended without leaving its list",
         "runtime/sched/wait.cpp",
-        "    const std::scoped_lock guard(*who.guard);\n    who.list->leave(who);\n",
+        "  const std::scoped_lock guard(*who.guard);\n  who.list->leave(who);\n",
         "",
     ),
     Fault(

@@ -19,10 +19,10 @@ constexpr std::int64_t tick = 1 << 15;
 struct recorded : timer {
   explicit recorded(std::vector<recorded*>& log)
       : timer(
-            [](timer& self) noexcept -> hilo::detail::waiter* {
+            [](timer& self, std::int64_t, bool) noexcept -> hilo::sched::fired {
               auto& mine = static_cast<recorded&>(self);
               mine.fired->push_back(&mine);
-              return nullptr;
+              return {};
             },
             nullptr),
         fired(&log) {}
@@ -152,4 +152,39 @@ TEST_CASE("timer_wheel: a cancelled timer does not fire, a fired one cannot be c
   wheel.arm(kept, 5 * tick);  // in the past: at the next tick
   wheel.advance(21 * tick);
   CHECK(log.size() == 2);
+}
+
+TEST_CASE(
+    "timer_wheel: one that is not sure is asked behind a fence, and one that asks fires again") {
+  struct repeated : timer {
+    repeated()
+        : timer(
+              [](timer& self, std::int64_t now, bool behind_fence) noexcept -> hilo::sched::fired {
+                auto& mine = static_cast<repeated&>(self);
+                ++(behind_fence ? mine.behind : mine.before);
+                if (!behind_fence) return {.unsure = true};
+                return {.again = mine.behind < 3 ? now + 5 * tick : 0};
+              },
+              nullptr) {}
+    int before = 0;
+    int behind = 0;
+  };
+  timer_wheel wheel(0);
+  repeated one;
+  wheel.arm(one, 10 * tick);
+  for (int i = 1; i <= 3; ++i) {
+    wheel.advance((5 * i + 4) * tick);
+    CHECK(one.behind == i - 1);
+    CHECK(wheel.size() == 1);
+    wheel.advance((5 * i + 5) * tick);
+    CHECK(one.before == i);
+    CHECK(one.behind == i);
+  }
+  CHECK(wheel.size() == 0);
+  CHECK_FALSE(wheel.cancel(one));
+  one.behind = 0;
+  wheel.arm(one, 30 * tick);
+  wheel.advance(30 * tick);
+  CHECK(wheel.cancel(one));
+  CHECK(wheel.next_ns() == timer_wheel::never);
 }

@@ -135,6 +135,64 @@ TEST_CASE(
   });
 }
 
+// A fiber keeps its timer armed from one wait to the next, and so may the next on its stack.
+TEST_CASE("deadline: of waits in a row each is ended by its own, and one without by none") {
+  const std::uint64_t seed = hilo::test::stress_seed();
+  INFO("HILO_SEED=", seed);
+  on_each_runtime([seed] {
+    const auto wait_for_a_while = [](std::uint64_t its_seed, int times) {
+      std::mt19937_64 random(its_seed);
+      const auto some = [&](unsigned most) { return std::chrono::microseconds(random() % most); };
+      hilo::channel<int> questions;
+      hilo::channel<int> answers;
+      const auto partner = hilo::spawn([&, partners_seed = random()] {
+        std::mt19937_64 delays(partners_seed);
+        while (const auto asked = questions.receive()) {
+          if (delays() % 3 == 0) hilo::sleep_for(std::chrono::microseconds(delays() % 200));
+          CHECK(answers.send(*asked) == status::ok);
+        }
+      });
+      std::optional<int> got;
+      for (int i = 0; i < times; ++i) {
+        const auto start = steady::now();
+        const auto patience = some(random() % 8 == 0 ? 3000 : 200);
+        switch (random() % 3) {
+          case 0:
+            CHECK(answers.receive_for(got, patience) == status::timed_out);
+            CHECK(steady::now() - start >= patience);
+            break;
+          case 1: {
+            CHECK(questions.send(i) == status::ok);
+            const status end = answers.receive_for(got, patience);
+            if (end == status::ok) {
+              CHECK(got == i);
+              break;
+            }
+            CHECK(end == status::timed_out);
+            CHECK(steady::now() - start >= patience);
+            CHECK(answers.receive() == i);
+            break;
+          }
+          default:
+            CHECK(questions.send(i) == status::ok);
+            CHECK(answers.receive() == i);
+        }
+      }
+      questions.close();
+    };
+    std::vector<hilo::fiber<void>> all;
+    for (std::uint64_t f = 0; f < 6; ++f) {
+      all.push_back(hilo::spawn([&, f] {
+        wait_for_a_while(seed + f, 300);
+        for (std::uint64_t i = 0; i < 100; ++i) {
+          hilo::spawn(wait_for_a_while, seed + 1000 * f + i, 3).join();
+        }
+      }));
+    }
+    for (auto& one : all) one.join();
+  });
+}
+
 TEST_CASE("deadline: racing with unlocks, a mutex is held by one at a time and lost by none") {
   const std::uint64_t seed = hilo::test::stress_seed();
   INFO("HILO_SEED=", seed);

@@ -12,7 +12,7 @@
 //
 // Who ends a wait. Nearly all waits can be ended by the lists' wakers only, and then popping is
 // claiming: no atomic operation but the lock's. Others may come too: a deadline, the other lists of
-// a select, a stop request. Then whoever turns `claimed` from 0 to 1 ends the wait. A waker in
+// a select, a stop request. Then whoever makes `claimed` odd ends the wait. A waker in
 // a list has to know which it is:
 //
 //   a deadline, a select   the owner sets `contested` before it links
@@ -91,8 +91,9 @@ struct waiter : wait_node {
   std::atomic<std::uint32_t> interrupts{0};
   std::atomic<bool> stop_requested{false};  // the fiber's own token; with (E3)
 
-  // 1: somebody ends this wait. (E7) acq_rel: the claimer sees what the owner set up, the owner
-  // what the claimer did, through the wake. Reset by the owner before it links, where it may be 1.
+  // Odd: somebody ends this wait. (E7) acq_rel: the claimer sees what the owner set up, the owner
+  // what the claimer did, through the wake. Where it may be odd, the owner makes it even before it
+  // links, each time another number: who claims late does so of the wait that he saw (alarm.hpp).
   std::atomic<std::uint32_t> claimed{0};
 
   // Kernel threads only: the futex word. 0 while nobody woke it.
@@ -111,6 +112,13 @@ struct waiter : wait_node {
     return limits != nullptr || interrupts.load(std::memory_order_acquire) != 0;
   }
 
+  // Whether the caller is the one who ends this wait.
+  bool claim() noexcept { return (claimed.fetch_or(1, std::memory_order_acq_rel) & 1) == 0; }
+  // The owner's. release: who sees the number sees that what was before is over.
+  void reopen() noexcept {
+    claimed.store((claimed.load(std::memory_order_relaxed) | 1) + 1, std::memory_order_release);
+  }
+
   // For a waker that just unlinked `node`: whether the wake is its own.
   bool take(wait_node& node) noexcept {
     light_fence();  // between (E1) and (E2)
@@ -118,7 +126,7 @@ struct waiter : wait_node {
         interrupts.load(std::memory_order_relaxed) == 0) [[likely]] {  // (E2)
       return true;
     }
-    if (claimed.exchange(1, std::memory_order_acq_rel) != 0) return false;  // (E7)
+    if (!claim()) return false;       // (E7)
     if (&node != this) slot = &node;  // tells a select which case it was
     return true;
   }
@@ -273,6 +281,8 @@ HILO_API void retire(wait_list& list, spin_lock& guard, const char* message) noe
 
 // Claims a wait from outside its list, and unlinks it there. True: the caller has to wake it.
 bool end_wait(waiter& who) noexcept;
+// The second half, for who has claimed it.
+void leave_claimed(waiter& who) noexcept;
 
 // Ends the wait of `who` with cancelled unless it is shielded against `depth`. In between the
 // caller says why where reached() finds it, and passes a heavy_fence(); many may share one.
