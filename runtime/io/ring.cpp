@@ -37,7 +37,7 @@ constexpr unsigned all_of_them = ~0U;
 // of the switch to those of who made the call), and above its frames: what was captured for its
 // function, and its control block.
 constexpr std::size_t frames_below = 192;
-constexpr std::size_t frames_above = 448;
+constexpr std::size_t frames_above = 896;
 constexpr std::size_t captured = 128;
 constexpr std::size_t block_in_use = 192;
 
