@@ -20,6 +20,9 @@ namespace {
 // the wait below, and some of its own above.
 constexpr std::size_t frames_below = 320, frames_above = 384;
 
+// Of its fiber, all but the alarm.
+constexpr std::size_t block_in_use = sizeof(fiber) - sizeof(alarm);
+
 void fetch_frames(const void* around) noexcept {
   base::fetch(static_cast<const char*>(around) - frames_below, frames_below + frames_above);
 }
@@ -96,6 +99,7 @@ timer** timer_wheel::look_apart(std::uint64_t now, timer** last) noexcept {
       continue;
     }
     begin_firing(one, last);
+    count(-1U);
   }
   return last;
 }
@@ -104,7 +108,6 @@ void timer_wheel::begin_firing(timer& one, timer**& last) noexcept {
   one.phase.store(timer::firing, std::memory_order_relaxed);  // seen through lock_
   *last = &one;
   last = &one.next;
-  count(-1U);
 }
 
 // False: there is no memory for its cell.
@@ -208,6 +211,7 @@ bool timer_wheel::cancel(timer& one) noexcept {
 timer* timer_wheel::collect_due(std::uint64_t now) noexcept {
   timer* first = nullptr;
   timer** last = &first;
+  std::uint32_t taken = 0;
   while (true) {
     if (apart_due_ <= now) [[unlikely]]
       last = look_apart(now, last);
@@ -223,17 +227,18 @@ timer* timer_wheel::collect_due(std::uint64_t now) noexcept {
       occupied_[level] &= ~(std::uint64_t{1} << index);
       while (list != nullptr) {
         if (list->next != nullptr) base::fetch(list->next, sizeof(chunk));
+        bool alarms = false;
         for (std::uint32_t i = 0; i < list->count; ++i) {
           const timer_cell& one = list->cells[i];
           if (one.expiry > elapsed_) continue;
-          fetch_frames(one.who);  // the alarm
-          if (one.whose != nullptr) base::fetch(&fiber::of(*one.whose), sizeof(fiber));
+          if (one.whose != nullptr) base::fetch(&fiber::of(*one.whose), block_in_use);
+          fetch_frames(one.who);
+          alarms = alarms || is_alarm(one);
         }
-        for (std::uint32_t i = 0; i < list->count; ++i) {
+        for (std::uint32_t i = 0; alarms && i < list->count; ++i) {
           const timer_cell& one = list->cells[i];
-          if (one.expiry <= elapsed_ && is_alarm(one)) {
-            fetch_frames(fiber::of(*one.whose).deadline.frames());
-          }
+          if (one.expiry > elapsed_ || !is_alarm(one)) continue;
+          fetch_frames(fiber::of(*one.whose).deadline.frames());
         }
         for (std::uint32_t i = 0; i < list->count; ++i) {
           const timer_cell& one = list->cells[i];
@@ -246,6 +251,7 @@ timer* timer_wheel::collect_due(std::uint64_t now) noexcept {
           }
           give(*one.handle);
           begin_firing(*one.who, last);
+          ++taken;
         }
         give(*std::exchange(list, list->next));
       }
@@ -253,6 +259,7 @@ timer* timer_wheel::collect_due(std::uint64_t now) noexcept {
   }
   *last = nullptr;
   elapsed_ = std::max(elapsed_, now);
+  count(-taken);
   return first;
 }
 
