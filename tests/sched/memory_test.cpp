@@ -132,28 +132,28 @@ TEST_CASE("runtime: trees and loops of a million spawns need hundreds of stacks"
   // More would not be had: the arena has room for no more stacks than this.
   constexpr std::size_t stacks = 2'000;
   constexpr std::size_t stack = 16 * 1024;
+  hilo::runtime_options options{.stack_size = stack, .stack_reserve = stacks * (stack + 4096)};
+  options.stuck_after = std::chrono::milliseconds(0);  // a replacement has hundreds of its own
   for (const unsigned carriers : {1U, 2U}) {
     CAPTURE(carriers);
-    hilo::run(
-        hilo::runtime_options{
-            .carriers = carriers, .stack_size = stack, .stack_reserve = stacks * (stack + 4096)},
-        [] {
-          struct tree {
-            static int count(int depth) {
-              if (depth == 0) return 1;
-              auto left = hilo::spawn([depth] { return count(depth - 1); });
-              auto right = hilo::spawn([depth] { return count(depth - 1); });
-              return left.join() + right.join();
-            }
-          };
-          CHECK(tree::count(19) == 1 << 19);  // 1,048,575 fibers
-          hilo::wait_group all;
-          for (int i = 0; i < 1'000'000; ++i) {
-            all.add();
-            hilo::spawn([&all] { all.done(); }).detach();
-          }
-          all.wait();
-        });
+    options.carriers = carriers;
+    hilo::run(options, [] {
+      struct tree {
+        static int count(int depth) {
+          if (depth == 0) return 1;
+          auto left = hilo::spawn([depth] { return count(depth - 1); });
+          auto right = hilo::spawn([depth] { return count(depth - 1); });
+          return left.join() + right.join();
+        }
+      };
+      CHECK(tree::count(19) == 1 << 19);  // 1,048,575 fibers
+      hilo::wait_group all;
+      for (int i = 0; i < 1'000'000; ++i) {
+        all.add();
+        hilo::spawn([&all] { all.done(); }).detach();
+      }
+      all.wait();
+    });
   }
 }
 
