@@ -3,7 +3,9 @@
 
 #include <array>
 #include <chrono>
+#include <cstdio>
 #include <cstring>
+#include <fstream>
 #include <string>
 #include <system_error>
 #include <vector>
@@ -43,6 +45,20 @@ std::string pattern(std::size_t size) {
   std::string text(size, '\0');
   for (std::size_t i = 0; i < size; ++i) text[i] = static_cast<char>(i * 7 + i / 251);
   return text;
+}
+
+// How many connections wait to be accepted on the loopback: proc(5), /proc/net/tcp.
+std::size_t waiting_at(const address& listener) {
+  char local[64];
+  std::snprintf(local, sizeof local, ": 0100007F:%04X 00000000:0000 0A ", listener.port());
+  std::ifstream all("/proc/net/tcp");
+  for (std::string line; std::getline(all, line);) {
+    const std::size_t at = line.find(local);
+    if (at == line.npos) continue;
+    const std::string queues = line.substr(at + std::strlen(local));  // to be sent:received
+    return std::stoul(queues.substr(queues.find(':') + 1), nullptr, 16);
+  }
+  return 0;
 }
 
 }  // namespace
@@ -201,6 +217,7 @@ TEST_CASE("net: connections that came together are accepted together") {
         for (std::size_t i = 0; i < count; ++i) {
           clients.push_back(std::move(tcp_stream::connect(*listener.local()).value()));
         }
+        while (waiting_at(*listener.local()) < count) hilo::sleep_for(1ms);
         std::size_t turns = 0;  // of another fiber
         bool stop = false;
         hilo::fiber<void> other = hilo::spawn([&] {
