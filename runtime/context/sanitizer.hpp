@@ -29,6 +29,14 @@ namespace hilo::context {
 
 inline constexpr bool sanitizing = HILO_ASAN || HILO_TSAN;
 
+// What the address sanitizer remembers of frames in [low, low + bytes), which nobody will leave.
+inline void forget_frames([[maybe_unused]] const void* low,
+                          [[maybe_unused]] std::size_t bytes) noexcept {
+#if HILO_ASAN
+  __asan_unpoison_memory_region(low, bytes);
+#endif
+}
+
 // The sanitizers' half of a context.
 struct sanitizer_context {
 #if HILO_ASAN
@@ -46,7 +54,7 @@ struct sanitizer_context {
     bottom = low;
     size = bytes;
     fake_stack = nullptr;
-    __asan_unpoison_memory_region(low, bytes);
+    forget_frames(low, bytes);
 #endif
 #if HILO_TSAN
     fiber = __tsan_create_fiber(0);

@@ -131,6 +131,8 @@ stack_arena::~stack_arena() {
   registered_.forget_all();
   mapped_guards.fetch_sub(mapped_guards_, std::memory_order_relaxed);  // a count, nothing more
   ::munmap(closed_, closed_bytes());
+  // Of the last frames of the last lives: other memory may come to lie there.
+  forget_frames(base_, opened_.load(std::memory_order_relaxed) * stride_);
   ::munmap(base_, bytes_);
 }
 

@@ -3,12 +3,14 @@
 #include <cerrno>
 #include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <cstdio>
 #include <ctime>
 #include <fstream>
 #include <string>
 #include <vector>
 
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "hilo/channel.hpp"
@@ -125,6 +127,26 @@ TEST_CASE("runtime: stacks that nobody needs give their memory back within 5 s, 
     MESSAGE("RSS in KiB: ", before, " before, ", high, " at the peak, ", after, " 5 s later");
     CHECK(peak() > before + many * 3);
   });
+}
+
+TEST_CASE("runtime: what comes to lie where a stack was is memory as any other") {
+  const auto page = static_cast<std::uintptr_t>(::sysconf(_SC_PAGESIZE));
+  std::uintptr_t was = 0;
+  hilo::run({.carriers = 1}, [&] {
+    hilo::spawn([&] {
+      volatile char local[64] = {};
+      was = reinterpret_cast<std::uintptr_t>(&local[0]) & ~(page - 1);
+    }).join();
+  });
+  void* const wanted = reinterpret_cast<void*>(was);
+  void* const now = ::mmap(wanted, page, PROT_READ | PROT_WRITE,
+                           MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
+  REQUIRE(now == wanted);
+  // Not the least of it is a frame to the address sanitizer.
+  auto* const bytes = static_cast<volatile char*>(now);
+  for (std::uintptr_t i = 0; i < page; ++i) bytes[i] = static_cast<char>(i);
+  CHECK(bytes[page - 1] == static_cast<char>(page - 1));
+  REQUIRE(::munmap(now, page) == 0);
 }
 
 TEST_CASE("runtime: trees and loops of a million spawns need hundreds of stacks") {
