@@ -31,7 +31,8 @@ class sha256 {
       digest_block();
     }
     std::fill(block_.begin() + filled_, block_.end(), 0);
-    for (int i = 0; i < 8; ++i) block_[63 - i] = static_cast<unsigned char>(bits >> (8 * i));
+    for (std::size_t i = 0; i < 8; ++i)
+      block_[63 - i] = static_cast<unsigned char>(bits >> (8 * i));
     digest_block();
     std::string text;
     for (const std::uint32_t word : state_) {

@@ -33,7 +33,7 @@ void on_fault(int signal, siginfo_t* info, void* machine) {
     if (auto describe = describer.load(std::memory_order_acquire)) describe(top, who, sizeof who);
     base::report(
         "stack overflow in %s: its stack of %zu KiB is full (raise runtime_options.stack_size or "
-        "spawn_options.stack_size, or look for endless recursion; addr2line shows the line)",
+        "spawn_options.stack_size, or look for endless recursion; addr2line -i shows the line)",
         who, arena->stack_size() / 1024);
     // End as an unhandled fault does, so that a core is dumped and the status says SIGSEGV.
     struct sigaction standard {};

@@ -4,11 +4,32 @@
 #include <memory>
 #include <string_view>
 
+#include "runtime/base/check.hpp"
+#include "runtime/base/foreign_sanitizer.hpp"
 #include "runtime/base/libc.hpp"
 #include "runtime/base/sanitizers.hpp"
 
 namespace hilo::kernel {
 namespace {
+
+// Once, before the first thread. Without hilo's part the thread sanitizer sees no order between
+// fibers: each of its reports would be wrong, and its runtime crashes at the first switch.
+void meet_foreign_sanitizer() {
+  switch (base::find_foreign_sanitizer()) {
+    case base::foreign_sanitizer::none:
+      return;
+    case base::foreign_sanitizer::address:
+      return base::report(
+          "this program is built with -fsanitize=address and its hilo is not: threads are made by "
+          "pthread_create, and fiber stacks are not checked (build hilo with "
+          "-Db_sanitize=address)");
+    case base::foreign_sanitizer::thread:
+      base::die(
+          "this program is built with -fsanitize=thread and its hilo is not, so the sanitizer "
+          "cannot "
+          "follow fibers (build hilo with -Db_sanitize=thread)");
+  }
+}
 
 backend_choice pthreads(std::string reason) {
   return {&pthread_backend(), {thread_backend_kind::pthread, "pthread", std::move(reason)}};
@@ -19,6 +40,10 @@ backend_choice pthreads(std::string reason) {
 backend_choice choose_backend(const char* forced, [[maybe_unused]] symbol_lookup find) {
   const std::string_view wish = forced == nullptr ? "" : forced;
   if (wish == "pthread") return pthreads("HILO_THREADS=pthread");
+  // It records stacks in its own pthread_create, as below. Here a wish for clone is not followed.
+  if (base::find_foreign_sanitizer() == base::foreign_sanitizer::address) {
+    return pthreads("the program has the address sanitizer and hilo was built without it");
+  }
 #if HILO_TSAN
   return pthreads("the thread sanitizer knows only threads made by pthread_create");
 #elif !HILO_GLIBC(2, 0)
@@ -48,8 +73,10 @@ backend_choice choose_backend(const char* forced, [[maybe_unused]] symbol_lookup
 
 const backend_choice& chosen_backend() {
   // A failure to decide (no memory for the specimen) throws, and the next call tries again.
-  static const auto* choice =
-      new backend_choice(choose_backend(std::getenv("HILO_THREADS"), find_libc_symbol));
+  static const auto* choice = [] {
+    meet_foreign_sanitizer();
+    return new backend_choice(choose_backend(std::getenv("HILO_THREADS"), find_libc_symbol));
+  }();
   return *choice;
 }
 

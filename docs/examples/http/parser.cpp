@@ -120,7 +120,7 @@ int parser::end_of_head() noexcept {
   for (request::field& one : request_.fields_) {
     const std::string_view value = request_.text_of(one.value);
     one.value.size = static_cast<std::uint32_t>(value.find_last_not_of(" \t") + 1);
-    hosts += same_name(request_.text_of(one.name), "host") ? 1 : 0;
+    if (same_name(request_.text_of(one.name), "host")) ++hosts;
   }
   if (hosts > 1 || (hosts == 0 && state_.http_minor > 0)) return refuse(400);  // RFC 9112, 3.2
   const bool chunked = (state_.flags & F_CHUNKED) != 0;

@@ -29,9 +29,9 @@ class once {
     if (done()) [[likely]]
       return;
     if (!begin()) return;
-    attempt running(*this);
+    attempt mine(*this);
     std::invoke(std::forward<Callable>(callable), std::forward<Arguments>(arguments)...);
-    running.outcome = finished;
+    mine.outcome = finished;
   }
 
   // (O1) acquire: pairs with (O2)
