@@ -129,7 +129,7 @@ void spin_lock::settle_owner(std::uintptr_t me) noexcept {
     moves_ = true;
     owner_.store(credit_ == 0 ? nobody : me != 0 ? me : undecided, std::memory_order_relaxed);
   } else {
-    heavy_fence();
+    heavy_fence_for_owner();  // between (B3) and (B4)
     wait_until_out();
     owner_.store(nobody, std::memory_order_relaxed);
   }

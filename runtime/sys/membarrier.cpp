@@ -1,32 +1,106 @@
 // The heavy side of hilo/detail/fence.hpp.
+//
+// A filter that comes later. seccomp(2) may refuse membarrier at any time, in all threads at once
+// (SECCOMP_FILTER_FLAG_TSYNC). The first call that fails switches the light sides to real fences.
+// That leaves two kinds of light sides without a fence:
+//   a thread that read the switch before, and is between its store and its load;
+//   the owner of a spin_lock, which never reads the switch.
+// No call of the kernel makes another thread pass a barrier then: an IPI after mprotect is an
+// accident of some CPUs, a signal ends calls of the user's, and a filter that refuses membarrier
+// may refuse sched_setaffinity too. So the heavy side waits for `grace`. A store stays in a CPU's
+// store buffer for a bounded time: the buffer empties by itself, whatever its CPU does meanwhile,
+// within microseconds (Morrison and Afek, "Temporally Bounding TSO for Fence-Free Asymmetric
+// Synchronization", ASPLOS 2015). A load that follows the store runs ahead of it by less than that,
+// because both are in flight in one CPU at once. So after the wait each light side has either made
+// its store visible, and the heavy side's load sees it; or its store is younger than the heavy
+// side's store by then, and its load sees that one:
+//
+//   light:   (1) store a           heavy:   (3) store b, full fence
+//            (2) load b                     wait for `grace`
+//                                           (4) load a
+//
+// Forbidden: (2) sees no b and (4) sees no a. If (2) sees no b, then (2) ran before (3) was
+// visible. (1) is visible at most a store buffer's time after (2) ran, which is before the end of
+// the wait. The model owned_lock holds with the wait (REFUSED), and fails without.
 
+#include <atomic>
 #include <cerrno>
+#include <cstdint>
+#include <ctime>
 
 #include <linux/membarrier.h>
 
 #include "hilo/detail/fence.hpp"
 
+#include "runtime/base/cpu.hpp"
 #include "runtime/sys/syscall.hpp"
 
 namespace hilo::detail {
 namespace {
 
+constexpr std::int64_t grace =
+    1'000'000;  // ns; guess: a hundred times what a full store buffer takes
+
 bool register_process() noexcept {
   return sys::call(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0, 0) == 0;
+}
+
+bool fence_all_threads() noexcept {
+  const auto attempt = [] {
+    return sys::call(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0);
+  };
+  long end = attempt();
+  if (end == -EPERM && register_process()) end = attempt();
+  return end == 0;
+}
+
+std::int64_t now() noexcept {
+  timespec time{};
+  ::clock_gettime(CLOCK_MONOTONIC, &time);
+  return std::int64_t{time.tv_sec} * 1'000'000'000 + time.tv_nsec;
+}
+
+// By the clock: a filter may refuse sleep as well, and a signal may end it.
+void wait_for_grace() noexcept {
+  for (const std::int64_t until = now() + grace; now() < until;) {
+    const timespec rest{.tv_sec = 0, .tv_nsec = grace / 4};
+    if (sys::call(SYS_clock_nanosleep, CLOCK_MONOTONIC, 0, &rest, nullptr) != 0) base::cpu_relax();
+  }
+}
+
+// Every light_fence() is a real fence, and no thread is inside an older one. Written once: by the
+// initialiser, or after the first call that failed. (M) release, acquire: the writer's wait comes
+// before the reader's load of what light sides stored.
+std::atomic<bool> light_fences_are_real{false};
+
+bool choose_light_fence() noexcept {
+  const bool is_free = register_process();
+  light_fences_are_real.store(!is_free, std::memory_order_release);  // (M)
+  return is_free;
 }
 
 }  // namespace
 
 // False until this initialiser ran, and a program with threads before that pays for a fence.
-std::atomic<bool> light_fence_is_free{register_process()};
+std::atomic<bool> light_fence_is_free{choose_light_fence()};
 
 void heavy_fence() noexcept {
-  long end = sys::call(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0);
-  if (end == -EPERM && register_process()) {
-    end = sys::call(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0);
+  if (!light_fences_are_real.load(std::memory_order_acquire)) {  // (M)
+    if (fence_all_threads()) return;
+    heavy_fence_for_owner();
+    light_fences_are_real.store(true, std::memory_order_release);  // (M)
   }
-  // Refused: then it was refused at the start too, and the light sides are fences.
-  if (end != 0) std::atomic_thread_fence(std::memory_order_seq_cst);
+  std::atomic_thread_fence(std::memory_order_seq_cst);
+}
+
+void heavy_fence_for_owner() noexcept {
+  if (fence_all_threads()) return;
+  // relaxed: the fence after it, and the wait, make it visible; a thread that reads it later than
+  // that has no older light fence.
+  light_fence_is_free.store(false, std::memory_order_relaxed);
+  std::atomic_thread_fence(std::memory_order_seq_cst);
+  wait_for_grace();
+  std::atomic_thread_fence(std::memory_order_seq_cst);
 }
 
 }  // namespace hilo::detail

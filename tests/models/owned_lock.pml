@@ -10,7 +10,8 @@
  * Memory. Sequentially consistent but for what the protocol is about: a store may pass a later load.
  * Each carrier's stores of `inside`, of the data under the lock and of `word` go through a store
  * buffer that empties by itself, in order, at any time; a locked operation waits until it is empty,
- * and the heavy fence empties all of them.
+ * and the heavy fence empties all of them. With REFUSED there is no membarrier: the heavy fence waits
+ * until each buffer has emptied by itself.
  *
  * Abstracted away. Two holds in a row decide the ownership and not 32. `undecided` with the address
  * of the first holder is the number FIRST + carrier. With THREAD the last carrier is a thread that is
@@ -22,7 +23,10 @@
  * holds: -DCARRIERS=3 -DTHREAD
  * holds: -DASK_ONLY
  * holds: -DHOLDS=4
+ * holds: -DREFUSED
+ * holds: -DREFUSED -DCARRIERS=3
  * fault: -DFAULT_NO_HEAVY_FENCE    no fence between (B3) and (B4)
+ * fault: -DREFUSED -DFAULT_NO_GRACE  membarrier is refused, and the heavy fence does not wait
  * fault: -DFAULT_NO_SECOND_LOOK    the owner goes in without (B2)
  * fault: -DFAULT_LOOK_FIRST        the owner does (B2) before (B1)
  * fault: -DFAULT_NO_WAIT           who takes the ownership away goes on without (B4)
@@ -73,6 +77,18 @@ inline apply(which, value) {
   fi
 }
 
+#ifdef REFUSED
+inline heavy_fence() {
+  other = 0;
+#ifndef FAULT_NO_GRACE
+  do
+  :: other < CARRIERS -> atomic { empty(buffer[other]) -> other++ }
+  :: else -> break
+  od;
+#endif
+  atomic { empty(buffer[me]) -> other = 0 }
+}
+#else
 inline heavy_fence() {
   atomic {
     other = 0;
@@ -90,6 +106,7 @@ inline heavy_fence() {
     value = 0
   }
 }
+#endif
 
 inline give_up() {
   atomic { /* (B6) */

@@ -1,5 +1,7 @@
 #include "hilo/detail/spin_lock.hpp"
 
+#include <atomic>
+#include <cerrno>
 #include <cstdint>
 #include <memory>
 #include <mutex>
@@ -7,9 +9,15 @@
 #include <thread>
 #include <vector>
 
+#include <sys/syscall.h>
+#include <unistd.h>
+
 #include "hilo/hilo.hpp"
 
+#include "tests/death.hpp"
 #include "tests/doctest.hpp"
+#include "tests/emulator.hpp"
+#include "tests/refusal.hpp"
 #include "tests/runtimes.hpp"
 
 // The first holders are one carrier, as a rule for long enough that the lock is its own; then
@@ -79,4 +87,53 @@ TEST_CASE("spin_lock: carriers that share one count right") {
     for (auto& fiber : all) fiber.join();
     CHECK(count == 32000);
   });
+}
+
+// A sandbox is entered while carriers run and own locks.
+TEST_CASE("spin_lock: one holder at a time after a filter refused membarrier") {
+  HILO_NEEDS(system_call_filters);
+  const auto end = hilo::test::run_in_child([] {
+    constexpr int many = 200;
+    struct guarded {
+      hilo::detail::spin_lock lock;
+      std::uint64_t count = 0;  // plain: the lock makes it safe
+    };
+    const auto all = std::make_unique<guarded[]>(many);
+    const auto add = [&all](int i, int times) {
+      for (; times != 0; --times) {
+        const std::scoped_lock guard(all[i].lock);
+        ++all[i].count;
+      }
+    };
+    hilo::run({.carriers = 2}, [&] {
+      for (int i = 0; i < many; ++i) add(i, 100);
+      if (!hilo::test::refuse({.number = SYS_membarrier, .error = EPERM})) ::_exit(2);
+      std::atomic<int> at{0};
+      std::thread other([&] {
+        for (int i = 0; i < many; ++i) {
+          at.store(i, std::memory_order_release);
+          add(i, 50);
+        }
+      });
+      // The owner comes by about when the other takes its lock away.
+      for (int i = 0; i < many; ++i) {
+        while (at.load(std::memory_order_acquire) < i) {
+        }
+        add(i, 200);
+      }
+      other.join();
+      // Locks that are new are nobody's, and waits can still be ended.
+      hilo::channel<int> numbers;
+      auto receiver = hilo::spawn([&] { return numbers.receive().has_value(); });
+      hilo::yield();
+      receiver.request_stop();
+      if (receiver.join()) ::_exit(3);
+    });
+    for (int i = 0; i < many; ++i) {
+      if (all[i].count != 350) ::_exit(4);
+    }
+  });
+  CAPTURE(end.describe());
+  CHECK(end.exited);
+  CHECK(end.code == 0);
 }

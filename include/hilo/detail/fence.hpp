@@ -5,7 +5,7 @@
 //   often:   store a; light_fence(); load b        rarely:   store b; heavy_fence(); load a
 //
 // At least one of the loads sees the other side's store. Where membarrier is refused, both are
-// fences of sequential consistency.
+// fences of sequential consistency. A refusal may come at any time: runtime/sys/membarrier.cpp.
 #pragma once
 
 #include <atomic>
@@ -14,8 +14,9 @@
 
 namespace hilo::detail {
 
-// Set once, before threads that a runtime starts; false is always right for the light side, since
-// the heavy side calls membarrier whenever it works.
+// Written by the initialiser, and set to false for good by the first membarrier call that fails.
+// false is always right for the light side, because the heavy side calls membarrier whenever that
+// works.
 HILO_API extern std::atomic<bool> light_fence_is_free;
 
 inline void light_fence() noexcept {
@@ -28,5 +29,9 @@ inline void light_fence() noexcept {
 }
 
 void heavy_fence() noexcept;
+
+// The same against a light side that is a compiler fence and never reads light_fence_is_free: the
+// owner of a spin_lock. Takes a millisecond where membarrier was refused after the start.
+void heavy_fence_for_owner() noexcept;
 
 }  // namespace hilo::detail

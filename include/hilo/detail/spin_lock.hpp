@@ -12,7 +12,7 @@
 // not the ownership is taken, for good, and the other pays for both sides (detail/fence.hpp):
 //
 //   owner:   (B1) inside := true         other, holding word_:   (B3) owner := revoked
-//            light fence                                          heavy_fence
+//            compiler fence                                       heavy_fence_for_owner
 //            (B2) read owner                                      (B4) wait until not inside
 //
 // Of (B2) and (B4) at least one sees the other side's store: the owner finds that it is none any
