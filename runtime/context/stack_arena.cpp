@@ -25,7 +25,14 @@
 namespace hilo::context {
 namespace {
 
-const std::size_t page = static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
+// The page size. Asked for at each use: a constant of this file would be 0 for a runtime that the
+// program constructs before the initialisers of this file have run.
+struct page_size {
+  operator std::size_t() const noexcept {
+    return static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
+  }
+};
+constexpr page_size page;
 constexpr std::size_t largest_reserve = std::size_t{1} << 40;
 
 char* reserve_range(std::size_t bytes) {

@@ -7,8 +7,8 @@
 namespace hilo::io {
 
 const ring_support& ring_supported() {
-  static const ring_support none{.error = ENOSYS,
-                                 .why = "ENOSYS (hilo was built without liburing)"};
+  static const auto& none =
+      *new ring_support{.error = ENOSYS, .why = "ENOSYS (hilo was built without liburing)"};
   return none;
 }
 

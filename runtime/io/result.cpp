@@ -17,7 +17,7 @@ class name_category final : public std::error_category {
 }  // namespace
 
 std::error_code io_error(int number) noexcept {
-  static const name_category of_names;
+  static const auto& of_names = *new name_category;  // exit handlers may look at errors
   if (number < 0) return {number, of_names};
   return {number, std::system_category()};
 }

@@ -149,7 +149,7 @@ void prepare(io_uring_sqe& entry, const request& one) noexcept {
 }  // namespace
 
 const ring_support& ring_supported() {
-  static const ring_support result = try_ring();
+  static const auto& result = *new ring_support(try_ring());  // exit handlers may start runtimes
   return result;
 }
 

@@ -39,9 +39,14 @@ namespace {
 using sched::fiber;
 using sched::worker;
 
+waiter_kind kind_of_first_wait() noexcept {
+  free_light_fence();
+  return waiter_kind::thread;
+}
+
 // The waiter of a thread that runs no fiber. It outlives every wait of its thread.
 waiter& thread_waiter() noexcept {
-  static thread_local waiter one{waiter_kind::thread};
+  static thread_local waiter one{kind_of_first_wait()};
   return one;
 }
 

@@ -73,6 +73,7 @@ scheduler::scheduler(const runtime_options& options, decider* decides)
                    "; it must be from 1 to " + std::to_string(most_spares));
   }
   if (wanted_io_ == io_driver::uring) (void)io();
+  detail::free_light_fence();
   context::describe_stacks_with(describe_stack);
   pool(default_class_);  // the usual stacks: an error comes here and not at the first spawn
   // As many more in place of those that overstay (spares.hpp).

@@ -68,21 +68,45 @@ void wait_for_grace() noexcept {
   }
 }
 
-// Every light_fence() is a real fence, and no thread is inside an older one. Written once: by the
-// initialiser, or after the first call that failed. (M) release, acquire: the writer's wait comes
-// before the reader's load of what light sides stored.
-std::atomic<bool> light_fences_are_real{false};
+// Every light_fence() is a real fence, and no thread is inside an older one. Written once: by
+// free_light_fence(), or after the first call that failed. (M) release, acquire: the writer's wait
+// comes before the reader's load of what light sides stored.
+constinit std::atomic<bool> light_fences_are_real{false};
 
-bool choose_light_fence() noexcept {
-  const bool is_free = register_process();
-  light_fences_are_real.store(!is_free, std::memory_order_release);  // (M)
-  return is_free;
+// Whether light_fence_is_free may still become true. Changed by free_light_fence(), and by a heavy
+// side that was refused: it must be the last to write that word. (N) release, acquire.
+enum class chosen : std::uint8_t { nothing, soon, for_good };
+constinit std::atomic<chosen> choice{chosen::nothing};
+
+void choose_real_fences() noexcept {
+  chosen seen = chosen::nothing;
+  while (!choice.compare_exchange_weak(seen, chosen::for_good, std::memory_order_acquire,
+                                       std::memory_order_acquire)) {  // (N)
+    if (seen == chosen::for_good) break;
+    if (seen == chosen::soon) base::cpu_relax();  // some instructions and one system call
+    seen = chosen::nothing;
+  }
+  // relaxed: the caller's fence and wait make it visible
+  light_fence_is_free.store(false, std::memory_order_relaxed);
 }
 
 }  // namespace
 
-// False until this initialiser ran, and a program with threads before that pays for a fence.
-std::atomic<bool> light_fence_is_free{choose_light_fence()};
+constinit std::atomic<bool> light_fence_is_free{false};
+
+void free_light_fence() noexcept {
+  // relaxed: a caller that reads an old value finds the new one by the exchange
+  if (choice.load(std::memory_order_relaxed) != chosen::nothing) return;
+  chosen seen = chosen::nothing;
+  if (!choice.compare_exchange_strong(seen, chosen::soon, std::memory_order_relaxed)) return;
+  if (register_process()) {
+    // relaxed: either value is right for the light side
+    light_fence_is_free.store(true, std::memory_order_relaxed);
+  } else {
+    light_fences_are_real.store(true, std::memory_order_release);  // (M)
+  }
+  choice.store(chosen::for_good, std::memory_order_release);  // (N)
+}
 
 void heavy_fence() noexcept {
   if (!light_fences_are_real.load(std::memory_order_acquire)) {  // (M)
@@ -95,9 +119,9 @@ void heavy_fence() noexcept {
 
 void heavy_fence_for_owner() noexcept {
   if (fence_all_threads()) return;
-  // relaxed: the fence after it, and the wait, make it visible; a thread that reads it later than
-  // that has no older light fence.
-  light_fence_is_free.store(false, std::memory_order_relaxed);
+  // The fence after it, and the wait, make it visible; a thread that reads it later than that has
+  // no older light fence.
+  choose_real_fences();
   std::atomic_thread_fence(std::memory_order_seq_cst);
   wait_for_grace();
   std::atomic_thread_fence(std::memory_order_seq_cst);

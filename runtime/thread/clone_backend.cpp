@@ -5,11 +5,12 @@
 //   starting thread                              new thread
 //   a record: stack, block, from the cache
 //   build the closure at the top of the stack
-//   alive = 1
+//   alive = 1; count it (live_threads.hpp)
 //   clone ------------------------------------>  assembly entry, on its own stack
 //     kernel: tid into the block                 robust list, rseq, ctype
 //                                                run the closure
 //                                                destructors of thread_local objects and keys
+//                                                count it off; the last of all calls exit(0)
 //                                                wake the fiber that joins, if one does
 //                                                block all signals
 //                                                make the block new for the next thread
@@ -47,6 +48,7 @@
 #include "runtime/thread/clone_records.hpp"
 #include "runtime/thread/cpu.hpp"
 #include "runtime/thread/join_spin.hpp"
+#include "runtime/thread/live_threads.hpp"
 #include "runtime/thread/record.hpp"
 #include "runtime/thread/thread_list.hpp"
 
@@ -83,6 +85,7 @@ std::uint64_t set_signal_mask(std::uint64_t mask) noexcept {
 
   self.run_and_destroy(self.closure);
   self.block.run_destructors(*self.layout);
+  count_end(*self.layout);
   self.end.announce();
 
   set_signal_mask(all_signals);
@@ -144,11 +147,13 @@ class clone_threads final : public backend {
     thread->signals_blocked = blocked;
     const std::uint64_t mask = blocked ? set_signal_mask(all_signals) : 0;
     thread->signal_mask = mask;
+    count_start(layout_);
     const long tid = sys::hilo_sys_clone(thread_flags, bottom, thread->block.tid(layout_),
                                          reinterpret_cast<std::uint32_t*>(&thread->alive),
                                          thread->block.thread_pointer());
     if (blocked) set_signal_mask(mask);
     if (tid < 0) {
+      take_back_start(layout_);
       thread->alive.store(0, std::memory_order_relaxed);
       body.destroy(thread->closure);
       clone_records().release(thread);

@@ -33,6 +33,7 @@
 #include "runtime/thread/clone_libc.hpp"
 #include "runtime/thread/clone_records.hpp"
 #include "runtime/thread/cpu.hpp"
+#include "runtime/thread/live_threads.hpp"
 
 namespace hilo::kernel {
 namespace {
@@ -56,15 +57,18 @@ std::uint64_t address(T* pointer) noexcept {
 }
 
 // What libc's fork does for its child beyond copying: the number in the thread block, which
-// recursive mutexes compare, and the robust list, which the kernel does not copy.
+// recursive mutexes compare, the count of threads, and the robust list, which the kernel does not
+// copy.
 struct copied_libc {
   std::uint32_t* number = nullptr;
+  const libc_layout* layout = nullptr;
   robust_list_head* robust = nullptr;
   std::size_t robust_length = 0;
 
   static copied_libc of_caller() {
     copied_libc found;
     found.number = number_of_caller();
+    found.layout = understood_layout().layout;
     sys::call(SYS_get_robust_list, 0, &found.robust, &found.robust_length);
     return found;
   }
@@ -72,6 +76,7 @@ struct copied_libc {
   // In the child.
   void put_right() const noexcept {
     if (number != nullptr) *number = static_cast<std::uint32_t>(sys::call(SYS_gettid));
+    if (layout != nullptr) count_only_caller(*layout);
     if (robust == nullptr) return;
     robust->list.next = &robust->list;
     sys::call(SYS_set_robust_list, robust, robust_length);
@@ -109,6 +114,7 @@ struct frame {
   const int code = self.run(self.closure);
   if (home != nullptr) {
     home->block.run_destructors(*home->layout);
+    if (self.thread) count_end(*home->layout);
     set_signal_mask(all_signals);
     home->block.renew(*home->layout);
     // (C1) of clone_backend.cpp. `ended` also says that the block is fit for another thread, which
@@ -160,7 +166,10 @@ class launch {
     fill_frame(libc);
     const std::uint64_t mask = set_signal_mask(all_signals);
     frame_->signal_mask = mask;
+    const bool counted = frame_->thread && made_->home != nullptr;
+    if (counted) count_start(*made_->home->layout);
     const long id = with_stack();
+    if (counted && id < 0) take_back_start(*made_->home->layout);
     set_signal_mask(mask);
     return finish(id);
   }

@@ -41,6 +41,8 @@ HILO_THREAD_DB_FIELD(pthread_key_data_level2_data)
 HILO_THREAD_DB_FIELD(pthread_key_struct_seq)
 HILO_THREAD_DB_FIELD(pthread_key_struct_destr)
 HILO_THREAD_DB_FIELD(__pthread_keys)
+HILO_THREAD_DB_FIELD(__nptl_nthreads)
+[[gnu::weak]] extern std::uint32_t __nptl_nthreads;
 [[gnu::weak]] extern const unsigned char __pthread_keys[];
 [[gnu::weak]] extern const std::ptrdiff_t __rseq_offset;
 [[gnu::weak]] extern const unsigned int __rseq_size;
@@ -133,6 +135,16 @@ void read_key_fields(const descriptors& symbols, libc_layout& layout) {
                  layout.slots * layout.value.size &&
              keys.bits == 8 * layout.key.size && keys.count == layout.tables * layout.slots,
          "the tables of pthread keys do not fit each other");
+}
+
+void read_count(const descriptors& symbols, libc_layout& layout) {
+  expect(HILO_REQUIRED(_thread_db___nptl_nthreads)->bits == 32,
+         "the count of threads is not an int");
+  layout.live_threads = HILO_REQUIRED(__nptl_nthreads);
+  constexpr std::uint32_t most = 1U << 22;  // PID_MAX_LIMIT
+  const std::uint32_t now =
+      std::atomic_ref<std::uint32_t>(*layout.live_threads).load(std::memory_order_relaxed);
+  expect(now >= 1 && now <= most, "the count of threads is incredible");
 }
 
 void read_functions(const descriptors& symbols, libc_layout& layout) {
@@ -387,6 +399,7 @@ layout_discovery discover_libc_layout(symbol_lookup find) {
     const descriptors symbols(find);
     read_block_fields(symbols, result.layout);
     read_key_fields(symbols, result.layout);
+    read_count(symbols, result.layout);
     read_functions(symbols, result.layout);
     result.layout.thread_pointer =
         static_cast<std::size_t>(static_cast<const unsigned char*>(cpu::thread_pointer()) -

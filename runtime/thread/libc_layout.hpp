@@ -60,6 +60,7 @@ struct libc_layout {
   void (*init_ctype)() = nullptr;
   void* (*find_variable)(void*) = nullptr;  // __tls_get_addr; not in static programs
   void (*free_thread_caches)() = nullptr;   // static programs only: __libc_thread_freeres
+  std::uint32_t* live_threads = nullptr;    // __nptl_nthreads; see live_threads.hpp
 };
 
 struct layout_discovery {

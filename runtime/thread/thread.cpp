@@ -6,6 +6,7 @@
 #include <sys/resource.h>
 
 #include "hilo/detail/decision.hpp"
+#include "hilo/detail/fence.hpp"
 
 #include "runtime/base/error.hpp"
 #include "runtime/sys/syscall.hpp"
@@ -39,6 +40,7 @@ kernel_thread* start_kernel_thread(const thread_options& options, const thread_b
   thread_body wrapped = body;
   wrapped.context = &watched;
   wrapped.construct = watched_body::construct;
+  free_light_fence();
   try {
     return kernel::start_placed(*kernel::chosen_backend().threads, options, wrapped);
   } catch (const std::bad_alloc&) {

@@ -14,7 +14,7 @@
 
 namespace hilo::detail {
 
-// Written by the initialiser, and set to false for good by the first membarrier call that fails.
+// Set to true by free_light_fence(), and to false for good by the first membarrier call that fails.
 // false is always right for the light side, because the heavy side calls membarrier whenever that
 // works.
 HILO_API extern std::atomic<bool> light_fence_is_free;
@@ -33,5 +33,10 @@ void heavy_fence() noexcept;
 // The same against a light side that is a compiler fence and never reads light_fence_is_free: the
 // owner of a spin_lock. Takes a millisecond where membarrier was refused after the start.
 void heavy_fence_for_owner() noexcept;
+
+// Registers the process for membarrier, once. Called before a runtime starts its carriers and at
+// the first wait of a thread, and not by an initialiser of the library: the program may construct
+// objects before that.
+void free_light_fence() noexcept;
 
 }  // namespace hilo::detail
