@@ -6,12 +6,15 @@
 #pragma once
 
 #include <chrono>
-#include <utility>
+#include <condition_variable>
+#include <cstdint>
+#include <stop_token>
 
 #include "hilo/detail/api.hpp"
 #include "hilo/detail/deadline.hpp"
 #include "hilo/detail/decision.hpp"
 #include "hilo/detail/waiter.hpp"
+#include "hilo/limit.hpp"
 #include "hilo/status.hpp"
 
 namespace hilo {
@@ -31,63 +34,150 @@ class condition_variable {
   HILO_API void notify_all() noexcept;
 
   // Releases the lock, waits for a notification, takes the lock again. Each notify_one ends exactly
-  // one wait, and none ends by chance.
-  // Returns ok; cancelled or timed_out when a stop request or a limit came first (hilo/limit.hpp).
-  // The lock is held again in any case. With a condition: what it says at the end, so true unless
-  // the wait was ended so.
-  // Parks: until notified, and then for the lock. Callable from: any fiber or thread that holds it.
+  // one wait, and none ends by chance. With a predicate: returns only when the predicate is true.
+  // Parks: until notified, and then for the lock. No stop request and no limit ends the wait.
+  // Callable from: a fiber or thread that holds the lock, whose unlock must not park.
+  // Errors: if the lock's unlock throws, the caller gets the exception and waits no more. If its
+  // lock throws, the program terminates, because the caller relies on holding the lock (C++20
+  // [thread.condition.condvarany]).
   template <class L>
-  status wait(L& lock) {
-    return wait_until_ns(lock, detail::no_deadline);
+  void wait(L& lock) {
+    (void)wait_once(lock, detail::until_woken);
   }
   template <class L, class P>
-  bool wait(L& lock, P condition) {
-    return wait_condition(lock, detail::no_deadline, std::move(condition));
+  void wait(L& lock, P predicate) {
+    while (!predicate()) wait(lock);
   }
 
-  // The same until a time at most, then timed_out.
+  // The same, but a time ends the wait too: then timed_out, which equals std::cv_status::timeout.
+  // With a predicate: returns the predicate's last value. No stop request and no limit ends the
+  // wait.
   template <class L, class C, class D>
   status wait_until(L& lock, std::chrono::time_point<C, D> when) {
-    return wait_until_ns(lock, detail::deadline_at(when));
+    return wait_once(lock, detail::until_woken_or(detail::deadline_at(when)));
   }
   template <class L, class R, class Q>
   status wait_for(L& lock, std::chrono::duration<R, Q> patience) {
-    return wait_until_ns(lock, detail::deadline_after(patience));
+    return wait_once(lock, detail::until_woken_or(detail::deadline_after(patience)));
   }
   template <class L, class C, class D, class P>
-  bool wait_until(L& lock, std::chrono::time_point<C, D> when, P condition) {
-    return wait_condition(lock, detail::deadline_at(when), std::move(condition));
+  bool wait_until(L& lock, std::chrono::time_point<C, D> when, P predicate) {
+    const std::int64_t deadline = detail::until_woken_or(detail::deadline_at(when));
+    return wait_predicate(lock, deadline, predicate) == status::ok;
   }
   template <class L, class R, class Q, class P>
-  bool wait_for(L& lock, std::chrono::duration<R, Q> patience, P condition) {
-    return wait_condition(lock, detail::deadline_after(patience), std::move(condition));
+  bool wait_for(L& lock, std::chrono::duration<R, Q> patience, P predicate) {
+    const std::int64_t deadline = detail::until_woken_or(detail::deadline_after(patience));
+    return wait_predicate(lock, deadline, predicate) == status::ok;
+  }
+
+  // The same, but a stop request of `stop` ends the wait too. Returns the predicate's last value:
+  // false if the stop request or the time came first. The members of std::condition_variable_any.
+  template <class L, class P>
+  bool wait(L& lock, std::stop_token stop, P predicate) {
+    return wait_stoppable(lock, stop, detail::no_deadline, predicate);
+  }
+  template <class L, class C, class D, class P>
+  bool wait_until(L& lock, std::stop_token stop, std::chrono::time_point<C, D> when, P predicate) {
+    return wait_stoppable(lock, stop, detail::deadline_at(when), predicate);
+  }
+  template <class L, class R, class Q, class P>
+  bool wait_for(L& lock, std::stop_token stop, std::chrono::duration<R, Q> patience, P predicate) {
+    return wait_stoppable(lock, stop, detail::deadline_after(patience), predicate);
+  }
+
+  // The same, but a stop request and a limit (hilo/limit.hpp) end the wait too. Returns ok when
+  // notified or, with a predicate, when that is true; else cancelled or timed_out. The caller holds
+  // the lock again in any case.
+  template <class L>
+  [[nodiscard]] status wait(L& lock, interruptible_t) {
+    return wait_once(lock, detail::no_deadline);
+  }
+  template <class L, class P>
+  [[nodiscard]] status wait(L& lock, P predicate, interruptible_t) {
+    return wait_predicate(lock, detail::no_deadline, predicate);
+  }
+  template <class L, class C, class D>
+  [[nodiscard]] status wait_until(L& lock, std::chrono::time_point<C, D> when, interruptible_t) {
+    return wait_once(lock, detail::deadline_at(when));
+  }
+  template <class L, class R, class Q>
+  [[nodiscard]] status wait_for(L& lock, std::chrono::duration<R, Q> patience, interruptible_t) {
+    return wait_once(lock, detail::deadline_after(patience));
+  }
+  template <class L, class C, class D, class P>
+  [[nodiscard]] status wait_until(L& lock, std::chrono::time_point<C, D> when, P predicate,
+                                  interruptible_t) {
+    return wait_predicate(lock, detail::deadline_at(when), predicate);
+  }
+  template <class L, class R, class Q, class P>
+  [[nodiscard]] status wait_for(L& lock, std::chrono::duration<R, Q> patience, P predicate,
+                                interruptible_t) {
+    return wait_predicate(lock, detail::deadline_after(patience), predicate);
   }
 
  private:
   template <class L, class P>
-  bool wait_condition(L& lock, std::int64_t deadline, P condition) {
-    while (!condition()) {
-      if (wait_until_ns(lock, deadline) != status::ok) return condition();
+  status wait_predicate(L& lock, std::int64_t deadline, P& predicate) {
+    while (!predicate()) {
+      const status end = wait_once(lock, deadline);
+      if (end != status::ok) return predicate() ? status::ok : end;
     }
-    return true;
+    return status::ok;
+  }
+
+  template <class L, class P>
+  bool wait_stoppable(L& lock, const std::stop_token& stop, std::int64_t deadline, P& predicate) {
+    while (!stop.stop_requested()) {
+      if (predicate()) return true;
+      if (wait_once_stoppable(lock, stop, deadline) == status::timed_out) break;
+    }
+    return predicate();
   }
 
   template <class L>
-  status wait_until_ns(L& lock, std::int64_t deadline) {
+  status wait_once_stoppable(L& lock, const std::stop_token& stop, std::int64_t deadline) {
+    const detail::wait_limit shield(detail::no_deadline, true);
+    const detail::stop_limit limit(stop);
+    return wait_once(lock, deadline);
+  }
+
+  template <class L>
+  status wait_once(L& lock, std::int64_t deadline) {
     // Queued before the lock goes, so a notification that follows its release finds us.
     detail::waiter& self = detail::current_waiter();
     status end = enqueue(self, deadline);
-    if (end != status::ok) return end;
-    lock.unlock();
-    end = detail::finish_wait(self, deadline, "condition_variable");
-    lock.lock();
+    try {
+      lock.unlock();
+    } catch (...) {
+      if (end == status::ok) withdraw(self);
+      throw;
+    }
+    if (end == status::ok) {
+      end = detail::finish_wait(self, deadline, "condition_variable");
+    } else {
+      detail::count_eager();  // others get the lock although this wait is over before it began
+    }
+    lock_again(lock);
     return end;
   }
 
+  template <class L>
+  static void lock_again(L& lock) noexcept {
+    lock.lock();
+  }
+
   HILO_API status enqueue(detail::waiter& self, std::int64_t& deadline) noexcept;
+  // Takes back what enqueue did. A notification that came meanwhile goes to the next in the queue.
+  HILO_API void withdraw(detail::waiter& self) noexcept;
 
   detail::sync_lock queue_lock_;
   detail::wait_list waiters_;  // guarded by queue_lock_
 };
+
+// What a timed wait returns compares as the result of the standard's timed waits does.
+constexpr bool operator==(status end, std::cv_status standard) noexcept {
+  return (end == status::timed_out) == (standard == std::cv_status::timeout);
+}
 
 }  // namespace hilo

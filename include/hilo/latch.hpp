@@ -6,8 +6,11 @@
 //   barrier     opens each time all participants have arrived (std::barrier)
 //
 //   hilo::wait_group jobs;
-//   for (auto& page : pages) { jobs.add(); hilo::spawn([&] { load(page); jobs.done(); }).detach();
-//   } jobs.wait();
+//   for (auto& page : pages) {
+//     jobs.add();
+//     hilo::spawn([&] { load(page); jobs.done(); }).detach();
+//   }
+//   jobs.wait();
 #pragma once
 
 #include <chrono>
@@ -38,21 +41,26 @@ class countdown {
   // Adds `change`; aborts, naming `what`, when the count would be negative.
   HILO_API void change(std::ptrdiff_t change, const char* what) noexcept;
   HILO_API bool is_open() const noexcept;
-  HILO_API status wait_until(std::int64_t deadline, const char* reason) noexcept;
+  HILO_API status wait_until(std::int64_t deadline, const char* reason) const noexcept;
 
  private:
   mutable sync_lock lock_;
-  std::ptrdiff_t count_;  // guarded by lock_
-  wait_list waiters_;     // guarded by lock_; empty while count_ is 0
+  std::ptrdiff_t count_;       // guarded by lock_
+  mutable wait_list waiters_;  // guarded by lock_; empty while count_ is 0
 };
 
 }  // namespace detail
 
-// All waits: return ok once it opens; cancelled or timed_out when a stop request or a limit came
-// first (hilo/limit.hpp), which cannot happen to a caller that has neither. Those with a time
-// return whether it opened. Parks: until then. Callable from: any fiber or thread. Ordering: what
-// happened before the calls that opened it happens before the wait returns ok. Destroying one on
-// which somebody waits aborts.
+// All waits. Parks: until it opens. Callable from: any fiber or thread. Ordering: what happened
+// before the calls that opened it happens before the wait returns. Destroying one on which somebody
+// waits aborts. Three forms:
+//   wait()                   ends only when it opens, as in the standard library
+//   wait(interruptible)      returns ok when it opens; cancelled or timed_out if a stop request or
+//   a
+//                            limit comes first (hilo/limit.hpp)
+//   wait_for, wait_until     return true when it opens; false if the time, a stop request or a
+//   limit
+//                            comes first
 
 class latch {
  public:
@@ -62,19 +70,30 @@ class latch {
   // Errors: counting below 0 aborts. Never parks.
   void count_down(std::ptrdiff_t by = 1) noexcept { count_.change(-by, "latch"); }
   [[nodiscard]] bool try_wait() const noexcept { return count_.is_open(); }
-  status wait() noexcept { return count_.wait_until(detail::no_deadline, "latch"); }
-  // True when it opened in time.
+  void wait() const noexcept { (void)count_.wait_until(detail::until_woken, "latch"); }
+  [[nodiscard]] status wait(interruptible_t) const noexcept {
+    return count_.wait_until(detail::no_deadline, "latch");
+  }
   template <class R, class P>
-  [[nodiscard]] bool wait_for(std::chrono::duration<R, P> patience) noexcept {
+  [[nodiscard]] bool wait_for(std::chrono::duration<R, P> patience) const noexcept {
     return count_.wait_until(detail::deadline_after(patience), "latch") == status::ok;
   }
   template <class C, class D>
-  [[nodiscard]] bool wait_until(std::chrono::time_point<C, D> when) noexcept {
+  [[nodiscard]] bool wait_until(std::chrono::time_point<C, D> when) const noexcept {
     return count_.wait_until(detail::deadline_at(when), "latch") == status::ok;
   }
-  status arrive_and_wait(std::ptrdiff_t by = 1) noexcept {
+  // Counts down, then waits.
+  void arrive_and_wait(std::ptrdiff_t by = 1) noexcept {
     count_down(by);
-    return wait();
+    wait();
+  }
+  [[nodiscard]] status arrive_and_wait(interruptible_t) noexcept {
+    count_down();
+    return wait(interruptible);
+  }
+  [[nodiscard]] status arrive_and_wait(std::ptrdiff_t by, interruptible_t) noexcept {
+    count_down(by);
+    return wait(interruptible);
   }
 
  private:
@@ -88,13 +107,16 @@ class wait_group {
   // Errors: more done() than add() aborts. Never parks.
   void done() noexcept { count_.change(-1, "wait_group"); }
   // Waits until all that was added is done.
-  status wait() noexcept { return count_.wait_until(detail::no_deadline, "wait_group"); }
+  void wait() const noexcept { (void)count_.wait_until(detail::until_woken, "wait_group"); }
+  [[nodiscard]] status wait(interruptible_t) const noexcept {
+    return count_.wait_until(detail::no_deadline, "wait_group");
+  }
   template <class R, class P>
-  [[nodiscard]] bool wait_for(std::chrono::duration<R, P> patience) noexcept {
+  [[nodiscard]] bool wait_for(std::chrono::duration<R, P> patience) const noexcept {
     return count_.wait_until(detail::deadline_after(patience), "wait_group") == status::ok;
   }
   template <class C, class D>
-  [[nodiscard]] bool wait_until(std::chrono::time_point<C, D> when) noexcept {
+  [[nodiscard]] bool wait_until(std::chrono::time_point<C, D> when) const noexcept {
     return count_.wait_until(detail::deadline_at(when), "wait_group") == status::ok;
   }
 
@@ -113,24 +135,27 @@ class event {
   HILO_API void set() noexcept;
   HILO_API void reset() noexcept;
   [[nodiscard]] HILO_API bool is_set() const noexcept;
-  status wait() noexcept { return wait_until_ns(detail::no_deadline); }
+  void wait() const noexcept { (void)wait_until_ns(detail::until_woken); }
+  [[nodiscard]] status wait(interruptible_t) const noexcept {
+    return wait_until_ns(detail::no_deadline);
+  }
   template <class R, class P>
-  [[nodiscard]] bool wait_for(std::chrono::duration<R, P> patience) noexcept {
+  [[nodiscard]] bool wait_for(std::chrono::duration<R, P> patience) const noexcept {
     return wait_until_ns(detail::deadline_after(patience)) == status::ok;
   }
   template <class C, class D>
-  [[nodiscard]] bool wait_until(std::chrono::time_point<C, D> when) noexcept {
+  [[nodiscard]] bool wait_until(std::chrono::time_point<C, D> when) const noexcept {
     return wait_until_ns(detail::deadline_at(when)) == status::ok;
   }
 
  private:
   friend class detail::event_case;
 
-  HILO_API status wait_until_ns(std::int64_t deadline) noexcept;
+  HILO_API status wait_until_ns(std::int64_t deadline) const noexcept;
 
   mutable detail::sync_lock lock_;
-  bool set_;                   // guarded by lock_
-  detail::wait_list waiters_;  // guarded by lock_; empty while set_
+  bool set_;                           // guarded by lock_
+  mutable detail::wait_list waiters_;  // guarded by lock_; empty while set_
 };
 
 class barrier {
@@ -142,12 +167,19 @@ class barrier {
   barrier(const barrier&) = delete;
   barrier& operator=(const barrier&) = delete;
 
-  // Arrives and waits for the others. One whose wait was ended has arrived all the same.
-  HILO_API status arrive_and_wait() noexcept;
+  // Arrives and waits for the others, as std::barrier. Parks: until all have arrived; no stop
+  // request and no limit ends this. Callable from: any fiber or thread.
+  void arrive_and_wait() noexcept { (void)arrive_and_wait_until(detail::until_woken); }
+  // The same, but ends with cancelled or timed_out when a stop request or a limit comes first
+  // (hilo/limit.hpp). The caller has arrived all the same.
+  [[nodiscard]] status arrive_and_wait(interruptible_t) noexcept {
+    return arrive_and_wait_until(detail::no_deadline);
+  }
   // Arrives and takes no part in later rounds. Never parks.
   HILO_API void arrive_and_drop() noexcept;
 
  private:
+  HILO_API status arrive_and_wait_until(std::int64_t deadline) noexcept;
   bool arrive_locked() noexcept;
 
   detail::sync_lock lock_;

@@ -29,11 +29,15 @@ class semaphore {
   semaphore(const semaphore&) = delete;
   semaphore& operator=(const semaphore&) = delete;
 
-  // Takes one and returns ok; cancelled or timed_out, and nothing taken, when a stop request or
-  // a limit came first (hilo/limit.hpp). First come, first served.
-  // Parks: while there is none. Callable from: any fiber or thread.
-  // Ordering: what happened before the release of what it takes happens before it returns.
-  [[nodiscard]] status acquire() noexcept { return acquire_until(detail::no_deadline); }
+  // Takes one. First come, first served.
+  // Parks: while there is none; no stop request and no limit ends this. Callable from: any fiber or
+  // thread. Ordering: what happened before the release of what it takes happens before it returns.
+  void acquire() noexcept { (void)acquire_until(detail::until_woken); }
+  // The same, but ends with cancelled or timed_out, and takes nothing, when a stop request or a
+  // limit comes first (hilo/limit.hpp).
+  [[nodiscard]] status acquire(interruptible_t) noexcept {
+    return acquire_until(detail::no_deadline);
+  }
   [[nodiscard]] HILO_API bool try_acquire() noexcept;
   template <class R, class P>
   [[nodiscard]] bool try_acquire_for(std::chrono::duration<R, P> patience) noexcept {

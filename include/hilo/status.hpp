@@ -38,4 +38,14 @@ constexpr const char* to_string(status value) noexcept {
   return "no status";
 }
 
+// The last argument of a call that a stop request or a limit may end (hilo/limit.hpp). Without it,
+// a call that has the name and the result of a call of the standard library keeps the standard's
+// contract: it returns only when what it waits for has come.
+//
+//   if (gate.wait(hilo::interruptible) != hilo::status::ok) return;
+struct interruptible_t {
+  explicit interruptible_t() = default;
+};
+inline constexpr interruptible_t interruptible{};
+
 }  // namespace hilo

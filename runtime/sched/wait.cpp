@@ -106,11 +106,16 @@ status sit_out_by(decltype(park_fiber_until) in_fiber, waiter& self, std::int64_
   return park_thread_until(self, deadline, reason);
 }
 
-void wait_in_shielded(wait_list& list, spin_lock& held, void* slot, const char* reason) noexcept {
-  waiter& self = current_waiter();
+// For a wait that no interrupt may end.
+void shield_wait(waiter& self) noexcept {
   settle(self);
   self.reopen();                                              // published by (E5)
   self.shield.store(full_shield, std::memory_order_relaxed);  // likewise
+}
+
+void wait_in_shielded(wait_list& list, spin_lock& held, void* slot, const char* reason) noexcept {
+  waiter& self = current_waiter();
+  shield_wait(self);
   link_last(self, list, held, slot);
   held.unlock_to_wait();
   (void)park(self, reason);
@@ -162,8 +167,13 @@ void show_wait(waiter& self) noexcept {
 
 status begin_wait(waiter& self, wait_list& list, spin_lock& guard, void* slot,
                   std::int64_t& deadline) noexcept {
-  const status end = limit_wait(self, deadline);
-  if (end != status::ok) return end;
+  if (is_only_woken(deadline)) {
+    shield_wait(self);
+    deadline = deadline == until_woken ? no_deadline : deadline - until_woken;
+  } else {
+    const status end = limit_wait(self, deadline);
+    if (end != status::ok) return end;
+  }
   if (deadline != no_deadline) {
     if (deadline <= 0) return status::timed_out;
     self.contested.store(true, std::memory_order_relaxed);  // published by the lock
@@ -183,6 +193,7 @@ void close_wait(waiter& self) noexcept {
   light_fence();  // pairs with (E3), (E4)
   settle(self);
   self.contested.store(false, std::memory_order_relaxed);
+  self.shield.store(0, std::memory_order_relaxed);  // the plain wait assumes it
   self.reopen();
 }
 

@@ -28,4 +28,16 @@ status condition_variable::enqueue(detail::waiter& self, std::int64_t& deadline)
   return detail::begin_wait(self, waiters_, queue_lock_, nullptr, deadline);
 }
 
+void condition_variable::withdraw(detail::waiter& self) noexcept {
+  queue_lock_.lock();
+  const bool linked = self.linked.load(std::memory_order_relaxed);
+  // An interrupter may have claimed the wait already; then it unlinks and wakes us.
+  const bool left = linked && self.claim();
+  if (left) waiters_.remove(self);
+  queue_lock_.unlock();
+  const status end = left ? status::cancelled : detail::park(self, "condition_variable");
+  detail::close_wait(self);
+  if (end == status::ok) notify_one();
+}
+
 }  // namespace hilo

@@ -26,7 +26,7 @@ bool countdown::is_open() const noexcept {
   return count_ == 0;
 }
 
-status countdown::wait_until(std::int64_t deadline, const char* reason) noexcept {
+status countdown::wait_until(std::int64_t deadline, const char* reason) const noexcept {
   lock_.lock();
   if (count_ == 0) {
     lock_.unlock();
@@ -59,7 +59,7 @@ bool event::is_set() const noexcept {
   return set_;
 }
 
-status event::wait_until_ns(std::int64_t deadline) noexcept {
+status event::wait_until_ns(std::int64_t deadline) const noexcept {
   lock_.lock();
   if (set_) {
     lock_.unlock();
@@ -94,10 +94,10 @@ bool barrier::arrive_locked() noexcept {
   return true;
 }
 
-status barrier::arrive_and_wait() noexcept {
+status barrier::arrive_and_wait_until(std::int64_t deadline) noexcept {
   lock_.lock();
   if (arrive_locked()) return status::ok;
-  return detail::wait_in(waiters_, lock_, nullptr, "barrier");
+  return detail::wait_in_until(waiters_, lock_, nullptr, deadline, "barrier");
 }
 
 void barrier::arrive_and_drop() noexcept {

@@ -24,13 +24,13 @@ scope_core::scope_core(std::size_t limit, std::int64_t deadline)
 
 scope_core::~scope_core() {
   request_stop();
-  shielded([&] { (void)running_.wait(); });
+  running_.wait();
 }
 
 status scope_core::admit() {
   if (stop_.stop_requested()) return status::cancelled;
   if (bounded_) {
-    const status end = free_.acquire();
+    const status end = free_.acquire(interruptible);
     if (end != status::ok) return end;
     if (stop_.stop_requested()) {  // a sibling failed while we waited for room
       free_.release();
@@ -89,10 +89,10 @@ void scope_core::request_stop() noexcept {
 }
 
 status scope_core::join() noexcept {
-  const status end = running_.wait();
+  const status end = running_.wait(interruptible);
   if (end != status::ok) {
     request_stop();
-    shielded([&] { (void)running_.wait(); });
+    running_.wait();
   }
   return end;
 }

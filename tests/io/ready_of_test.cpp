@@ -145,7 +145,7 @@ TEST_CASE("ready_of: waits beside every other kind of case, and each may win") {
     hilo::event event;
     hilo::event hold;
     std::stop_source stop;
-    auto child = hilo::spawn([&] { (void)hold.wait(); });
+    auto child = hilo::spawn([&] { (void)hold.wait(hilo::interruptible); });
     std::optional<int> got;
     result<short> ready = 0;
     const auto wait = [&](auto then) {

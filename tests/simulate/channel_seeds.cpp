@@ -320,7 +320,7 @@ HILO_SEEDED("scope: the first exception stops the others, and is the one that jo
       const status begun = children.spawn([&, i] {
         const hilo::test::mark_at_end mark(ended[i]);
         if (i == 1) throw std::runtime_error("meant");
-        require(never.wait() == status::cancelled, "a sibling is not stopped");
+        require(never.wait(hilo::interruptible) == status::cancelled, "a sibling is not stopped");
       });
       if (begun != status::ok) ended[i] = true;  // refused: the scope is stopped
     }

@@ -200,7 +200,7 @@ HILO_SEEDED("condition_variable: each notify_one ends one wait, in order; notify
     all.push_back(hilo::spawn([&] {
       std::unique_lock lock(guard);
       const int turn = waiting++;
-      require(changed.wait(lock) == hilo::status::ok, "a wait without a limit is ended");
+      changed.wait(lock);
       order.push_back(turn);
     }));
   }
@@ -230,7 +230,8 @@ HILO_SEEDED("condition_variable: a timed wait is notified or times out, and no w
   const auto take = [&](bool timed) {
     std::unique_lock lock(guard);
     const auto there = [&] { return tokens != 0; };
-    const bool mine = timed ? changed.wait_for(lock, 100us, there) : changed.wait(lock, there);
+    const bool mine =
+        timed ? changed.wait_for(lock, 100us, there) : (changed.wait(lock, there), true);
     if (!mine) return;
     --tokens;
     ++got;
@@ -258,7 +259,7 @@ HILO_SEEDED("semaphore: never more inside than its count, and none is lost") {
       if (i == 2) {
         if (!slots.try_acquire_for(100us)) continue;
       } else {
-        require(slots.acquire() == hilo::status::ok, "a wait without a limit is ended");
+        slots.acquire();
       }
       require(++inside <= 2, "a semaphore lets too many in");
       hilo::sleep_for(90us);
@@ -279,7 +280,7 @@ HILO_SEEDED("semaphore: first come, first served") {
     all.push_back(hilo::spawn([&, i] {
       while (next != i) hilo::yield();
       ++next;
-      (void)slots.acquire();
+      slots.acquire();
       order.push_back(i);
       slots.release();
     }));

@@ -272,7 +272,7 @@ TEST_CASE("simulate: what a failure left behind does not disturb later simulatio
     CHECK_THROWS_AS(simulate(1,
                              [] {
                                hilo::semaphore never(0);
-                               (void)never.acquire();
+                               (void)never.acquire(hilo::interruptible);
                              }),
                     simulation_failure);
   }

@@ -59,15 +59,15 @@ TEST_CASE("stop: ends every kind of wait with cancelled") {
       CHECK(kept != nullptr);
     });
     hilo::latch latch(1);
-    ends_when_stopped([&] { CHECK(latch.wait() == status::cancelled); });
+    ends_when_stopped([&] { CHECK(latch.wait(hilo::interruptible) == status::cancelled); });
     hilo::wait_group group;
     group.add();
-    ends_when_stopped([&] { CHECK(group.wait() == status::cancelled); });
+    ends_when_stopped([&] { CHECK(group.wait(hilo::interruptible) == status::cancelled); });
     group.done();
     hilo::event event;
-    ends_when_stopped([&] { CHECK(event.wait() == status::cancelled); });
+    ends_when_stopped([&] { CHECK(event.wait(hilo::interruptible) == status::cancelled); });
     hilo::semaphore none(0);
-    ends_when_stopped([&] { CHECK(none.acquire() == status::cancelled); });
+    ends_when_stopped([&] { CHECK(none.acquire(hilo::interruptible) == status::cancelled); });
     ends_when_stopped([&] { CHECK_FALSE(none.try_acquire_for(1h)); });
     ends_when_stopped([&] { CHECK(hilo::sleep_for(1h) == status::cancelled); });
     hilo::mutex held;
@@ -82,13 +82,16 @@ TEST_CASE("stop: ends every kind of wait with cancelled") {
     hilo::condition_variable never;
     ends_when_stopped([&] {
       std::unique_lock lock(guard);
-      CHECK(never.wait(lock) == status::cancelled);
+      CHECK(never.wait(lock, hilo::interruptible) == status::cancelled);
       CHECK(lock.owns_lock());
-      CHECK_FALSE(never.wait(lock, [] { return false; }));
+      CHECK(never.wait_for(lock, 1h, hilo::interruptible) == status::cancelled);
+      const auto no = [] { return false; };
+      CHECK(never.wait(lock, no, hilo::interruptible) == status::cancelled);
+      CHECK(never.wait_for(lock, 1h, no, hilo::interruptible) == status::cancelled);
     });
     ends_when_stopped([&] {
       hilo::barrier pair(2);
-      CHECK(pair.arrive_and_wait() == status::cancelled);
+      CHECK(pair.arrive_and_wait(hilo::interruptible) == status::cancelled);
     });
   });
 }
@@ -128,7 +131,8 @@ TEST_CASE("stop: locks and joins keep their promise") {
           ++guarded;
         }
         { const std::shared_lock lock(shared); }
-        auto child = hilo::spawn([&] { return hilo::shielded([&] { return go.wait(); }); });
+        auto child = hilo::spawn(
+            [&] { return hilo::shielded([&] { return go.wait(hilo::interruptible); }); });
         return child.join() == status::ok ? 1 : 0;
       }));
     }
@@ -174,7 +178,8 @@ TEST_CASE("with_deadline: the nearest wins, inside and outside") {
     hilo::event never;
     hilo::with_timeout(1h, [&] {
       hilo::with_deadline(start + 4ms, [&] {
-        hilo::with_timeout(2h, [&] { CHECK(never.wait() == status::timed_out); });
+        hilo::with_timeout(2h,
+                           [&] { CHECK(never.wait(hilo::interruptible) == status::timed_out); });
         CHECK(hilo::sleep_for(1h) == status::timed_out);
         CHECK(hilo::this_fiber::limit_reached() == status::timed_out);
         CHECK_FALSE(never.wait_for(1h));
@@ -198,18 +203,20 @@ TEST_CASE("with_stop: ends waits of fibers and of kernel threads, until it retur
     hilo::with_stop(outer.get_token(), [&] {
       hilo::with_stop(inner.get_token(), [&] {
         std::jthread stopper([&] { inner.request_stop(); });
-        CHECK(never.wait() == status::cancelled);
-        CHECK(never.wait() == status::cancelled);
+        CHECK(never.wait(hilo::interruptible) == status::cancelled);
+        CHECK(never.wait(hilo::interruptible) == status::cancelled);
         hilo::shielded([&] { CHECK_FALSE(never.wait_for(1ms)); });
       });
       CHECK(hilo::this_fiber::limit_reached() == status::ok);
       CHECK_FALSE(never.wait_for(1ms));
       std::jthread stopper([&] { outer.request_stop(); });
       CHECK(hilo::sleep_for(1h) == status::cancelled);
-      hilo::with_stop(std::stop_token(), [&] { CHECK(never.wait() == status::cancelled); });
+      hilo::with_stop(std::stop_token(),
+                      [&] { CHECK(never.wait(hilo::interruptible) == status::cancelled); });
     });
     CHECK(hilo::sleep_for(1ms) == status::ok);
-    hilo::with_stop(outer.get_token(), [&] { CHECK(never.wait() == status::cancelled); });
+    hilo::with_stop(outer.get_token(),
+                    [&] { CHECK(never.wait(hilo::interruptible) == status::cancelled); });
   };
   on_each_runtime(body);
   std::thread(body).join();
@@ -219,15 +226,15 @@ TEST_CASE("stop: the calls of a fork end with their fiber's limits") {
   on_each_runtime([] {
     hilo::event never;
     auto worker = hilo::spawn([&] {
-      hilo::fork_join([&] { CHECK(never.wait() == status::cancelled); },
-                      [&] { CHECK(never.wait() == status::cancelled); });
+      hilo::fork_join([&] { CHECK(never.wait(hilo::interruptible) == status::cancelled); },
+                      [&] { CHECK(never.wait(hilo::interruptible) == status::cancelled); });
     });
     hilo::yield();
     worker.request_stop();
     worker.join();
     hilo::with_timeout(2ms, [&] {
-      hilo::fork_join([&] { CHECK(never.wait() == status::timed_out); },
-                      [&] { CHECK(never.wait() == status::timed_out); });
+      hilo::fork_join([&] { CHECK(never.wait(hilo::interruptible) == status::timed_out); },
+                      [&] { CHECK(never.wait(hilo::interruptible) == status::timed_out); });
     });
   });
 }

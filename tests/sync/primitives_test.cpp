@@ -170,7 +170,7 @@ TEST_CASE("semaphore: never more inside than it counts, first come, first served
     std::atomic<int> inside{0};
     crowd(10, [&](int) {
       for (int i = 0; i < 100; ++i) {
-        CHECK(slots.acquire() == hilo::status::ok);
+        slots.acquire();
         CHECK(inside.fetch_add(1, std::memory_order_relaxed) < 3);
         if (i % 5 == 0) hilo::yield();
         inside.fetch_sub(1, std::memory_order_relaxed);
@@ -188,8 +188,7 @@ TEST_CASE("semaphore: one release of many wakes as many") {
   on_each_runtime([] {
     hilo::semaphore none(0);
     std::vector<hilo::fiber<void>> all;
-    for (int i = 0; i < 20; ++i)
-      all.push_back(hilo::spawn([&] { CHECK(none.acquire() == hilo::status::ok); }));
+    for (int i = 0; i < 20; ++i) all.push_back(hilo::spawn([&] { none.acquire(); }));
     hilo::sleep_for(1ms);
     none.release(25);
     for (auto& one : all) one.join();

@@ -44,7 +44,7 @@ TEST_CASE("scope: the first exception stops the siblings and is rethrown") {
     hilo::scope<> all;
     for (int i = 0; i < 20; ++i) {
       CHECK(all.spawn([&](std::stop_token stop) {
-        if (never.wait() == status::cancelled && stop.stop_requested()) {
+        if (never.wait(hilo::interruptible) == status::cancelled && stop.stop_requested()) {
           ended.fetch_add(1, std::memory_order_relaxed);
         }
       }) == status::ok);
@@ -68,7 +68,7 @@ TEST_CASE("scope: leaving the block stops the children and waits for them") {
       hilo::scope<> all;
       for (int i = 0; i < 10; ++i) {
         CHECK(all.spawn([&] {
-          never.wait();
+          CHECK(never.wait(hilo::interruptible) == status::cancelled);
           hilo::shielded([] { hilo::sleep_for(1ms); });
           ended.fetch_add(1, std::memory_order_relaxed);
         }) == status::ok);
@@ -88,7 +88,8 @@ TEST_CASE("scope: a stop request or a limit of its fiber reaches the children, t
       for (int i = 0; i < 3; ++i) {
         (void)parents.spawn([&] {
           hilo::scope<status> children;
-          for (int j = 0; j < 3; ++j) (void)children.spawn([&] { return never.wait(); });
+          for (int j = 0; j < 3; ++j)
+            (void)children.spawn([&] { return never.wait(hilo::interruptible); });
           status all = status::ok;
           for (status one : children.join()) all = one;
           return all;
@@ -110,7 +111,8 @@ TEST_CASE("scope: its deadline ends the waits of the children") {
   on_each_runtime([] {
     hilo::event never;
     hilo::scope<status> all({.deadline = 2ms});
-    for (int i = 0; i < 5; ++i) CHECK(all.spawn([&] { return never.wait(); }) == status::ok);
+    for (int i = 0; i < 5; ++i)
+      CHECK(all.spawn([&] { return never.wait(hilo::interruptible); }) == status::ok);
     for (status one : all.join()) CHECK(one == status::timed_out);
   });
 }
@@ -137,7 +139,7 @@ TEST_CASE("scope: no more children run than its limit") {
 
     hilo::event never;
     hilo::scope<> full({.limit = 1});
-    CHECK(full.spawn([&] { never.wait(); }) == status::ok);
+    CHECK(full.spawn([&] { (void)never.wait(hilo::interruptible); }) == status::ok);
     hilo::with_timeout(2ms, [&] { CHECK(full.spawn([] {}) == status::timed_out); });
   });
 }
@@ -154,9 +156,10 @@ TEST_CASE("when_all: returns what all return; the first exception wins") {
     CHECK(text == "two");
     CHECK(nothing == std::monostate{});
     hilo::event never;
-    CHECK_THROWS_AS(hilo::when_all([&] { CHECK(never.wait() == status::cancelled); },
-                                   []() -> int { throw std::runtime_error("no"); }),
-                    std::runtime_error);
+    CHECK_THROWS_AS(
+        hilo::when_all([&] { CHECK(never.wait(hilo::interruptible) == status::cancelled); },
+                       []() -> int { throw std::runtime_error("no"); }),
+        std::runtime_error);
   });
 }
 
@@ -165,7 +168,8 @@ TEST_CASE("race: the first to return wins, the others are stopped and waited for
     hilo::event never;
     std::atomic<int> stopped{0};
     const auto slow = [&] {
-      if (never.wait() == status::cancelled) stopped.fetch_add(1, std::memory_order_relaxed);
+      if (never.wait(hilo::interruptible) == status::cancelled)
+        stopped.fetch_add(1, std::memory_order_relaxed);
       return 0;
     };
     const int won = hilo::race(

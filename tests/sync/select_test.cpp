@@ -102,7 +102,7 @@ TEST_CASE("select: waits for each kind of case") {
     hilo::event event;
     std::stop_source stop;
     hilo::event hold;
-    auto child = hilo::spawn([&] { (void)hold.wait(); });
+    auto child = hilo::spawn([&] { (void)hold.wait(hilo::interruptible); });
     std::optional<int> got;
     const auto wait = [&] {
       return hilo::select{receive_from(numbers, got),      send_to(others, 5),  hilo::set_of(event),

@@ -249,8 +249,17 @@ HILO_API status wait_in(wait_list& list, spin_lock& held, void* slot, const char
 // The same until `deadline` at most: then timed_out. until_woken is for those that have to keep
 // a promise when they return: nothing but a waker ends the wait, no stop request and no limit.
 inline constexpr std::int64_t until_woken = std::numeric_limits<std::int64_t>::min();
-inline constexpr std::int64_t no_wait =
-    -1;  // of try_ calls, which never come here; no other is < 0
+inline constexpr std::int64_t no_wait = -1;  // of try_ calls, which never come here
+
+// As until_woken, but the wait also ends at `deadline`, with timed_out. These deadlines have the
+// sign bit set; all others but no_wait are 0 or more.
+constexpr std::int64_t until_woken_or(std::int64_t deadline) noexcept {
+  if (deadline == no_deadline) return until_woken;
+  return (deadline > 0 ? deadline : 1) + until_woken;
+}
+constexpr bool is_only_woken(std::int64_t deadline) noexcept {
+  return deadline < no_wait;
+}
 HILO_API status wait_in_until(wait_list& list, spin_lock& held, void* slot, std::int64_t deadline,
                               const char* reason) noexcept;
 
