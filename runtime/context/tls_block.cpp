@@ -108,6 +108,7 @@ tls_block* tls_block::take(const void* stack_low, std::size_t stack_bytes) {
     one = new tls_block(layout, kernel::thread_block::allocate(layout));
   }
   one->block_.join_list(layout);
+  kernel::hide_all_threads();
   one->block_.describe_stack(layout, stack_low, stack_bytes);
   if (one->block_.incomplete()) {
     // Made complete here, where nobody runs on it, and not at the fiber's start.

@@ -12,6 +12,7 @@
 //                                                destructors of thread_local objects and keys
 //                                                count it off; the last of all calls exit(0)
 //                                                wake the fiber that joins, if one does
+//                                                be no thread of libc's any more
 //                                                block all signals
 //                                                make the block new for the next thread
 //                                                exit ----> kernel: alive = 0, wake
@@ -88,6 +89,7 @@ std::uint64_t set_signal_mask(std::uint64_t mask) noexcept {
   count_end(*self.layout);
   self.end.announce();
 
+  self.block.hide(*self.layout);
   set_signal_mask(all_signals);
   self.block.renew(*self.layout);
   // (C1) acq_rel: pairs with (C2); whoever comes second gives the record back
@@ -148,12 +150,14 @@ class clone_threads final : public backend {
     const std::uint64_t mask = blocked ? set_signal_mask(all_signals) : 0;
     thread->signal_mask = mask;
     count_start(layout_);
+    thread->block.show(layout_);
     const long tid = sys::hilo_sys_clone(thread_flags, bottom, thread->block.tid(layout_),
                                          reinterpret_cast<std::uint32_t*>(&thread->alive),
                                          thread->block.thread_pointer());
     if (blocked) set_signal_mask(mask);
     if (tid < 0) {
       take_back_start(layout_);
+      thread->block.hide(layout_);
       thread->alive.store(0, std::memory_order_relaxed);
       body.destroy(thread->closure);
       clone_records().release(thread);

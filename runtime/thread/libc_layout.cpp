@@ -347,6 +347,16 @@ void* examine_entry(void* argument) {
   return nullptr;
 }
 
+// A pthread that has ended has two flags set, one above the other: it is exiting, and its block is
+// free. The next one above them says that a credential is being changed (setuid(2)). That one is
+// not published; thread_list.cpp does no harm if it means something else.
+void find_flags(libc_layout& layout) noexcept {
+  const std::uint32_t lowest = layout.ended & (~layout.ended + 1);
+  if (layout.ended != (lowest | lowest << 1)) return;
+  layout.exiting = lowest;
+  layout.changing = lowest << 2;
+}
+
 // One pthread, detached, on a stack of a size that nothing else has.
 void examine_specimen(libc_layout& layout) {
   const auto page = static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
@@ -371,6 +381,7 @@ void examine_specimen(libc_layout& layout) {
     if (layout.cancelled != 0) {
       std::memcpy(&layout.ended, reinterpret_cast<const unsigned char*>(thread) + layout.cancelled,
                   sizeof layout.ended);
+      find_flags(layout);
     }
   }
   ::munmap(mapping, subject.stack_size);

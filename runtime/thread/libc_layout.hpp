@@ -34,7 +34,10 @@ struct libc_layout {
   std::size_t joiner = 0;       // the block itself: detached, nobody joins; 0: not found
   std::size_t cancelled = 0;    // flags of pthread_cancel, an int; 0: not found
   std::uint32_t ended = 0;      // what those hold in a pthread that has ended; 0: not found
-  std::size_t resolver = 0;     // struct __res_state; 0: not found
+  // Two of those flags: the thread is ending; its credentials are being changed. 0: not found.
+  std::uint32_t exiting = 0;
+  std::uint32_t changing = 0;
+  std::size_t resolver = 0;             // struct __res_state; 0: not found
   std::ptrdiff_t resolver_pointer = 0;  // the variable that leads there, from the thread pointer
 
   std::ptrdiff_t robust_lock_offset = 0;  // from a robust list entry to its mutex's futex

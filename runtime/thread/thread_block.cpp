@@ -59,12 +59,7 @@ void register_rseq(const libc_layout& layout, void* thread_pointer) noexcept {
 
 // A thread that is cancelled is unwound, and what a callable leaves cannot be passed: the process
 // would end by std::terminate. So pthread_cancel finds cancellation disabled, and does nothing.
-void refuse_cancellation(const libc_layout& layout, unsigned char* block) noexcept {
-  // What was asked of the thread before; what stays is for thread_list.hpp.
-  if (layout.cancelled != 0) {
-    std::atomic_ref<std::uint32_t>(*reinterpret_cast<std::uint32_t*>(block + layout.cancelled))
-        .store(layout.ended, std::memory_order_relaxed);  // only this thread acts on them
-  }
+void refuse_cancellation() noexcept {
   ::pthread_setcanceltype(PTHREAD_CANCEL_DEFERRED, nullptr);
   ::pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, nullptr);
 }
@@ -94,6 +89,7 @@ thread_block thread_block::allocate(const libc_layout& layout) {
     std::memcpy(made.block_ + layout.joiner, &made.block_, sizeof made.block_);
   }
 
+  mark_ended(layout, made.block_);
   void* first_table = made.block_ + layout.first_table;
   std::memcpy(made.block_ + layout.specific, &first_table, sizeof first_table);
   return made;
@@ -115,7 +111,7 @@ bool thread_block::incomplete() const noexcept {
 }
 
 void thread_block::enter(const libc_layout& layout) noexcept {
-  if (fresh_) refuse_cancellation(layout, block_);
+  if (fresh_) refuse_cancellation();
   fresh_ = false;
   if (generation_ != module_generation()) reset_tls_images(layout);
   register_robust_list(layout, block_);
@@ -178,7 +174,8 @@ void thread_block::run_destructors(const libc_layout& layout) noexcept {
 }
 
 void thread_block::renew(const libc_layout& layout) noexcept {
-  refuse_cancellation(layout, block_);
+  mark_ended(layout, block_);  // also forgets a cancellation that was asked for
+  refuse_cancellation();
   renew_resolver(layout, block_);
   // Read first: a module that is loaded meanwhile makes the block incomplete, not wrong.
   generation_ = module_generation();

@@ -42,6 +42,12 @@ class thread_block {
   // loaded after the last one made it new.
   [[nodiscard]] bool incomplete() const noexcept;
 
+  // From here on libc takes it for the block of a thread that runs, until hide(): thread_list.hpp.
+  // The first in the starting thread, right before clone; the second in the thread, or in the
+  // starting one when there is none.
+  void show(const libc_layout& layout) noexcept { show_thread(layout, block_, place_); }
+  void hide(const libc_layout& layout) noexcept { hide_thread(layout, block_); }
+
   // In the new thread, first thing. A signal handler may come earlier if the block is complete.
   void enter(const libc_layout& layout) noexcept;
   // The same for a block that goes from one kernel thread to another, a fiber's: the kernel, which

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <atomic>
-#include <cstring>
+#include <ctime>
 #include <iterator>
 #include <mutex>
 
@@ -76,6 +76,7 @@ mutex lock;
 std::array<unsigned char*, 2> ends{};  // two blocks that no thread uses
 list_entry* first = nullptr;           // of ends[0]; null: not on the list in this process
 const libc_layout* known = nullptr;
+std::atomic<bool> all_hidden{false};  // written under the lock
 
 // release: glibc follows `next` without our lock and must find the entry whole.
 void lead_to(list_entry* from, list_entry* to) noexcept {
@@ -89,14 +90,22 @@ void insert(list_entry* after, list_entry* entry) noexcept {
   lead_to(after, entry);
 }
 
-std::uint32_t state_of(const libc_layout& layout, const unsigned char* block) noexcept {
-  std::uint32_t state;
-  std::memcpy(&state, block + layout.cancelled, sizeof state);
-  return state;
+std::atomic_ref<std::uint32_t> flags_of(const libc_layout& layout, unsigned char* block) noexcept {
+  return std::atomic_ref(*reinterpret_cast<std::uint32_t*>(block + layout.cancelled));
 }
 
-void mark_ended(const libc_layout& layout, unsigned char* block) noexcept {
-  std::memcpy(block + layout.cancelled, &layout.ended, sizeof layout.ended);
+// Outlasts a change of credentials that has begun. Bounded: `changing` is not published, and might
+// be another flag in a libc to come.
+void outlast_change(const libc_layout& layout, unsigned char* block) noexcept {
+  constexpr int most_looks = 20'000;  // about a second, which no change takes
+  // relaxed: setuid orders what it did by system calls
+  for (int look = 0;
+       (flags_of(layout, block).load(std::memory_order_relaxed) & layout.changing) != 0 &&
+       look < most_looks;
+       ++look) {
+    const timespec nap{.tv_sec = 0, .tv_nsec = 50'000};
+    ::nanosleep(&nap, nullptr);
+  }
 }
 
 // Other threads that start meanwhile may come between; then the next pair may be neighbours.
@@ -118,6 +127,39 @@ bool place_ends(const libc_layout& layout, list_entry* front, list_entry* back) 
 }
 
 }  // namespace
+
+void mark_ended(const libc_layout& layout, unsigned char* block) noexcept {
+  // relaxed: read by the thread that runs on the block next, and by setuid
+  if (layout.cancelled != 0) flags_of(layout, block).store(layout.ended, std::memory_order_relaxed);
+}
+
+void show_thread(const libc_layout& layout, unsigned char* block, std::uint64_t place) noexcept {
+  if (place != joined || layout.exiting == 0) return;
+  const std::lock_guard guard(lock);
+  if (all_hidden.load(std::memory_order_relaxed)) return;  // under the lock
+  // relaxed: the pattern at the head of thread_list.hpp rests on the order of one word
+  std::atomic_ref(*reinterpret_cast<std::uint32_t*>(block + layout.tid))
+      .store(0, std::memory_order_relaxed);
+  flags_of(layout, block).fetch_and(~layout.exiting, std::memory_order_release);
+}
+
+void hide_thread(const libc_layout& layout, unsigned char* block) noexcept {
+  if (layout.exiting == 0) return;
+  flags_of(layout, block).fetch_or(layout.exiting, std::memory_order_acq_rel);
+  outlast_change(layout, block);
+}
+
+void hide_all_threads() noexcept {
+  // acquire: pairs with the store below; the caller finds all threads hidden
+  if (all_hidden.load(std::memory_order_acquire)) return;
+  const std::lock_guard guard(lock);
+  if (first != nullptr) {
+    for (list_entry* one = first->next; one != entry_of(*known, ends[1]); one = one->next) {
+      hide_thread(*known, reinterpret_cast<unsigned char*>(one) - known->list);
+    }
+  }
+  all_hidden.store(true, std::memory_order_release);
+}
 
 void join_thread_list(const libc_layout& layout, unsigned char* block,
                       std::uint64_t& place) noexcept {
@@ -150,17 +192,22 @@ void unlock_thread_list() noexcept {
 
 void forget_thread_list() noexcept {
   if (first != nullptr) {
+    // glibc has put the caller on a list of its own; a block of ours must not be found there. The
+    // links of all others are as they were, so the way leads to the caller's entry if it is ours.
+    list_entry* const mine = entry_of(*known, reinterpret_cast<void*>(::pthread_self()));
+    const list_entry* const last = entry_of(*known, ends[1]);
+    const list_entry* one = first;
+    while (one != last && one != mine) one = one->next;
+    if (one == mine) {
+      mine->previous->next = mine->next;
+      mine->next->previous = mine->previous;
+      *mine = {mine, mine};
+    }
     first = nullptr;
     ++joined;
-    // glibc has put the caller on a list of its own; a block of ours must not be found there.
-    auto* const self = reinterpret_cast<unsigned char*>(::pthread_self());
-    if ((state_of(*known, self) & known->ended) == known->ended) {
-      list_entry* const entry = entry_of(*known, self);
-      entry->previous->next = entry->next;
-      entry->next->previous = entry->previous;
-      *entry = {entry, entry};
-    }
   }
+  all_hidden.store(false,
+                   std::memory_order_relaxed);  // the child has none of the parent's carriers
   lock.unlock();
 }
 

@@ -241,3 +241,26 @@ TEST_CASE("own tls: a fiber forks, and the child is a process with one thread") 
     }).join();
   });
 }
+
+// docs/threads.md: from the first such fiber on, the call changes the calling kernel thread only.
+TEST_CASE("own tls: a fiber that changes credentials is not waited for by itself, nor by others") {
+  NEEDS_OWN_TLS();
+  hilo::run(hilo::runtime_options{.carriers = 2}, [] {
+    std::atomic<bool> done{false};
+    auto computing = hilo::spawn(own, [&] {
+      while (!done.load(std::memory_order_relaxed)) hilo::yield();  // publishes nothing
+    });
+    auto changing = hilo::spawn(own, [] {
+      int failed = 0;
+      for (int i = 0; i < 20; ++i) {
+        failed += ::setresuid(uid_t(-1), uid_t(-1), uid_t(-1)) != 0 ? 1 : 0;
+        hilo::yield();
+      }
+      return failed;
+    });
+    CHECK(changing.join() == 0);
+    CHECK(::setresgid(gid_t(-1), gid_t(-1), gid_t(-1)) == 0);
+    done.store(true, std::memory_order_relaxed);
+    computing.join();
+  });
+}

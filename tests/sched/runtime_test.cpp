@@ -11,7 +11,9 @@
 #include <vector>
 
 #include <dlfcn.h>
+#include <sched.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "hilo/channel.hpp"
@@ -121,6 +123,30 @@ TEST_CASE("runtime: when all stacks are in use spawn says so, and works again af
     parked.join();
     CHECK(hilo::spawn([] { return 8; }).join() == 8);
   });
+}
+
+TEST_CASE("runtime: a daemon that gives up root in a fiber gives it up on every carrier") {
+  if (::geteuid() != 0) HILO_SKIP("changes to another user, which only root can");
+  const auto end = run_in_child([] {
+    constexpr unsigned carriers = 4;
+    std::atomic<unsigned> changed{0};
+    hilo::run(runtime_options{.carriers = carriers}, [&] {
+      hilo::spawn([] { return ::setuid(64123); }).join();
+      // Each keeps its carrier until all have one.
+      std::atomic<unsigned> here{0};
+      std::vector<hilo::fiber<void>> all;
+      for (unsigned i = 0; i < carriers; ++i) {
+        all.push_back(hilo::spawn([&] {
+          here.fetch_add(1, std::memory_order_relaxed);  // a count
+          while (here.load(std::memory_order_relaxed) < carriers) ::sched_yield();
+          if (::syscall(SYS_getuid) == 64123) changed.fetch_add(1, std::memory_order_relaxed);
+        }));
+      }
+    });
+    std::_Exit(static_cast<int>(changed.load(std::memory_order_relaxed)));
+  });
+  CAPTURE(end.describe());
+  CHECK((end.exited && end.code == 4));
 }
 
 TEST_CASE("runtime: refused threads end in an error that names the carrier") {
