@@ -91,7 +91,8 @@ class broadcast_case;
 }  // namespace detail
 
 // Takes each message that is sent from its making on, unless it falls behind. Used by one fiber or
-// thread at a time, and moved but not copied. One that was moved from has no channel.
+// thread at a time, and moved but not copied. A call on an empty one, which was made by its default
+// constructor or moved from, aborts.
 template <class T>
 class broadcast_receiver {
  public:
@@ -110,6 +111,9 @@ class broadcast_receiver {
     if (what_ != nullptr) what_->drop_receiver(place_);
   }
 
+  // Tells whether it has a channel: false if it is empty.
+  explicit operator bool() const noexcept { return what_ != nullptr; }
+
   // Takes the oldest message that it has not taken. Returns ok; lagged, when messages were lost
   // since the last call: lost() has grown by as many, and the next call takes the oldest that is
   // left; closed, when the last sender has gone and all was taken; cancelled or timed_out when a
@@ -117,24 +121,24 @@ class broadcast_receiver {
   // Parks: until there is one. Callable from: any fiber or thread. Ordering: what happened before
   // send happens before the receive that gets the message.
   [[nodiscard]] status receive(std::shared_ptr<const T>& message) noexcept {
-    return receive_into(message, detail::no_deadline);
+    return receive_into("receive", message, detail::no_deadline);
   }
 
   // The same without waiting: would_block when it would have to.
   [[nodiscard]] status try_receive(std::shared_ptr<const T>& message) noexcept {
-    return receive_into(message, detail::no_wait);
+    return receive_into("try_receive", message, detail::no_wait);
   }
 
   // The same, waiting until a time at most: then timed_out.
   template <class R, class P>
   [[nodiscard]] status receive_for(std::shared_ptr<const T>& message,
                                    std::chrono::duration<R, P> patience) noexcept {
-    return receive_into(message, detail::deadline_after(patience));
+    return receive_into("receive_for", message, detail::deadline_after(patience));
   }
   template <class C, class D>
   [[nodiscard]] status receive_until(std::shared_ptr<const T>& message,
                                      std::chrono::time_point<C, D> when) noexcept {
-    return receive_into(message, detail::deadline_at(when));
+    return receive_into("receive_until", message, detail::deadline_at(when));
   }
 
   // The same for whom lost() is enough: goes on after a gap; null at the end, and when a stop
@@ -150,13 +154,14 @@ class broadcast_receiver {
   [[nodiscard]] std::uint64_t lost() const noexcept { return place_.lost; }
 
   // How many messages there are to take without waiting. Never parks.
-  [[nodiscard]] std::size_t size() const noexcept { return what_->count_waiting(place_); }
+  [[nodiscard]] std::size_t size() const noexcept { return from("size").count_waiting(place_); }
 
   // Tells whether the last sender has gone; there may be messages left. Never parks.
-  [[nodiscard]] bool closed() const noexcept { return what_->closed(); }
+  [[nodiscard]] bool closed() const noexcept { return from("closed").closed(); }
 
   // Another receiver, of all messages from now on. Never parks.
   [[nodiscard]] broadcast_receiver resubscribe() const noexcept {
+    (void)from("resubscribe");
     return broadcast_receiver(what_);
   }
 
@@ -186,16 +191,27 @@ class broadcast_receiver {
     broadcast_receiver* from_;
     std::shared_ptr<const T> now_;
   };
-  iterator begin() noexcept { return iterator(*this); }
+  iterator begin() noexcept {
+    (void)from("begin");
+    return iterator(*this);
+  }
   std::default_sentinel_t end() const noexcept { return {}; }
 
  private:
   friend class detail::broadcast_case<T>;
 
-  status receive_into(std::shared_ptr<const T>& message, std::int64_t deadline) noexcept {
+  // The channel, for `call`, which an empty end refuses.
+  detail::broadcast_core& from(const char* call) const noexcept {
+    if (what_ == nullptr) [[unlikely]]
+      detail::refuse_empty_end("broadcast_receiver", call);
+    return *what_;
+  }
+  status receive_into(const char* call, std::shared_ptr<const T>& message,
+                      std::int64_t deadline) noexcept {
+    detail::broadcast_core& what = from(call);
     message.reset();
     std::shared_ptr<const void> taken;
-    const status end = what_->receive(place_, taken, deadline);
+    const status end = what.receive(place_, taken, deadline);
     message = std::static_pointer_cast<const T>(std::move(taken));
     return end;
   }
@@ -204,8 +220,8 @@ class broadcast_receiver {
   detail::broadcast_place place_;
 };
 
-// When the last sender goes, receivers take what was sent, and then get closed. One that was moved
-// from has no channel.
+// When the last sender goes, receivers take what was sent, and then get closed. A call on an empty
+// one aborts, as that of a receiver.
 template <class T>
 class broadcast_sender
     : public detail::counted_end<detail::broadcast_core, detail::end_kind::sender> {
@@ -219,18 +235,27 @@ class broadcast_sender
   // Exceptions: what T's constructor throws, and std::bad_alloc; nothing is then sent.
   template <class U = T>
   [[nodiscard]] status send(U&& message) const {
-    if (shared()->count_receivers() == 0) return status::closed;
-    shared()->send(std::make_shared<const T>(std::forward<U>(message)));
+    if (to("send").count_receivers() == 0) return status::closed;
+    to("send").send(std::make_shared<const T>(std::forward<U>(message)));
     return status::ok;
   }
 
   // A new receiver, of all messages from now on. Never parks.
   [[nodiscard]] broadcast_receiver<T> subscribe() const noexcept {
-    return broadcast_receiver<T>(shared());
+    (void)to("subscribe");
+    return broadcast_receiver<T>(this->shared());
   }
 
   // How many receivers there are at some moment during the call. Never parks.
-  [[nodiscard]] std::size_t count_receivers() const noexcept { return shared()->count_receivers(); }
+  [[nodiscard]] std::size_t count_receivers() const noexcept {
+    return to("count_receivers").count_receivers();
+  }
+
+ private:
+  using base = detail::counted_end<detail::broadcast_core, detail::end_kind::sender>;
+  detail::broadcast_core& to(const char* call) const noexcept {
+    return base::of_call("broadcast_sender", call);
+  }
 };
 
 namespace detail {
@@ -240,18 +265,21 @@ class broadcast_case final : public select_case {
  public:
   broadcast_case(broadcast_receiver<T>& whose, std::shared_ptr<const T>& result,
                  bool enabled) noexcept
-      : select_case(enabled), what_(*whose.what_), place_(whose.place_), result_(result) {
+      : select_case(enabled),
+        what_(enabled ? &whose.from("receive_from") : nullptr),
+        place_(whose.place_),
+        result_(result) {
     renew();
   }
 
-  spin_lock* lock() noexcept override { return &what_.lock; }
+  spin_lock* lock() noexcept override { return &what_->lock; }
   status attempt(partner&) override {
     std::shared_ptr<const void> message;
-    const status end = what_.take(place_, message);
+    const status end = what_->take(place_, message);
     if (end == status::ok) keep(std::move(message));
     return end;
   }
-  wait_list* list() noexcept override { return &what_.waiters; }
+  wait_list* list() noexcept override { return &what_->waiters; }
   void* slot() noexcept override { return &handed_; }
   void renew() noexcept override { result_.reset(); }
   void dispose() noexcept override {
@@ -265,7 +293,7 @@ class broadcast_case final : public select_case {
     result_ = std::static_pointer_cast<const T>(std::move(message));
   }
 
-  broadcast_core& what_;
+  broadcast_core* what_;  // null only if the case is not enabled
   broadcast_place& place_;
   std::shared_ptr<const T>& result_;  // null while the select goes on
   std::shared_ptr<const void> handed_;

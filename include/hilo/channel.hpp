@@ -9,7 +9,9 @@
 //   for (int n : numbers) use(n);
 //
 // close() ends it: what was sent is still received, then range-for ends and receive() is empty.
-// Destroying a channel on which somebody waits aborts.
+// Destroying a channel on which a fiber or thread waits aborts. The channel moves its elements, and
+// destroys what was moved from, under its lock: these two may not park and may not use the channel.
+// All other destructors may.
 #pragma once
 
 #include <algorithm>
@@ -36,6 +38,8 @@ template <class T>
 class send_case;  // hilo/select.hpp
 template <class T>
 class receive_case;
+template <class T>
+struct shared_channel;  // hilo/ends.hpp
 }  // namespace detail
 
 // Instead of a capacity: senders never wait, and the channel grows while its receivers are slower.
@@ -52,9 +56,11 @@ class channel {
  public:
   using value_type = T;
 
-  // Makes a channel that holds up to `capacity` elements nobody received yet.
-  // Errors: std::system_error when memory for them cannot be had or its size overflows.
-  explicit channel(std::size_t capacity = 0) : core_(capacity, sizeof(T), alignof(T)) {}
+  // Makes an unbuffered channel.
+  channel() : channel(0) {}
+  // Makes a channel that holds up to `capacity` elements that were not received yet.
+  // Errors: std::system_error if memory for them cannot be had or its size overflows.
+  explicit channel(std::size_t capacity) : core_(capacity, sizeof(T), alignof(T)) {}
   explicit channel(unbounded_t) noexcept : core_(sizeof(T), alignof(T)) {}
   ~channel() {
     core_.check_unused();
@@ -63,19 +69,49 @@ class channel {
   channel(const channel&) = delete;
   channel& operator=(const channel&) = delete;
 
-  // Sends a value. Returns ok; closed; or cancelled or timed_out when a stop request or a limit
-  // came first (hilo/limit.hpp). Unless ok, the value was not moved from. Parks: while the channel
-  // is full; unbuffered, until a receiver took the value. Callable from: any fiber or thread.
-  // Ordering: what happened before send happens before the receive that gets the value.
-  // Exceptions: what T's move constructor throws; the value is then not sent.
+  // Sends a value. An rvalue is moved, and an lvalue is copied. Returns ok; closed; or cancelled or
+  // timed_out if a stop request or a limit came first (hilo/limit.hpp). Unless ok, the value was
+  // not moved from. Parks: while the channel is full; unbuffered, until a receiver took the value.
+  // Callable from: any fiber or thread. Ordering: what happened before send happens before the
+  // receive that gets the value. Waiting senders are served first in, first out.
+  // Exceptions: what T's constructors throw; the value is then not sent.
   [[nodiscard]] status send(T&& value) { return send_from(value, detail::no_deadline); }
   [[nodiscard]] status send(const T& value) requires std::is_copy_constructible_v<T> {
     T copy(value);
     return send_from(copy, detail::no_deadline);
   }
 
+  // Sends without waiting. Returns would_block if it would have to wait. Otherwise as send.
+  [[nodiscard]] status try_send(T&& value) { return send_from(value, detail::no_wait); }
+  [[nodiscard]] status try_send(const T& value) requires std::is_copy_constructible_v<T> {
+    T copy(value);
+    return send_from(copy, detail::no_wait);
+  }
+
+  // Sends, and waits no longer than the given time: then timed_out. Otherwise as send.
+  template <class R, class P>
+  [[nodiscard]] status send_for(T&& value, std::chrono::duration<R, P> patience) {
+    return send_from(value, detail::deadline_after(patience));
+  }
+  template <class R, class P>
+  [[nodiscard]] status send_for(const T& value, std::chrono::duration<R, P> patience) requires
+      std::is_copy_constructible_v<T> {
+    T copy(value);
+    return send_from(copy, detail::deadline_after(patience));
+  }
+  template <class C, class D>
+  [[nodiscard]] status send_until(T&& value, std::chrono::time_point<C, D> when) {
+    return send_from(value, detail::deadline_at(when));
+  }
+  template <class C, class D>
+  [[nodiscard]] status send_until(
+      const T& value, std::chrono::time_point<C, D> when) requires std::is_copy_constructible_v<T> {
+    T copy(value);
+    return send_from(copy, detail::deadline_at(when));
+  }
+
   // Sends the values in order, as many as possible under one lock. `sent` tells how many were moved
-  // from, also when it does not return ok. Otherwise as send.
+  // from, also if it does not return ok, and if it throws. Otherwise as send.
   [[nodiscard]] status send_all(std::span<T> values, std::size_t& sent) {
     for (sent = 0; sent < values.size();) {
       send_more(values, sent);
@@ -87,77 +123,79 @@ class channel {
     return status::ok;
   }
 
-  // The same without waiting: would_block when it would have to.
-  [[nodiscard]] status try_send(T&& value) { return send_from(value, detail::no_wait); }
-  [[nodiscard]] status try_send(const T& value) requires std::is_copy_constructible_v<T> {
-    T copy(value);
-    return send_from(copy, detail::no_wait);
-  }
-
-  // The same, waiting until a time at most: then timed_out, and the value was not moved from.
-  template <class R, class P>
-  [[nodiscard]] status send_for(T&& value, std::chrono::duration<R, P> patience) {
-    return send_from(value, detail::deadline_after(patience));
-  }
-  template <class C, class D>
-  [[nodiscard]] status send_until(T&& value, std::chrono::time_point<C, D> when) {
-    return send_from(value, detail::deadline_at(when));
-  }
-
-  // Receives the oldest value; empty once the channel is closed and drained, and when a stop
-  // request or a limit came first (hilo/limit.hpp). Parks: until there is one. Callable from: any
-  // fiber or thread. Ordering: as send.
-  std::optional<T> receive() {
+  // Receives the oldest value; empty once the channel is closed and drained, and if a stop request
+  // or a limit came first (hilo/limit.hpp). Parks: until there is a value. Callable from: any fiber
+  // or thread. Ordering: as send. Waiting receivers are served first in, first out.
+  // Exceptions: what T's move constructor throws; the value is then not received.
+  [[nodiscard]] std::optional<T> receive() {
     std::optional<T> result;
     (void)receive_into(result, detail::no_deadline);
     return result;
   }
 
-  // The same with the reason when there is none: closed, cancelled or timed_out.
+  // Receives the oldest value into `result`. Returns ok; closed, if the channel is closed and
+  // drained; cancelled or timed_out if a stop request or a limit came first. Unless ok, `result` is
+  // empty, also if a move throws. The former value of `result` is destroyed first.
   [[nodiscard]] status receive(std::optional<T>& result) {
+    result.reset();
     return receive_into(result, detail::no_deadline);
   }
 
-  // Receives at least one value and at most `most`, as many as are there, under one lock, and
-  // appends them to `results`. Parks: until there is one. Otherwise as the one before.
-  [[nodiscard]] status receive_some(std::vector<T>& results, std::size_t most) {
-    if (most == 0) return status::ok;
-    std::optional<T> one;
-    const status end = receive_into(one, detail::no_deadline);
-    if (end != status::ok) return end;
-    results.push_back(std::move(*one));
-    results.reserve(results.size() + std::min(most - 1, size()));
-    receive_more(results, most - 1);
-    return status::ok;
-  }
-
-  // The same without waiting. ok: `result` holds the value; would_block: none is there; closed:
-  // none will come.
+  // Receives without waiting. Returns would_block if there is no value yet. Otherwise as receive.
   [[nodiscard]] status try_receive(std::optional<T>& result) {
+    result.reset();
     return receive_into(result, detail::no_wait);
   }
 
-  // The same, waiting until a time at most: then timed_out.
+  // Receives, and waits no longer than the given time: then timed_out. Otherwise as receive.
   template <class R, class P>
   [[nodiscard]] status receive_for(std::optional<T>& result, std::chrono::duration<R, P> patience) {
+    result.reset();
     return receive_into(result, detail::deadline_after(patience));
   }
   template <class C, class D>
   [[nodiscard]] status receive_until(std::optional<T>& result, std::chrono::time_point<C, D> when) {
+    result.reset();
     return receive_into(result, detail::deadline_at(when));
   }
 
-  // Refuses further sends; receivers drain what is there. Those that wait are woken: senders get
-  // closed. Closing twice is no error. Never parks. Callable from: anywhere.
+  // Receives at least one value and at most `most`, as many as there are, under one lock, and
+  // appends them to `results`. Returns as receive(result); ok at once if `most` is 0. Parks: until
+  // there is a value. Exceptions: std::bad_alloc, and what T's move constructor throws; what was
+  // received before is in `results`, except a value whose second move, into `results`, threw.
+  [[nodiscard]] status receive_some(std::vector<T>& results, std::size_t most) {
+    if (most == 0) return status::ok;
+    make_room(results, 1);
+    std::optional<T> one;
+    const status end = receive_into(one, detail::no_deadline);
+    if (end != status::ok) return end;
+    results.push_back(std::move(*one));
+    make_room(results, std::min(most - 1, core_.size()));
+    receive_more(results, most - 1);
+    return status::ok;
+  }
+
+  // Refuses further sends; receivers drain what is there. All that wait are woken, and get closed;
+  // senders keep their values. Closing twice is not an error. Never parks. Callable from: anywhere.
   void close() noexcept { core_.close(); }
 
-  // What is true at some moment during the call.
-  std::size_t size() const noexcept { return core_.size(); }
-  bool closed() const noexcept { return core_.is_closed(); }
+  // How many values are buffered, and whether close() was called, at some moment during the call.
+  // Never parks; a fiber that calls them in a loop lets others run now and then (docs/fibers.md).
+  std::size_t size() const noexcept {
+    detail::count_eager();
+    return core_.size();
+  }
+  bool closed() const noexcept {
+    detail::count_eager();
+    return core_.is_closed();
+  }
+
+  // How many values fit: 0 for an unbuffered channel, the greatest std::size_t for an unbounded
+  // one.
   std::size_t capacity() const noexcept { return core_.capacity; }
 
-  // An input iterator that receives; equal to end() once the channel is closed and drained. Several
-  // fibers may iterate at once, each getting a part.
+  // An input iterator that receives; equal to end() once receive() gives nothing. Several fibers
+  // may iterate at once, and each gets a part.
   class iterator {
    public:
     using iterator_category = std::input_iterator_tag;
@@ -167,8 +205,8 @@ class channel {
     using pointer = T*;
 
     explicit iterator(channel& from) : from_(&from), value_(from.receive()) {}
-    T& operator*() noexcept { return *value_; }
-    T* operator->() noexcept { return &*value_; }
+    T& operator*() const noexcept { return *value_; }
+    T* operator->() const noexcept { return &*value_; }
     iterator& operator++() {
       value_.reset();
       (void)from_->receive_into(value_, detail::no_deadline);
@@ -181,7 +219,7 @@ class channel {
 
    private:
     channel* from_;
-    std::optional<T> value_;
+    mutable std::optional<T> value_;  // as what a pointer points to
   };
   iterator begin() { return iterator(*this); }
   std::default_sentinel_t end() const noexcept { return {}; }
@@ -189,6 +227,7 @@ class channel {
  private:
   friend class detail::send_case<T>;
   friend class detail::receive_case<T>;
+  friend struct detail::shared_channel<T>;
 
   static T* element(void* at) noexcept { return std::launder(static_cast<T*>(at)); }
 
@@ -197,6 +236,7 @@ class channel {
         deadline, [&](detail::partner& other) { return send_locked(value, other); },
         [&] { return core_.wait_to_send(&value, deadline); });
   }
+  // `result` is empty: a destructor of T, which may do anything, does not run under the lock.
   status receive_into(std::optional<T>& result, std::int64_t deadline) {
     return run(
         deadline, [&](detail::partner& other) { return receive_locked(result, other); },
@@ -217,14 +257,23 @@ class channel {
         now = attempt(other);
       }
       if (now == status::ok) return core_.finish(guard, other);
-      if (now == status::closed) [[unlikely]]
-        return now;
+      if (now == status::closed) [[unlikely]] {
+        guard.release();
+        return core_.refuse();
+      }
       if (deadline == detail::no_wait) return core_.finish(guard, other, status::would_block);
       guard.release();
       const status end = wait();
       if (throwing_move && end == detail::try_again) continue;
       return end;
     }
+  }
+
+  // Closes the channel for its last receiver: destroys, oldest first, what is buffered. That is
+  // done without the lock, because a destructor of T may use this channel, or park.
+  void abandon() noexcept {
+    channel rest;
+    core_.close_into(rest.core_);
   }
 
   // What goes without waiting, under one lock.
@@ -245,6 +294,11 @@ class channel {
       if (!serve(served, [&](detail::partner& other) { return receive_locked(one, other); })) break;
       results.push_back(std::move(*one));
     }
+  }
+  // Grows as push_back does, so that many small batches are not quadratic.
+  static void make_room(std::vector<T>& results, std::size_t more) {
+    if (results.capacity() - results.size() >= more) return;
+    results.reserve(std::max(results.size() + more, 2 * results.capacity()));
   }
   template <class F>
   static bool serve(detail::served_partners& served, F attempt) {

@@ -8,14 +8,24 @@
 //
 // Ends made by make_channel share the channel; copies count. When the last sender goes, the channel
 // is closed as by close(): what was sent is still received. When the last receiver goes, senders
-// get closed. An end made from a channel is a view, which counts nothing and must not outlive it.
+// get closed, and what was sent and not received is destroyed, oldest first. So a client that waits
+// for the answer to its question, by a oneshot inside of the question, learns that the server is
+// gone. An end made from a channel is a view: it is not counted, and must not outlive the channel.
+//
+// A sender cannot receive and a receiver cannot send, in select either. An end that was made by its
+// default constructor or was moved from is empty: a call on it aborts with a message; a case of
+// select that is not enabled may have an empty end.
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <cstddef>
 #include <memory>
 #include <optional>
+#include <span>
+#include <type_traits>
 #include <utility>
+#include <vector>
 
 #include "hilo/channel.hpp"
 #include "hilo/detail/counted_end.hpp"
@@ -28,15 +38,15 @@ template <class T>
 struct shared_channel {
   explicit shared_channel(auto capacity) : what(capacity) {}
 
-  // relaxed: whoever copies an end has one that is counted
+  // relaxed: the end that is copied is counted already
   void add_sender() noexcept { senders.fetch_add(1, std::memory_order_relaxed); }
   void add_receiver() noexcept { receivers.fetch_add(1, std::memory_order_relaxed); }
-  // (N1) acq_rel: what the others did with the channel comes before its close
+  // (N1) acq_rel: what the other ends did with the channel happens before its close
   void drop_sender() noexcept {
     if (senders.fetch_sub(1, std::memory_order_acq_rel) == 1) what.close();
   }
   void drop_receiver() noexcept {
-    if (receivers.fetch_sub(1, std::memory_order_acq_rel) == 1) what.close();
+    if (receivers.fetch_sub(1, std::memory_order_acq_rel) == 1) what.abandon();
   }
 
   std::atomic<std::size_t> senders{0};
@@ -64,11 +74,28 @@ class channel_end : counted_end<shared_channel<T>, Kind> {
   }
   ~channel_end() = default;
 
-  // Whether it has a channel: not when it was moved from.
+  // Tells whether it has a channel: false if it is empty.
   explicit operator bool() const noexcept { return what_ != nullptr; }
 
-  // The channel, for select.
-  channel<T>& of() const noexcept { return *what_; }
+  // The channel, with both directions. Errors: aborts if the end is empty.
+  channel<T>& of() const noexcept { return of_call("of"); }
+
+  // As those of channel.
+  std::size_t size() const noexcept { return of_call("size").size(); }
+  bool closed() const noexcept { return of_call("closed").closed(); }
+  std::size_t capacity() const noexcept { return of_call("capacity").capacity(); }
+
+ protected:
+  // The channel, for `call`, which an empty end refuses.
+  channel<T>& of_call(const char* call) const noexcept {
+    if (what_ == nullptr) [[unlikely]]
+      refuse_empty_end(Kind == end_kind::sender ? "sender" : "receiver", call);
+    return *what_;
+  }
+  // The channel, for a case of select; null if the end is empty, where the case does not take part.
+  channel<T>* of_case(const char* call, bool enabled) const noexcept {
+    return enabled ? &of_call(call) : what_;
+  }
 
  private:
   channel<T>* what_ = nullptr;
@@ -76,53 +103,120 @@ class channel_end : counted_end<shared_channel<T>, Kind> {
 
 }  // namespace detail
 
-// All calls: as those of channel. An end that was moved from has none.
+// The calls for sending, and close(): as those of channel. A view comes from a channel without a
+// cast.
 template <class T>
 class sender : public detail::channel_end<T, detail::end_kind::sender> {
   using base = detail::channel_end<T, detail::end_kind::sender>;
 
  public:
+  using value_type = T;
   using base::base;
   sender(channel<T>& viewed) noexcept : base(viewed) {}  // NOLINT: a channel is passed as a sender
 
-  template <class U>
-  [[nodiscard]] status send(U&& value) const {
-    return this->of().send(std::forward<U>(value));
+  [[nodiscard]] status send(T&& value) const { return to("send").send(std::move(value)); }
+  [[nodiscard]] status send(const T& value) const requires std::is_copy_constructible_v<T> {
+    return to("send").send(value);
   }
-  template <class U>
-  [[nodiscard]] status try_send(U&& value) const {
-    return this->of().try_send(std::forward<U>(value));
+  [[nodiscard]] status try_send(T&& value) const {
+    return to("try_send").try_send(std::move(value));
+  }
+  [[nodiscard]] status try_send(const T& value) const requires std::is_copy_constructible_v<T> {
+    return to("try_send").try_send(value);
   }
   template <class R, class P>
   [[nodiscard]] status send_for(T&& value, std::chrono::duration<R, P> patience) const {
-    return this->of().send_for(std::move(value), patience);
+    return to("send_for").send_for(std::move(value), patience);
   }
-  void close() const noexcept { this->of().close(); }
+  template <class R, class P>
+  [[nodiscard]] status send_for(const T& value, std::chrono::duration<R, P> patience)
+      const requires std::is_copy_constructible_v<T> {
+    return to("send_for").send_for(value, patience);
+  }
+  template <class C, class D>
+  [[nodiscard]] status send_until(T&& value, std::chrono::time_point<C, D> when) const {
+    return to("send_until").send_until(std::move(value), when);
+  }
+  template <class C, class D>
+  [[nodiscard]] status send_until(const T& value, std::chrono::time_point<C, D> when)
+      const requires std::is_copy_constructible_v<T> {
+    return to("send_until").send_until(value, when);
+  }
+  [[nodiscard]] status send_all(std::span<T> values, std::size_t& sent) const {
+    return to("send_all").send_all(values, sent);
+  }
+  void close() const noexcept { to("close").close(); }
+
+ private:
+  template <class U>
+  friend detail::send_case<U> send_to(const sender<U>& to, std::type_identity_t<U>&& value,
+                                      bool enabled) noexcept;
+  template <class U>
+  friend detail::send_case<U> send_to(const sender<U>& to, const std::type_identity_t<U>& value,
+                                      bool enabled);
+
+  channel<T>& to(const char* call) const noexcept { return this->of_call(call); }
 };
 
+// The calls for receiving: as those of channel. A receiver ends the channel by going.
 template <class T>
 class receiver : public detail::channel_end<T, detail::end_kind::receiver> {
   using base = detail::channel_end<T, detail::end_kind::receiver>;
 
  public:
+  using value_type = T;
+  using iterator = typename channel<T>::iterator;
   using base::base;
   receiver(channel<T>& viewed) noexcept : base(viewed) {}  // NOLINT: as above
 
-  std::optional<T> receive() const { return this->of().receive(); }
+  [[nodiscard]] std::optional<T> receive() const { return from("receive").receive(); }
   [[nodiscard]] status receive(std::optional<T>& result) const {
-    return this->of().receive(result);
+    return from("receive").receive(result);
   }
   [[nodiscard]] status try_receive(std::optional<T>& result) const {
-    return this->of().try_receive(result);
+    return from("try_receive").try_receive(result);
   }
   template <class R, class P>
   [[nodiscard]] status receive_for(std::optional<T>& result,
                                    std::chrono::duration<R, P> patience) const {
-    return this->of().receive_for(result, patience);
+    return from("receive_for").receive_for(result, patience);
   }
-  auto begin() const { return this->of().begin(); }
-  auto end() const noexcept { return this->of().end(); }
+  template <class C, class D>
+  [[nodiscard]] status receive_until(std::optional<T>& result,
+                                     std::chrono::time_point<C, D> when) const {
+    return from("receive_until").receive_until(result, when);
+  }
+  [[nodiscard]] status receive_some(std::vector<T>& results, std::size_t most) const {
+    return from("receive_some").receive_some(results, most);
+  }
+  iterator begin() const { return from("begin").begin(); }
+  std::default_sentinel_t end() const noexcept { return {}; }
+
+ private:
+  template <class U>
+  friend detail::receive_case<U> receive_from(const receiver<U>& from, std::optional<U>& result,
+                                              bool enabled) noexcept;
+
+  channel<T>& from(const char* call) const noexcept { return this->of_call(call); }
 };
+
+// The cases of select (hilo/select.hpp, which is to be included) for ends: as those of channel.
+// With `enabled` false the end may be empty.
+template <class T>
+detail::receive_case<T> receive_from(const receiver<T>& from, std::optional<T>& result,
+                                     bool enabled = true) noexcept {
+  return detail::receive_case<T>(from.of_case("receive_from", enabled), result, enabled);
+}
+template <class T>
+detail::send_case<T> send_to(const sender<T>& to, std::type_identity_t<T>&& value,
+                             bool enabled = true) noexcept {
+  return detail::send_case<T>(to.of_case("send_to", enabled), value, enabled);
+}
+template <class T>
+detail::send_case<T> send_to(const sender<T>& to, const std::type_identity_t<T>& value,
+                             bool enabled = true) {
+  return detail::send_case<T>(to.of_case("send_to", enabled), value, enabled);
+}
 
 template <class T>
 struct channel_ends {

@@ -80,29 +80,30 @@ struct oneshot : oneshot_core {
 template <class T>
 class oneshot_case final : public select_case {
  public:
-  oneshot_case(oneshot<T>& what, std::optional<T>& result, bool enabled) noexcept
+  // what: null only if the case is not enabled
+  oneshot_case(oneshot<T>* what, std::optional<T>& result, bool enabled) noexcept
       : select_case(enabled), what_(what), result_(result) {
     renew();
   }
 
-  spin_lock* lock() noexcept override { return &what_.lock; }
+  spin_lock* lock() noexcept override { return &what_->lock; }
   status attempt(partner&) override {
-    const status end = what_.take();
-    if (end == status::ok) result_.emplace(what_.take_outcome());
+    const status end = what_->take();
+    if (end == status::ok) result_.emplace(what_->take_outcome());
     return end;
   }
-  wait_list* list() noexcept override { return &what_.waiters; }
+  wait_list* list() noexcept override { return &what_->waiters; }
   void renew() noexcept override { result_.reset(); }
 
  private:
-  oneshot<T>& what_;
+  oneshot<T>* what_;
   std::optional<T>& result_;  // empty while the select goes on
 };
 
 }  // namespace detail
 
-// The end that receives. Used by one fiber or thread at a time, and moved but not copied. One that
-// was moved from has nothing to receive.
+// The end that receives. Used by one fiber or thread at a time, and moved but not copied. If it is
+// empty, since it was made by its default constructor or moved from, a call on it aborts.
 template <class T>
 class oneshot_receiver
     : public detail::counted_end<detail::oneshot<T>, detail::end_kind::receiver> {
@@ -124,29 +125,29 @@ class oneshot_receiver
   // send or fail happens before the receive that gets its outcome.
   // Exceptions: what the sender failed with; what T's move constructor throws.
   [[nodiscard]] status receive(std::optional<T>& result) {
-    return receive_into(result, detail::no_deadline);
+    return receive_into("receive", result, detail::no_deadline);
   }
 
   // The same without the reason when there is none.
   [[nodiscard]] std::optional<T> receive() {
     std::optional<T> result;
-    (void)receive_into(result, detail::no_deadline);
+    (void)receive_into("receive", result, detail::no_deadline);
     return result;
   }
 
   // The same without waiting: would_block when it would have to.
   [[nodiscard]] status try_receive(std::optional<T>& result) {
-    return receive_into(result, detail::no_wait);
+    return receive_into("try_receive", result, detail::no_wait);
   }
 
   // The same, waiting until a time at most: then timed_out.
   template <class R, class P>
   [[nodiscard]] status receive_for(std::optional<T>& result, std::chrono::duration<R, P> patience) {
-    return receive_into(result, detail::deadline_after(patience));
+    return receive_into("receive_for", result, detail::deadline_after(patience));
   }
   template <class C, class D>
   [[nodiscard]] status receive_until(std::optional<T>& result, std::chrono::time_point<C, D> when) {
-    return receive_into(result, detail::deadline_at(when));
+    return receive_into("receive_until", result, detail::deadline_at(when));
   }
 
  private:
@@ -154,10 +155,13 @@ class oneshot_receiver
   friend detail::oneshot_case<U> receive_from(oneshot_receiver<U>& whose, std::optional<U>& result,
                                               bool enabled) noexcept;
 
-  status receive_into(std::optional<T>& result, std::int64_t deadline) {
+  // Not inline: gcc 12 would warn that a caller's `result` may be uninitialized, which it is not.
+  [[gnu::noinline]] status receive_into(const char* call, std::optional<T>& result,
+                                        std::int64_t deadline) {
+    detail::oneshot<T>& what = this->of_call("oneshot_receiver", call);
     result.reset();
-    const status end = this->shared()->wait(deadline);
-    if (end == status::ok) result.emplace(this->shared()->take_outcome());
+    const status end = what.wait(deadline);
+    if (end == status::ok) result.emplace(what.take_outcome());
     return end;
   }
 };
@@ -167,7 +171,8 @@ class oneshot_receiver
 template <class T>
 detail::oneshot_case<T> receive_from(oneshot_receiver<T>& whose, std::optional<T>& result,
                                      bool enabled = true) noexcept {
-  return detail::oneshot_case<T>(*whose.shared(), result, enabled);
+  return detail::oneshot_case<T>(whose.of_case("oneshot_receiver", "receive_from", enabled), result,
+                                 enabled);
 }
 
 // The end that sends, once. Used by one fiber or thread at a time, and moved but not copied.

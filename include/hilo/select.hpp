@@ -52,37 +52,39 @@ namespace detail {
 template <class T>
 class receive_case final : public select_case {
  public:
-  receive_case(channel<T>& from, std::optional<T>& result, bool enabled) noexcept
+  // from: null only if the case is not enabled
+  receive_case(channel<T>* from, std::optional<T>& result, bool enabled) noexcept
       : select_case(enabled), from_(from), result_(result) {
     renew();
   }
 
-  spin_lock* lock() noexcept override { return &from_.core_.lock; }
-  status attempt(partner& other) override { return from_.receive_locked(result_, other); }
-  wait_list* list() noexcept override { return &from_.core_.receivers; }
+  spin_lock* lock() noexcept override { return &from_->core_.lock; }
+  status attempt(partner& other) override { return from_->receive_locked(result_, other); }
+  wait_list* list() noexcept override { return &from_->core_.receivers; }
   void* slot() noexcept override { return &result_; }
   void renew() noexcept override { result_.reset(); }
 
  private:
-  channel<T>& from_;
+  channel<T>* from_;
   std::optional<T>& result_;
 };
 
 template <class T>
 class send_case final : public select_case {
  public:
-  send_case(channel<T>& to, T& value, bool enabled) noexcept
+  // to: null only if the case is not enabled
+  send_case(channel<T>* to, T& value, bool enabled) noexcept
       : select_case(enabled), to_(to), value_(&value) {}
-  send_case(channel<T>& to, const T& value, bool enabled)
+  send_case(channel<T>* to, const T& value, bool enabled)
       : select_case(enabled), to_(to), copy_(value), value_(&*copy_) {}
 
-  spin_lock* lock() noexcept override { return &to_.core_.lock; }
-  status attempt(partner& other) override { return to_.send_locked(*value_, other); }
-  wait_list* list() noexcept override { return &to_.core_.senders; }
+  spin_lock* lock() noexcept override { return &to_->core_.lock; }
+  status attempt(partner& other) override { return to_->send_locked(*value_, other); }
+  wait_list* list() noexcept override { return &to_->core_.senders; }
   void* slot() noexcept override { return value_; }
 
  private:
-  channel<T>& to_;
+  channel<T>* to_;
   std::optional<T> copy_;
   T* value_;
 };
@@ -188,7 +190,7 @@ selection select_in(select_order order, C&&... cases) {
 // drained, then `result` is empty.
 template <class T>
 auto receive_from(channel<T>& from, std::optional<T>& result, bool enabled = true) noexcept {
-  return detail::receive_case<T>(from, result, enabled);
+  return detail::receive_case<T>(&from, result, enabled);
 }
 
 // Ready when `value` can be sent; or when the channel is closed, then it was not moved from. An
@@ -196,11 +198,11 @@ auto receive_from(channel<T>& from, std::optional<T>& result, bool enabled = tru
 // is sent.
 template <class T>
 auto send_to(channel<T>& to, std::type_identity_t<T>&& value, bool enabled = true) noexcept {
-  return detail::send_case<T>(to, value, enabled);
+  return detail::send_case<T>(&to, value, enabled);
 }
 template <class T>
 auto send_to(channel<T>& to, const std::type_identity_t<T>& value, bool enabled = true) {
-  return detail::send_case<T>(to, value, enabled);
+  return detail::send_case<T>(&to, value, enabled);
 }
 
 // Ready after a duration, counted from this call, or at a time.
@@ -261,7 +263,7 @@ class select_list {
   // `value` is moved from when this case is taken.
   template <class T>
   std::size_t send_to(channel<T>& to, std::type_identity_t<T>& value) {
-    return add([&] { return detail::send_case<T>(to, value, true); });
+    return add([&] { return detail::send_case<T>(&to, value, true); });
   }
   template <class C, class D>
   std::size_t at(std::chrono::time_point<C, D> when) {

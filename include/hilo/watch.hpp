@@ -68,23 +68,25 @@ struct HILO_API watch_core {
 
 class watch_case final : public select_case {
  public:
-  watch_case(watch_core& what, std::uint64_t& seen, bool enabled) noexcept
+  // what: null only if the case is not enabled
+  watch_case(watch_core* what, std::uint64_t& seen, bool enabled) noexcept
       : select_case(enabled), what_(what), seen_(seen) {}
 
-  spin_lock* lock() noexcept override { return &what_.lock; }
-  status attempt(partner&) override { return what_.look(seen_); }
-  wait_list* list() noexcept override { return &what_.waiters; }
+  spin_lock* lock() noexcept override { return &what_->lock; }
+  status attempt(partner&) override { return what_->look(seen_); }
+  wait_list* list() noexcept override { return &what_->waiters; }
   void* slot() noexcept override { return &seen_; }
 
  private:
-  watch_core& what_;
+  watch_core* what_;
   std::uint64_t& seen_;
 };
 
 }  // namespace detail
 
 // Sees each value at most once, and the newest always. Used by one fiber or thread at a time; a
-// copy is another receiver that has seen what this one has. One that was moved from has no watch.
+// copy is another receiver that has seen what this one has. A call on an empty one, which was made
+// by its default constructor or moved from, aborts.
 template <class T>
 class watch_receiver : public detail::counted_end<detail::watch_core, detail::end_kind::receiver> {
  public:
@@ -98,36 +100,41 @@ class watch_receiver : public detail::counted_end<detail::watch_core, detail::en
   // Callable from: anywhere. Ordering: what happened before it was sent happens before this.
   [[nodiscard]] std::shared_ptr<const T> borrow() const noexcept {
     std::uint64_t version = 0;
-    return std::static_pointer_cast<const T>(shared()->newest(version));
+    return std::static_pointer_cast<const T>(from("borrow").newest(version));
   }
   // The same; it counts as seen.
   [[nodiscard]] std::shared_ptr<const T> borrow_and_update() noexcept {
-    return std::static_pointer_cast<const T>(shared()->newest(seen_));
+    return std::static_pointer_cast<const T>(from("borrow_and_update").newest(seen_));
   }
 
   // Tells whether the newest value has not been seen. Never parks.
-  [[nodiscard]] bool has_changed() const noexcept { return shared()->newest_version() != seen_; }
+  [[nodiscard]] bool has_changed() const noexcept {
+    return from("has_changed").newest_version() != seen_;
+  }
 
   // Waits until there is a value that has not been seen; it then counts as seen. Returns ok; closed
   // when the last sender has gone, and none will come; cancelled or timed_out when a stop request
   // or a limit came first (hilo/limit.hpp).
   // Parks: until then. Callable from: any fiber or thread. Ordering: as borrow.
-  [[nodiscard]] status changed() noexcept { return shared()->wait(seen_, detail::no_deadline); }
+  [[nodiscard]] status changed() noexcept {
+    return from("changed").wait(seen_, detail::no_deadline);
+  }
 
   // The same, waiting until a time at most: then timed_out.
   template <class R, class P>
   [[nodiscard]] status changed_for(std::chrono::duration<R, P> patience) noexcept {
-    return shared()->wait(seen_, detail::deadline_after(patience));
+    return from("changed_for").wait(seen_, detail::deadline_after(patience));
   }
   template <class C, class D>
   [[nodiscard]] status changed_until(std::chrono::time_point<C, D> when) noexcept {
-    return shared()->wait(seen_, detail::deadline_at(when));
+    return from("changed_until").wait(seen_, detail::deadline_at(when));
   }
 
   // Waits until predicate(newest value) holds, and gives that value; it counts as seen. Null when
   // changed() ends otherwise than with ok. Parks, and callable from: as changed.
   template <class F>
   [[nodiscard]] std::shared_ptr<const T> wait(F predicate) {
+    (void)from("wait");
     while (true) {
       std::shared_ptr<const T> now = borrow_and_update();
       if (predicate(*now)) return now;
@@ -136,9 +143,14 @@ class watch_receiver : public detail::counted_end<detail::watch_core, detail::en
   }
 
   // Tells whether the last sender has gone. Never parks.
-  [[nodiscard]] bool closed() const noexcept { return shared()->closed(); }
+  [[nodiscard]] bool closed() const noexcept { return from("closed").closed(); }
 
  private:
+  using base = detail::counted_end<detail::watch_core, detail::end_kind::receiver>;
+  detail::watch_core& from(const char* call) const noexcept {
+    return base::of_call("watch_receiver", call);
+  }
+
   template <class U>
   friend detail::watch_case changed_of(watch_receiver<U>& whose, bool enabled) noexcept;
 
@@ -148,11 +160,12 @@ class watch_receiver : public detail::counted_end<detail::watch_core, detail::en
 // A case of select: ready when changed() would return at once, and does what that does.
 template <class T>
 detail::watch_case changed_of(watch_receiver<T>& whose, bool enabled = true) noexcept {
-  return detail::watch_case(*whose.shared(), whose.seen_, enabled);
+  return detail::watch_case(whose.of_case("watch_receiver", "changed_of", enabled), whose.seen_,
+                            enabled);
 }
 
-// When the last sender goes, receivers still see the newest value, and then get closed. One that
-// was moved from has no watch.
+// When the last sender goes, receivers still see the newest value, and then get closed. A call on
+// an empty one aborts, as that of a receiver.
 template <class T>
 class watch_sender : public detail::counted_end<detail::watch_core, detail::end_kind::sender> {
  public:
@@ -165,7 +178,7 @@ class watch_sender : public detail::counted_end<detail::watch_core, detail::end_
   // Exceptions: what T's constructor throws, and std::bad_alloc; the value then stays what it was.
   template <class U = T>
   [[nodiscard]] status send(U&& value) const {
-    if (shared()->count_receivers() == 0) return status::closed;
+    if (to("send").count_receivers() == 0) return status::closed;
     (void)send_replace(std::forward<U>(value));
     return status::ok;
   }
@@ -175,22 +188,31 @@ class watch_sender : public detail::counted_end<detail::watch_core, detail::end_
   template <class U = T>
   std::shared_ptr<const T> send_replace(U&& value) const {
     return std::static_pointer_cast<const T>(
-        shared()->replace(std::make_shared<const T>(std::forward<U>(value))));
+        to("send_replace").replace(std::make_shared<const T>(std::forward<U>(value))));
   }
 
   // The newest value. Never parks.
   [[nodiscard]] std::shared_ptr<const T> borrow() const noexcept {
     std::uint64_t version = 0;
-    return std::static_pointer_cast<const T>(shared()->newest(version));
+    return std::static_pointer_cast<const T>(to("borrow").newest(version));
   }
 
   // A new receiver, which has seen the newest value. Never parks.
   [[nodiscard]] watch_receiver<T> subscribe() const noexcept {
-    return {shared(), shared()->newest_version()};
+    const std::uint64_t seen = to("subscribe").newest_version();
+    return {this->shared(), seen};
   }
 
   // How many receivers there are at some moment during the call. Never parks.
-  [[nodiscard]] std::size_t count_receivers() const noexcept { return shared()->count_receivers(); }
+  [[nodiscard]] std::size_t count_receivers() const noexcept {
+    return to("count_receivers").count_receivers();
+  }
+
+ private:
+  using base = detail::counted_end<detail::watch_core, detail::end_kind::sender>;
+  detail::watch_core& to(const char* call) const noexcept {
+    return base::of_call("watch_sender", call);
+  }
 };
 
 template <class T>

@@ -68,16 +68,19 @@ void broadcast_core::drop_receiver(broadcast_place& place) noexcept {
 }
 
 std::size_t broadcast_core::count_receivers() const noexcept {
+  count_eager();
   const std::scoped_lock guard(lock);
   return receivers;
 }
 
 bool broadcast_core::closed() const noexcept {
+  count_eager();
   const std::scoped_lock guard(lock);
   return senders == 0;
 }
 
 std::size_t broadcast_core::count_waiting(const broadcast_place& place) const noexcept {
+  count_eager();
   const std::scoped_lock guard(lock);
   return static_cast<std::size_t>(sent - std::max(place.next, oldest()));
 }

@@ -1,7 +1,9 @@
 #include <cerrno>
 #include <limits>
+#include <mutex>
 #include <new>
 #include <string>
+#include <utility>
 
 #include "hilo/detail/channel_core.hpp"
 
@@ -46,6 +48,12 @@ channel_core::~channel_core() {
   release(ring);
 }
 
+status channel_core::refuse() noexcept {
+  lock.unlock();
+  count_eager();
+  return status::closed;
+}
+
 status channel_core::wait_to_send(void* value, std::int64_t deadline) noexcept {
   return wait_in_until(senders, lock, value, deadline, "channel send");
 }
@@ -56,6 +64,19 @@ status channel_core::wait_to_receive(void* result, std::int64_t deadline) noexce
 
 void channel_core::close() noexcept {
   lock.lock();
+  close_locked();
+}
+
+void channel_core::close_into(channel_core& rest) noexcept {
+  lock.lock();
+  std::swap(ring, rest.ring);
+  std::swap(room, rest.room);
+  std::swap(first, rest.first);
+  std::swap(count, rest.count);
+  close_locked();
+}
+
+void channel_core::close_locked() noexcept {
   closed = true;
   wait_node* const waiting_senders = senders.take_all();
   wait_node* const waiting_receivers = receivers.take_all();

@@ -32,6 +32,7 @@ void oneshot_core::drop_receiver() noexcept {
 }
 
 bool oneshot_core::has_receiver() const noexcept {
+  count_eager();
   const std::scoped_lock guard(lock);
   return receiving;
 }

@@ -31,11 +31,13 @@ void watch_core::drop_receiver() noexcept {
 }
 
 std::size_t watch_core::count_receivers() const noexcept {
+  count_eager();
   const std::scoped_lock guard(lock);
   return receivers;
 }
 
 bool watch_core::closed() const noexcept {
+  count_eager();
   const std::scoped_lock guard(lock);
   return senders == 0;
 }
@@ -55,12 +57,14 @@ std::shared_ptr<const void> watch_core::replace(std::shared_ptr<const void> next
 }
 
 std::shared_ptr<const void> watch_core::newest(std::uint64_t& its) const noexcept {
+  count_eager();
   const std::scoped_lock guard(lock);
   its = version;
   return value;
 }
 
 std::uint64_t watch_core::newest_version() const noexcept {
+  count_eager();
   const std::scoped_lock guard(lock);
   return version;
 }

@@ -168,6 +168,28 @@ FAULTS = [
         "channel_seeds",
     ),
     Fault(
+        "ends: what is buffered outlives the last receiver",
+        "include/hilo/ends.hpp",
+        "if (receivers.fetch_sub(1, std::memory_order_acq_rel) == 1) what.abandon();",
+        "if (receivers.fetch_sub(1, std::memory_order_acq_rel) == 1) what.close();",
+        "channel_seeds",
+    ),
+    Fault(
+        "channel: what the last receiver leaves can still be received, and is destroyed too",
+        "runtime/sync/channel.cpp",
+        "  std::swap(count, rest.count);\n",
+        "  rest.count = count;\n",
+    ),
+    Fault(
+        "channel: a receive that ends without a value leaves the former one",
+        "include/hilo/channel.hpp",
+        "  [[nodiscard]] status receive_for(std::optional<T>& result, "
+        "std::chrono::duration<R, P> patience) {\n    result.reset();\n",
+        "  [[nodiscard]] status receive_for(std::optional<T>& result, "
+        "std::chrono::duration<R, P> patience) {\n",
+        "channel_seeds",
+    ),
+    Fault(
         "broadcast: who waits is not woken",
         "runtime/sync/broadcast.cpp",
         "  wake_all(all, status::ok);\n",

@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <optional>
 #include <stdexcept>
+#include <utility>
 #include <vector>
 
 #include "tests/simulate/seeds.hpp"
@@ -128,8 +129,8 @@ HILO_SEEDED("channel: timed calls give the value back or deliver it") {
     }
     through.close();
   });
+  std::optional<int> value = -1;
   while (true) {
-    std::optional<int> value;
     const status end = through.receive_for(value, 70us);
     require(value.has_value() == (end == status::ok), "a value without ok, or ok without one");
     if (end == status::closed) break;
@@ -207,6 +208,74 @@ HILO_SEEDED("ends: the last sender closes, the last receiver ends the senders") 
   for ([[maybe_unused]] const int value : in) ++received;
   require(received == 6, "the last sender closes early or late");
   for (auto& one : all) one.join();
+}
+
+HILO_SEEDED("ends: each question gets an answer, or its client learns that the server is gone") {
+  for (const std::size_t capacity : {0U, 2U}) {
+    auto [out, in] = hilo::make_channel<std::pair<int, hilo::oneshot_sender<int>>>(capacity);
+    int asked = 0;
+    int answered = 0;
+    std::vector<hilo::fiber<void>> all;
+    for (int c = 0; c < 3; ++c) {
+      all.push_back(hilo::spawn([&asked, &answered, c, out = out] {
+        auto answer = hilo::make_oneshot<int>();
+        const status sent = out.send({c, std::move(answer.out)});
+        require(sent == status::ok || sent == status::closed, "a send ends otherwise");
+        asked += sent == status::ok;
+        std::optional<int> got = -1;
+        const status end = answer.in.receive(got);
+        require(end == status::closed || (end == status::ok && got == c), "an answer is another's");
+        require(got.has_value() == (end == status::ok), "a destination keeps what was in it");
+        answered += end == status::ok;
+      }));
+    }
+    auto server = hilo::spawn([in = std::move(in)] {
+      std::optional<std::pair<int, hilo::oneshot_sender<int>>> question;
+      require(in.receive(question) == status::ok, "a receive fails");
+      require(question->second.send(question->first) == status::ok, "an answer finds nobody");
+    });
+    for (auto& one : all) one.join();
+    server.join();
+    require(answered == 1 && asked >= 1, "an answer is lost or doubled");
+    require(out.closed() && out.size() == 0, "the last receiver leaves something");
+  }
+}
+
+HILO_SEEDED("ends: what the last receiver leaves is destroyed once, without the lock") {
+  struct counted {
+    counted(int* one, const hilo::sender<counted>* to) : count(one), used(to) {}
+    counted(counted&& other) noexcept
+        : count(std::exchange(other.count, nullptr)), used(other.used) {}
+    ~counted() {
+      if (count == nullptr) return;
+      ++*count;
+      (void)used->size();
+      hilo::yield();
+    }
+    int* count;
+    const hilo::sender<counted>* used;
+  };
+  int ended = 0;
+  int sent = 0;
+  int kept = 0;
+  auto [out, in] = hilo::make_channel<counted>(2);
+  std::vector<hilo::fiber<void>> all;
+  for (int s = 0; s < 2; ++s) {
+    all.push_back(hilo::spawn([&, &out = out] {
+      for (int i = 0; i < 3; ++i) {
+        counted mine(&ended, &out);
+        const status end = out.send(std::move(mine));
+        require((mine.count == nullptr) == (end == status::ok), "a value that is refused is taken");
+        sent += end == status::ok;
+        kept += end == status::closed;
+      }
+    }));
+  }
+  all.push_back(hilo::spawn([in = std::move(in)] {
+    for (int i = 0; i < 2; ++i) (void)in.receive();
+  }));
+  for (auto& one : all) one.join();
+  require(sent + kept == 6 && ended == 6, "a value is lost, or destroyed twice");
 }
 
 HILO_SEEDED("select: one case fires, and the others have no effect") {

@@ -1,9 +1,11 @@
 // Ends of channels, unbounded channels, and batches.
 
 #include <atomic>
+#include <chrono>
 #include <memory>
 #include <numeric>
 #include <optional>
+#include <utility>
 #include <vector>
 
 #include "hilo/hilo.hpp"
@@ -13,6 +15,7 @@
 
 using hilo::status;
 using hilo::test::on_each_runtime;
+using namespace std::chrono_literals;
 
 TEST_CASE("channel ends: the last sender closes, what was sent is received") {
   on_each_runtime([] {
@@ -54,9 +57,99 @@ TEST_CASE("channel ends: a channel is passed as either, and selected through bot
     const hilo::sender<int> out(numbers);
     const hilo::receiver<int> in(numbers);
     std::optional<int> got;
-    CHECK(hilo::select{hilo::send_to(out.of(), 4), hilo::receive_from(in.of(), got)}.index == 0);
-    CHECK(hilo::select{hilo::send_to(out.of(), 5), hilo::receive_from(in.of(), got)}.index == 1);
+    CHECK(hilo::select{hilo::send_to(out, 4), hilo::receive_from(in, got)}.index == 0);
+    CHECK(hilo::select{hilo::send_to(out.of(), 5), hilo::receive_from(in, got)}.index == 1);
     CHECK(got == 4);
+  });
+}
+
+namespace {
+
+struct question {
+  int number = 0;
+  hilo::oneshot_sender<int> reply;
+};
+
+}  // namespace
+
+TEST_CASE(
+    "channel ends: when the last receiver goes, a client that waits for its answer learns it") {
+  on_each_runtime([] {
+    const auto ask_a_server_that_goes = [](auto capacity, bool in_first) {
+      auto [out, in] = hilo::make_channel<question>(capacity);
+      const auto ask = [](const hilo::sender<question>& to) {
+        auto answer = hilo::make_oneshot<int>();
+        if (to.send({1, std::move(answer.out)}) != status::ok) return status::closed;
+        std::optional<int> got;
+        return answer.in.receive(got);
+      };
+      std::vector<hilo::fiber<status>> clients;
+      for (int i = 0; i < 3; ++i)
+        clients.push_back(hilo::spawn([ask, out = out] { return ask(out); }));
+      const auto another = in;
+      if (in_first) CHECK(in.receive().has_value());
+      { const auto gone = std::move(in); }
+      CHECK_FALSE(out.closed());
+      { const auto last = std::move(const_cast<hilo::receiver<question>&>(another)); }
+      CHECK(out.closed());
+      CHECK(out.size() == 0);
+      for (auto& one : clients) CHECK(one.join() == status::closed);
+    };
+    for (const bool in_first : {false, true}) {
+      ask_a_server_that_goes(std::size_t{0}, in_first);
+      ask_a_server_that_goes(std::size_t{1}, in_first);
+      ask_a_server_that_goes(std::size_t{8}, in_first);
+      ask_a_server_that_goes(hilo::unbounded, in_first);
+    }
+  });
+}
+
+TEST_CASE(
+    "channel ends: what the last receiver leaves is destroyed in order; a destructor may park") {
+  struct noted {
+    noted(std::vector<int>* in_order, const hilo::sender<noted>* to, int which)
+        : order(in_order), used(to), number(which) {}
+    noted(noted&& other) noexcept
+        : order(std::exchange(other.order, nullptr)), used(other.used), number(other.number) {}
+    ~noted() {
+      if (order == nullptr) return;
+      order->push_back(number);
+      noted again(nullptr, nullptr, 0);
+      if (used->try_send(std::move(again)) != status::closed) order->push_back(-1);
+      hilo::sleep_for(1us);
+    }
+    std::vector<int>* order;
+    const hilo::sender<noted>* used;
+    int number;
+  };
+  on_each_runtime([] {
+    std::vector<int> order;
+    auto [out, in] = hilo::make_channel<noted>(4);
+    // The ring is used across its end.
+    for (int i = 0; i < 2; ++i) CHECK(out.send(noted(nullptr, &out, 0)) == status::ok);
+    for (int i = 0; i < 2; ++i) CHECK(in.receive().has_value());
+    for (int i = 0; i < 4; ++i) CHECK(out.send(noted(&order, &out, i)) == status::ok);
+    { const auto last = std::move(in); }
+    CHECK(order == std::vector<int>{0, 1, 2, 3});
+  });
+}
+
+TEST_CASE("channel ends: a sender that waits keeps its value when the last receiver goes") {
+  on_each_runtime([] {
+    for (const std::size_t capacity : {0U, 1U}) {
+      auto [out, in] = hilo::make_channel<std::unique_ptr<int>>(capacity);
+      for (std::size_t i = 0; i < capacity; ++i) {
+        CHECK(out.send(std::make_unique<int>(0)) == status::ok);
+      }
+      auto waiting = hilo::spawn([out = out] {
+        auto mine = std::make_unique<int>(3);
+        CHECK(out.send(std::move(mine)) == status::closed);
+        return *mine;
+      });
+      for (int i = 0; i < 20; ++i) hilo::yield();
+      { const auto last = std::move(in); }
+      CHECK(waiting.join() == 3);
+    }
   });
 }
 

@@ -109,7 +109,7 @@ struct channel_core {
     if (++first == room) first = 0;
   }
 
-  // Ends an operation that did not have to wait, and wakes the other side if it was served.
+  // Ends an operation that did not wait, and wakes the other side if it was served.
   // After 256 operations on one channel without a wait, where the count wraps, the caller yields:
   // a guess, about 5 us of sends.
   status finish(std::unique_lock<sync_lock>& guard, const partner& other,
@@ -122,6 +122,9 @@ struct channel_core {
     return end;
   }
 
+  // Ends an operation on a closed channel, and releases the lock.
+  [[gnu::cold]] HILO_API status refuse() noexcept;
+
   // Queues the caller, releases the lock and parks; until `deadline` at most.
   HILO_API status wait_to_send(void* value, std::int64_t deadline) noexcept;
   HILO_API status wait_to_receive(void* result, std::int64_t deadline) noexcept;
@@ -131,6 +134,8 @@ struct channel_core {
   HILO_API void release(std::byte* memory) const noexcept;
 
   HILO_API void close() noexcept;
+  // The same, and moves what is buffered to `rest`, a new core of the same element type.
+  HILO_API void close_into(channel_core& rest) noexcept;
   HILO_API void check_unused() noexcept;
   HILO_API std::size_t size() const noexcept;
   HILO_API bool is_closed() const noexcept;
@@ -148,6 +153,10 @@ struct channel_core {
   std::byte* ring = nullptr;
   wait_list senders;    // wait_node::slot: the value
   wait_list receivers;  // wait_node::slot: the std::optional to fill
+
+ private:
+  // Ends close() and releases the lock.
+  void close_locked() noexcept;
 };
 
 }  // namespace hilo::detail

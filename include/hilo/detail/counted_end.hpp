@@ -1,13 +1,19 @@
 // One end of something that several ends share: copies count. What is shared counts each kind, by
-// add_sender, drop_sender, add_receiver and drop_receiver; the last one dropped does what that
-// means for those on the other side.
+// add_sender, drop_sender, add_receiver and drop_receiver. Dropping the last end of a kind has a
+// meaning for the other kind. An end is empty if it was made by its default constructor or was
+// moved from. A call on an empty end is a misuse that ends the program with a message.
 #pragma once
 
 #include <cstdint>
 #include <memory>
 #include <utility>
 
+#include "hilo/detail/api.hpp"
+
 namespace hilo::detail {
+
+// Ends the program: `call`, such as "receive", was made on an empty end, such as a "receiver".
+[[noreturn, gnu::cold]] HILO_API void refuse_empty_end(const char* end, const char* call) noexcept;
 
 enum class end_kind : std::uint8_t { sender, receiver };
 
@@ -38,10 +44,20 @@ class counted_end {
     }
   }
 
-  // Whether it is an end of anything: not when it was moved from.
+  // Tells whether it is an end of something: false if it was moved from.
   explicit operator bool() const noexcept { return shared_ != nullptr; }
 
  protected:
+  // What the end shares, for `call` on it as `end`, which an empty end refuses.
+  Shared& of_call(const char* end, const char* call) const noexcept {
+    if (shared_ == nullptr) [[unlikely]]
+      refuse_empty_end(end, call);
+    return *shared_;
+  }
+  // The same for a case of select; null if the end is empty and the case does not take part.
+  Shared* of_case(const char* end, const char* call, bool enabled) const noexcept {
+    return enabled ? &of_call(end, call) : shared_.get();
+  }
   const std::shared_ptr<Shared>& shared() const noexcept { return shared_; }
 
  private:
