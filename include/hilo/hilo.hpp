@@ -1,6 +1,6 @@
 // All of hilo. Read in this order: runtime and fiber (start here), channel (with its ends and its
-// kin: broadcast, watch, oneshot) and select, scope for fibers that belong together, limit for
-// deadlines and stopping, mutex, then what else waits (latch, semaphore, condition_variable,
+// kin: broadcast, watch, oneshot with shared_result and packaged_task) and select, scope for fibers
+// that belong together, limit for deadlines and stopping, mutex, then what else waits (latch, semaphore, condition_variable,
 // shared_mutex, once, timer); fork_join for work to divide; io for descriptors, with
 // result, then file, pipe, process, net and signal_set; simulate to test all that; blocking and
 // stack_usage when you need them; last the kernel floor: thread, and clone with child.
@@ -25,6 +25,7 @@
 #include "hilo/net.hpp"
 #include "hilo/once.hpp"
 #include "hilo/oneshot.hpp"
+#include "hilo/packaged_task.hpp"
 #include "hilo/pipe.hpp"
 #include "hilo/process.hpp"
 #include "hilo/result.hpp"
@@ -33,6 +34,7 @@
 #include "hilo/select.hpp"
 #include "hilo/semaphore.hpp"
 #include "hilo/shared_mutex.hpp"
+#include "hilo/shared_result.hpp"
 #include "hilo/signal_set.hpp"
 #include "hilo/simulate.hpp"
 #include "hilo/stack_usage.hpp"

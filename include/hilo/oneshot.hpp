@@ -11,6 +11,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <exception>
 #include <memory>
@@ -36,6 +37,9 @@ enum class oneshot_state : std::uint8_t {
   taken,    // there is none any more
 };
 
+// Whether the receiver takes the outcome, or leaves it for others (hilo/shared_result.hpp).
+enum class oneshot_use : std::uint8_t { alone, shared };
+
 // A oneshot without its value, which is in the derived class: touched by the sender while it is
 // pending, and by the receiver once it is sent; the lock orders the two.
 struct HILO_API oneshot_core {
@@ -53,16 +57,20 @@ struct HILO_API oneshot_core {
   // The outcome is there.
   void publish() noexcept;
   // ok: the outcome is the caller's.
-  status wait(std::int64_t deadline) noexcept;
+  status wait(std::int64_t deadline, oneshot_use use = oneshot_use::alone) noexcept;
 
-  // The lock is held.
+  // The lock is held. look: ok if the outcome is there; take: and it is then the caller's.
+  status look() const noexcept {
+    if (state == oneshot_state::pending) return sending ? status::would_block : status::closed;
+    return state == oneshot_state::sent ? status::ok : status::closed;
+  }
   status take() noexcept;
 
   mutable sync_lock lock;
   oneshot_state state = oneshot_state::pending;  // all guarded by lock
   bool sending = false;                          // there is a sender
-  bool receiving = false;
-  wait_list waiters;  // the receiver; woken with try_again when there is an outcome
+  std::size_t receivers = 0;
+  wait_list waiters;  // the receivers; woken with try_again when there is an outcome
 };
 
 template <class T>
@@ -101,6 +109,9 @@ class oneshot_case final : public select_case {
 };
 
 }  // namespace detail
+
+template <class T>
+class shared_result;  // hilo/shared_result.hpp
 
 // The end that receives. Used by one fiber or thread at a time, and moved but not copied. If it is
 // empty, since it was made by its default constructor or moved from, a call on it aborts.
@@ -151,6 +162,7 @@ class oneshot_receiver
   }
 
  private:
+  friend class shared_result<T>;
   template <class U>
   friend detail::oneshot_case<U> receive_from(oneshot_receiver<U>& whose, std::optional<U>& result,
                                               bool enabled) noexcept;

@@ -23,18 +23,18 @@ void oneshot_core::drop_sender() noexcept {
 
 void oneshot_core::add_receiver() noexcept {
   const std::scoped_lock guard(lock);
-  receiving = true;
+  ++receivers;
 }
 
 void oneshot_core::drop_receiver() noexcept {
   const std::scoped_lock guard(lock);
-  receiving = false;
+  --receivers;
 }
 
 bool oneshot_core::has_receiver() const noexcept {
   count_eager();
   const std::scoped_lock guard(lock);
-  return receiving;
+  return receivers != 0;
 }
 
 void oneshot_core::publish() noexcept {
@@ -46,16 +46,15 @@ void oneshot_core::publish() noexcept {
 }
 
 status oneshot_core::take() noexcept {
-  if (state == oneshot_state::pending) return sending ? status::would_block : status::closed;
-  const bool mine = state == oneshot_state::sent;
-  state = oneshot_state::taken;
-  return mine ? status::ok : status::closed;
+  const status now = look();
+  if (now == status::ok) state = oneshot_state::taken;
+  return now;
 }
 
-status oneshot_core::wait(std::int64_t deadline) noexcept {
+status oneshot_core::wait(std::int64_t deadline, oneshot_use use) noexcept {
   while (true) {
     lock.lock();
-    const status now = take();
+    const status now = use == oneshot_use::alone ? take() : look();
     if (now != status::would_block || deadline == no_wait) {
       lock.unlock();
       count_eager();

@@ -280,7 +280,7 @@ FAULTS = [
     Fault(
         "oneshot: a value may be taken twice",
         "runtime/sync/oneshot.cpp",
-        "  state = oneshot_state::taken;\n",
+        "  if (now == status::ok) state = oneshot_state::taken;\n",
         "",
     ),
     Fault(
@@ -288,6 +288,18 @@ FAULTS = [
         "runtime/sync/oneshot.cpp",
         "  wake_all(all, try_again);\n",
         "  wake_all(all, status::ok);\n",
+    ),
+    Fault(
+        "shared_result: only the first copy gets the value",
+        "runtime/sync/oneshot.cpp",
+        "use == oneshot_use::alone ? take() : look();",
+        "take();",
+    ),
+    Fault(
+        "shared_result: any receiver that goes counts as the last",
+        "runtime/sync/oneshot.cpp",
+        "  --receivers;\n",
+        "  receivers = 0;\n",
     ),
     Fault(
         "oneshot: a value is sent after its receiver went",

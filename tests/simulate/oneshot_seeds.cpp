@@ -134,6 +134,38 @@ HILO_SEEDED("oneshot: a value for a receiver that goes is given back, or goes to
   require(token.use_count() == 1, "a value outlives both ends");
 }
 
+HILO_SEEDED("shared_result: each copy gets the one value, whoever gives up or goes") {
+  auto ends = hilo::make_oneshot<int>();
+  hilo::shared_result<int> whole(std::move(ends.in));
+  int got = 0;
+  std::vector<hilo::fiber<void>> all;
+  for (int r = 0; r < 3; ++r) {
+    all.push_back(hilo::spawn([&got, r, mine = whole] {
+      std::shared_ptr<const int> value;
+      status end = status::timed_out;
+      if (r == 0) {
+        end = mine.receive(value);
+      } else if (r == 1) {
+        while (end == status::timed_out) end = mine.receive_for(value, 20us);
+      } else {
+        end = hilo::select{receive_from(mine, value), hilo::after(1h)}.end;
+      }
+      require(end == status::ok && value != nullptr && *value == 7, "a copy misses the value");
+      ++got;
+    }));
+  }
+  auto goes = hilo::spawn([mine = whole] { (void)mine; });
+  whole = {};
+  auto sends = hilo::spawn([out = std::move(ends.out)]() mutable {
+    hilo::sleep_for(30us);
+    require(!out.closed() && out.send(7) == status::ok, "a value is refused while copies wait");
+  });
+  for (auto& one : all) one.join();
+  goes.join();
+  sends.join();
+  require(got == 3, "a copy is lost");
+}
+
 HILO_SEEDED("oneshot: in select, each fires with what its sender did, and no other") {
   constexpr std::size_t count = 3;
   std::vector<hilo::oneshot_ends<int>> asked(count);
