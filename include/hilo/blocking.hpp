@@ -40,12 +40,13 @@ struct blocking_section {
 }  // namespace detail
 
 // Calls callable() on the calling kernel thread, while another one runs the other fibers; returns
-// its value or rethrows its exception. A call inside another one, or in a kernel thread that runs
-// no fiber, is only the call.
-// Parks: before the call, while all spare carriers are in use (runtime_options::spare_carriers);
-// after it, until a carrier is free to go on with the fiber, at once if none was needed meanwhile.
-// Callable from: any fiber or thread. Errors: when the kernel gives no further thread, the call is
-// made all the same and holds its carrier up.
+// its value or rethrows its exception. The callable is called in any case: no stop request and no
+// limit ends the waits of this call. Calls for files (hilo/io.hpp) do end while they wait for a
+// spare carrier. A call inside another one, or in a kernel thread that runs no fiber, is only the
+// call. Parks: before the call, while all spare carriers are in use
+// (runtime_options::spare_carriers); after it, until a carrier is free to go on with the fiber, at
+// once if none was needed meanwhile. Callable from: any fiber or thread. Errors: when the kernel
+// gives no further thread, the call is made all the same and holds its carrier up.
 template <class F>
 std::invoke_result_t<F> blocking(F&& callable) {
   const detail::blocking_section section;

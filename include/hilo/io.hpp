@@ -84,7 +84,9 @@ HILO_API result<std::size_t> sendmsg(int fd, const msghdr* message, int flags = 
 HILO_API result<int> accept(int fd, sockaddr* peer = nullptr, socklen_t* size = nullptr,
                             int flags = SOCK_CLOEXEC, until = {}) noexcept;
 // The epoll driver sets the socket's non-blocking mode. Ended by a limit, it leaves the socket fit
-// for close only. Errors: those of connect(2).
+// for close only. A connection that this socket has begun before is waited for. If the queue of a
+// listener for Unix sockets is full, the call tries again every few milliseconds. Errors: those of
+// connect(2).
 HILO_API result<void> connect(int fd, const sockaddr* peer, socklen_t size, until = {}) noexcept;
 
 // Waits until one of `events` holds (POLLIN, POLLOUT, POLLPRI, POLLRDHUP) or the descriptor has
@@ -114,8 +116,11 @@ inline detail::ready_case ready_of(int fd, short events, result<short>& ready,
   return {fd, events, ready, enabled};
 }
 
-// Files. On the epoll driver hilo::blocking makes these calls, and those above for a file; then a
-// limit ends none that has begun. Errors: those of openat(2), fsync(2), statx(2), splice(2).
+// Files. On the epoll driver these calls, and those above for a file, are made as by
+// hilo::blocking; then a limit ends none that has begun. It does end the wait for a spare carrier
+// before that, and the wait of open for the other end of a FIFO. The epoll driver sets the
+// non-blocking mode of a socket that splice is for. Errors: those of openat(2), fsync(2), statx(2),
+// splice(2).
 HILO_API result<int> open(const char* path, int flags = O_RDONLY | O_CLOEXEC, mode_t mode = 0666,
                           until = {}) noexcept;
 HILO_API result<int> open_at(int directory, const char* path, int flags, mode_t mode = 0666,

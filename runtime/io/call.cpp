@@ -2,23 +2,114 @@
 
 #include <cerrno>
 #include <new>
+#include <optional>
 #include <system_error>
 
+#include <sys/stat.h>
+
 #include "hilo/detail/decision.hpp"
+#include "hilo/limit.hpp"
 
 #include "runtime/io/driver.hpp"
+#include "runtime/io/fifo.hpp"
+#include "runtime/io/pending.hpp"
+#include "runtime/io/vain_tries.hpp"
 #include "runtime/sched/worker.hpp"
 
 namespace hilo::io {
 namespace {
 
+// Whether the ring would block its thread in the call. It makes a call for a terminal, in whatever
+// mode, at once where poll says ready, and a write then waits for room for all of its bytes.
+bool blocks_ring(const request& what) noexcept {
+  using enum request::call;
+  if (what.what != read && what.what != write && what.what != readv && what.what != writev) {
+    return false;
+  }
+  slot* const its = what.fd < 0 ? nullptr : slot_of(what.fd);
+  if (its == nullptr) return false;
+  descriptor_kind kind = its->kind.load(std::memory_order_relaxed);
+  if (kind == descriptor_kind::unknown) [[unlikely]] {
+    struct stat about {};
+    if (::fstat(what.fd, &about) != 0) return false;
+    kind = S_ISCHR(about.st_mode) ? descriptor_kind::device : descriptor_kind::other;
+    its->kind.store(kind, std::memory_order_relaxed);
+  }
+  return kind == descriptor_kind::device;
+}
+
+outcome make_at_once(const request& what, std::int64_t deadline) noexcept {
+  detail::count_eager();
+  const status end = this_fiber::limit_reached();  // as where it would wait: then no call begins
+  if (end != status::ok) return {0, end};
+  if (deadline != detail::no_deadline && deadline <= 0) return {0, status::timed_out};
+  return {attempt(what)};
+}
+
 // A fiber's call, once.
 outcome make_here(const request& what, std::int64_t deadline) noexcept try {
+  if (blocks_ring(what)) [[unlikely]]
+    return make_at_once(what, deadline);
   return driver::port_of(*sched::current_worker()).make(what, deadline);
 } catch (const std::system_error& error) {
   return {-error.code().value()};
 } catch (const std::bad_alloc&) {
   return {-ENOMEM};
+}
+
+// What a fiber does between two tries of its call. Keeps the descriptor from being closed once it
+// pauses: a pause is in no slot, and the next try would meet another file by the number.
+class between_tries {
+ public:
+  between_tries(const request& what, std::int64_t deadline) noexcept
+      : what_(what), deadline_(deadline) {}
+
+  // Anything but ok ends the call.
+  status pause_if_vain() noexcept {
+    if (!tries_.add()) [[likely]]
+      return status::ok;
+    if (!open_ && what_.fd >= 0) open_.emplace(what_.fd);
+    if (open_ && open_->refused()) return status::closed;
+    return detail::sleep_until_ns(tries_.pause_end(deadline_));
+  }
+
+ private:
+  const request& what_;
+  const std::int64_t deadline_;
+  vain_tries tries_;
+  std::optional<operation> open_;
+};
+
+// Goes on with a call whose first try returned `last`, until it is over.
+//
+// Nothing is done twice. A try that was cancelled, because its carrier left a place or because the
+// cancellation was for the last call of the same frame, returns what it had done by then, and
+// -ECANCELED or -EINTR only if that is nothing. The exception is connect, which goes on in the
+// kernel: the next try then says -EALREADY, and the one after the socket is ready says how the
+// first one ended. The deadline is a time, so all tries have the same.
+[[gnu::noinline]] outcome make_again(const request& what, std::int64_t deadline,
+                                     outcome last) noexcept {
+  between_tries between(what, deadline);
+  bool begun = false;
+  while (true) {
+    if (last.value >= 0 || last.why != status::ok) return last;
+    if (last.value != -EINTR && last.value != -ECANCELED) {
+      if (what.what == request::call::connect && begun && last.value == -EISCONN) return {0};
+      if (!waits(what, last.value)) return last;
+      // A descriptor in non-blocking mode, which the ring takes at its word.
+      const readiness wanted = awaited(what);
+      const request ready{.what = request::call::poll,
+                          .fd = wanted.fd,
+                          .flags = wanted.events,
+                          .from = wanted.other};
+      const outcome waited = make(ready, deadline);
+      if (waited.why != status::ok || waited.value < 0) return waited;
+    }
+    begun = true;
+    const status end = between.pause_if_vain();
+    if (end != status::ok) return {0, end};
+    last = make_here(what, deadline);
+  }
 }
 
 }  // namespace
@@ -27,18 +118,12 @@ outcome make(const request& what, std::int64_t deadline) noexcept {
   if (sched::current_worker() == nullptr) return make_in_thread(what, deadline);
   if (detail::simulating()) [[unlikely]]
     detail::refuse_simulated("I/O");
-  while (true) {
-    const outcome result = make_here(what, deadline);
-    if (result.why != status::ok) return result;
-    if (result.value == -EINTR || result.value == -ECANCELED) continue;
-    if (result.value != -EAGAIN || what.what == request::call::poll) return result;
-    // A descriptor in non-blocking mode, which the ring takes at its word.
-    const readiness wanted = awaited(what);
-    const request ready{
-        .what = request::call::poll, .fd = wanted.fd, .flags = wanted.events, .from = wanted.other};
-    const outcome waited = make(ready, deadline);
-    if (waited.why != status::ok || waited.value < 0) return waited;
-  }
+  const outcome result = make_here(what, deadline);
+  if (what.what == request::call::openat) [[unlikely]]
+    return finish_open(what, deadline, make_again(what, deadline, result));
+  if (result.value >= 0 || result.why != status::ok) [[likely]]
+    return result;
+  return make_again(what, deadline, result);
 }
 
 }  // namespace hilo::io

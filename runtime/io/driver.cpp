@@ -15,6 +15,7 @@
 
 #include "runtime/base/error.hpp"
 #include "runtime/io/blocking_call.hpp"
+#include "runtime/io/fifo.hpp"
 #include "runtime/io/select_poll.hpp"
 #include "runtime/sched/worker.hpp"
 
@@ -69,17 +70,21 @@ outcome epoll_port::make(const request& what, std::int64_t deadline) noexcept {
   const status end = this_fiber::limit_reached();
   if (end != status::ok) return {0, end};
   if (deadline != detail::no_deadline && deadline <= 0) return {0, status::timed_out};
-  const auto block = [&] { return perform(what); };
+  bool waits_for_other_end = false;
+  const auto block = [&] {
+    waits_for_other_end = opens_fifo(what);
+    return waits_for_other_end ? 0 : perform(what);
+  };
   if (only_blocks(what)) {
     if (const long cached = read_cached(what); cached != -EAGAIN) return {cached};
-    // A connect may block for ever: close() does not wait for it.
-    return make_blocking(what.what == request::call::connect ? -1 : what.fd, block);
+    const outcome done = make_blocking(what.fd, deadline, block);
+    return waits_for_other_end ? open_fifo(what, deadline) : done;
   }
   const long result = attempt(what);
   if (result != -EAGAIN) return {result};
   int error = 0;
   const outcome done = shared_.wait_and_try(what, deadline, error);
-  if (error == EPERM) return make_blocking(what.fd, block);
+  if (error == EPERM) return make_blocking(what.fd, deadline, block);
   return error != 0 ? outcome{-error} : done;
 }
 

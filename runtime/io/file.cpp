@@ -73,7 +73,7 @@ result<void> block(int fd, io::until when, F call) noexcept {
   const status end = this_fiber::limit_reached();
   if (end != status::ok) return io::refused<void>({0, end});
   while (true) {
-    const io::outcome done = io::make_blocking(fd, call);
+    const io::outcome done = io::make_blocking(fd, detail::no_deadline, call);
     if (done.why != status::ok || done.value != -EINTR) return io::value_of<void>(done);
   }
 }

@@ -7,6 +7,8 @@
 #include <mutex>
 #include <new>
 
+#include "runtime/io/net/look_ups.hpp"
+#include "runtime/io/request.hpp"
 #include "runtime/io/select_poll.hpp"
 #include "runtime/sched/worker.hpp"
 
@@ -44,6 +46,8 @@ void forget_calls() noexcept {
     if (there == nullptr) continue;
     for (slot& one : *there) std::construct_at(&one);
   }
+  forget_modes();
+  net::forget_look_ups();
 }
 
 void unlink_from(slot& its, pending& one) noexcept {
@@ -95,7 +99,10 @@ closing::closing(int fd) noexcept : its_(fd < 0 ? nullptr : slot_of(fd)) {
         detail::wake(*one->who, status::closed);
       }
     }
-    if (!in_flight) return;
+    if (!in_flight) {
+      its_->kind.store(descriptor_kind::unknown, std::memory_order_relaxed);
+      return;
+    }
     (void)detail::wait_in_until(its_->closers, its_->lock, &fd, detail::until_woken, "io close");
   }
 }

@@ -55,8 +55,14 @@ struct pending {
   bool claim() noexcept { return who->claim(); }
 };
 
+// What a descriptor was when a fiber first read or wrote it by its number.
+enum class descriptor_kind : std::uint8_t { unknown, device, other };
+
 struct slot {
   detail::spin_lock lock;
+  // A hint: the number may mean another file since, if it was not closed by io::close(). Relaxed:
+  // publishes nothing.
+  std::atomic<descriptor_kind> kind{descriptor_kind::unknown};
   // All guarded by lock, and what they lead to.
   bool in_epoll = false;  // a hint which of ADD and MOD to try first
   pending* first = nullptr;

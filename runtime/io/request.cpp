@@ -1,11 +1,15 @@
 #include "runtime/io/request.hpp"
 
 #include <cerrno>
+#include <memory>
+#include <mutex>
 
 #include <fcntl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
+
+#include "hilo/kernel/mutex.hpp"
 
 #include "runtime/sys/syscall.hpp"
 
@@ -54,6 +58,24 @@ long transfer(const request& one, std::int64_t offset, int flags) noexcept {
                    flags);
 }
 
+// For descriptors without a form of the call that does not wait: terminals, and eventfds to write.
+// poll(2) may say ready where the call would still wait for more room. So the call is made in
+// non-blocking mode, which is the caller's own again afterwards: other processes may have the
+// terminal too. One thread at a time, so that none gives the mode back during another's call.
+constinit kernel::mutex mode_lock;
+
+long perform_unblocked(const request& one) noexcept {
+  const std::scoped_lock guard(mode_lock);
+  const long flags = sys::call(SYS_fcntl, one.fd, F_GETFL);
+  if (flags < 0) return flags;
+  if ((flags & O_NONBLOCK) != 0) return perform(one);
+  const long set = sys::call(SYS_fcntl, one.fd, F_SETFL, flags | O_NONBLOCK);
+  if (set < 0) return set;
+  const long result = perform(one);
+  (void)sys::call(SYS_fcntl, one.fd, F_SETFL, flags);
+  return result;
+}
+
 long transfer_at_once(const request& one) noexcept {
   const long result = transfer(one, one.offset, no_wait);
   if (result != -EOPNOTSUPP && result != -ENOSYS && result != -EINVAL) return result;
@@ -67,7 +89,7 @@ long transfer_at_once(const request& one) noexcept {
     if (sent != -ENOTSOCK) return sent;
   }
   const long ready = ready_now(one.fd, awaited(one).events);
-  return ready < 0 ? ready : perform(one);
+  return ready < 0 ? ready : perform_unblocked(one);
 }
 
 // accept and connect have no form that does not wait but by the mode of the socket.
@@ -81,7 +103,23 @@ long connect_at_once(const request& one) noexcept {
   const long unblocked = unblock(one.fd);
   if (unblocked < 0) return unblocked;
   const long result = perform(one);
-  return result == -EINPROGRESS || result == -EALREADY ? -EAGAIN : result;
+  return waits(one, result) ? -EAGAIN : result;
+}
+
+bool is_socket(int fd) noexcept {
+  struct stat about {};
+  return ::fstat(fd, &about) == 0 && S_ISSOCK(about.st_mode);
+}
+
+// SPLICE_F_NONBLOCK is for the pipe only: a socket waits unless its mode forbids it.
+long splice_at_once(request one) noexcept {
+  for (const int fd : {one.from, one.fd}) {
+    const long flags = sys::call(SYS_fcntl, fd, F_GETFL);
+    if (flags < 0) return flags;
+    if ((flags & O_NONBLOCK) == 0 && is_socket(fd)) (void)unblock(fd);
+  }
+  one.flags |= SPLICE_F_NONBLOCK;
+  return perform(one);
 }
 
 // Of the two ends, whichever is not ready.
@@ -154,8 +192,7 @@ long attempt(const request& one) noexcept {
     case call::poll:
       return ready_now(one.fd, static_cast<short>(one.flags));
     case call::splice:
-      now.flags |= SPLICE_F_NONBLOCK;
-      return perform(now);
+      return splice_at_once(one);
     case call::read:
     case call::write:
     case call::readv:
@@ -165,6 +202,20 @@ long attempt(const request& one) noexcept {
       return transfer_at_once(one);
     default:
       return -EAGAIN;
+  }
+}
+
+bool waits(const request& one, long result) noexcept {
+  switch (one.what) {
+    case call::connect:
+      return result == -EAGAIN || result == -EALREADY || result == -EINPROGRESS;
+    case call::poll:    // has waited already
+    case call::openat:  // these wait for no descriptor: their -EAGAIN is for the caller
+    case call::fsync:
+    case call::statx:
+      return false;
+    default:
+      return result == -EAGAIN;
   }
 }
 
@@ -186,11 +237,12 @@ readiness awaited(const request& one) noexcept {
   }
 }
 
+void forget_modes() noexcept {
+  std::construct_at(&mode_lock);
+}
+
 bool only_blocks(const request& one) noexcept {
   switch (one.what) {
-    case call::connect:
-      return one.length >= sizeof(sa_family_t) &&
-             static_cast<const sockaddr*>(one.address)->sa_family == AF_UNIX;
     case call::openat:
     case call::fsync:
     case call::statx:

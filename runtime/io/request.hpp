@@ -47,7 +47,12 @@ long perform(const request& one) noexcept;
 // terminal; a pipe or socket before Linux 6.5 by read or write), it is made once poll says ready.
 long attempt(const request& one) noexcept;
 
-// What a call that got -EAGAIN waits for, and of which descriptor; and the other one, if it is for
+// Whether the call has to be made again once its descriptor is ready. That is -EAGAIN and, for a
+// connect that was begun before, by this call or another one, also -EALREADY and -EINPROGRESS. The
+// connect that follows tells how the first one ended.
+bool waits(const request& one, long result) noexcept;
+
+// What a call that has to wait waits for, and of which descriptor; and the other one, if it is for
 // two.
 struct readiness {
   int fd;
@@ -56,9 +61,11 @@ struct readiness {
 };
 readiness awaited(const request& one) noexcept;
 
-// Whether there is only the form that blocks: calls for a file, and connect to a Unix socket, of
-// which nothing tells when the listener's queue has room again.
+// Whether there is only the form that blocks: calls for a file.
 bool only_blocks(const request& one) noexcept;
+
+// In the child of a fork: its parent's threads hold no lock here.
+void forget_modes() noexcept;
 
 // A read at an offset whose bytes are all in the page cache: made at once. -EAGAIN: any other call,
 // and one that would wait for the disk, or find less.

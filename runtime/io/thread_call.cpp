@@ -17,6 +17,8 @@
 #include "hilo/limit.hpp"
 
 #include "runtime/io/call.hpp"
+#include "runtime/io/fifo.hpp"
+#include "runtime/io/vain_tries.hpp"
 #include "runtime/sys/syscall.hpp"
 
 namespace hilo::io {
@@ -80,16 +82,19 @@ long wait_ready(const readiness& what, int stop, std::int64_t deadline) noexcept
 outcome make_limited(const request& what, detail::waiter& self, std::int64_t deadline) try {
   const stop_descriptor stop(self);
   if (stop.missing()) return {-EMFILE};
+  vain_tries tries;
   while (true) {
     std::int64_t nearest = deadline;
     const status end = detail::limit_wait(self, nearest);
     if (end != status::ok) return {0, end};
     if (nearest <= 0 || nearest <= detail::monotonic_now()) return {0, status::timed_out};
+    if (opens_fifo(what)) return open_fifo(what, nearest);
     const long result = only_blocks(what) ? perform(what) : attempt(what);
     if (result == -EINTR) continue;
     if (result != -EAGAIN || only_blocks(what)) return {result};
     const long ready = wait_ready(awaited(what), stop.fd(), nearest);
     if (ready < 0 && ready != -EINTR) return {ready};
+    if (tries.add()) (void)detail::sleep_until_ns(tries.pause_end(nearest));
   }
 } catch (const std::bad_alloc&) {
   return {-ENOMEM};
@@ -102,12 +107,14 @@ outcome make_in_thread(const request& what, std::int64_t deadline) noexcept {
   if (deadline != detail::no_deadline || self.limits != nullptr) {
     return make_limited(what, self, deadline);
   }
+  vain_tries tries;
   while (true) {
     const long result = perform(what);
     if (result == -EINTR) continue;
-    if (result != -EAGAIN || what.what == request::call::poll) return {result};
+    if (!waits(what, result)) return {result};
     const long ready = wait_ready(awaited(what), -1, detail::no_deadline);
     if (ready < 0 && ready != -EINTR) return {ready};
+    if (tries.add()) (void)detail::sleep_until_ns(tries.pause_end(detail::no_deadline));
   }
 }
 

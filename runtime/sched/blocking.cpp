@@ -10,6 +10,7 @@
 
 #include "hilo/detail/decision.hpp"
 
+#include "runtime/sched/blocking.hpp"
 #include "runtime/sched/worker.hpp"
 
 namespace hilo::sched {
@@ -112,6 +113,38 @@ void worker::leave_place() noexcept {
   if (common_port() != nullptr) scheduler_.idle().published();  // we will not wait there
 }
 
+worker* begin_blocking_within(std::int64_t deadline, status& end) noexcept {
+  worker* here = current_worker();
+  if (here == nullptr) return nullptr;
+  if (detail::simulating()) detail::refuse_simulated("hilo::blocking");
+  if (!here->forks->empty()) here->offer_forks();  // as before a park
+  spares& spares = here->home().spare();
+  worker* spare = nullptr;
+  if (!here->has_pinned()) {
+    spare = spares.take(deadline, end);
+    if (end != status::ok) return nullptr;
+    here = current_worker();  // take() may have parked
+  }
+  if (spare != nullptr && here->has_pinned()) {
+    spare->send_to(nullptr, nullptr);  // pinned in between: it stays
+    spare = nullptr;
+  } else if (spare != nullptr && here->has_io()) {
+    spare->carry(here->running());
+    fiber* const next = here->pick();
+    here->switch_to(next != nullptr ? *next : here->base());
+    here = current_worker();  // the spare
+  } else if (spare != nullptr) {
+    here->offer_place();
+    spare->send_to(here, nullptr);
+  }
+  if (spare == nullptr && here->has_pinned()) {
+    spares.begin_extra(*here);
+    here->beside = spares.open_extra(*here);
+  }
+  set_current_worker(nullptr);
+  return here;
+}
+
 }  // namespace hilo::sched
 
 namespace hilo::detail {
@@ -119,34 +152,8 @@ namespace hilo::detail {
 using sched::worker;
 
 worker* begin_blocking() noexcept {
-  worker* here = sched::current_worker();
-  if (here == nullptr) return nullptr;
-  if (simulating()) refuse_simulated("hilo::blocking");
-  if (!here->forks->empty()) here->offer_forks();  // as before a park
-  sched::spares& spares = here->home().spare();
-  worker* spare = nullptr;
-  if (!here->has_pinned()) {
-    spare = spares.take(true);
-    here = sched::current_worker();  // take() may have parked
-  }
-  if (spare != nullptr && here->has_pinned()) {
-    spare->send_to(nullptr, nullptr);  // pinned in between: it stays
-    spare = nullptr;
-  } else if (spare != nullptr && here->has_io()) {
-    spare->carry(here->running());
-    sched::fiber* const next = here->pick();
-    here->switch_to(next != nullptr ? *next : here->base());
-    here = sched::current_worker();  // the spare
-  } else if (spare != nullptr) {
-    here->offer_place();
-    spare->send_to(here, nullptr);
-  }
-  if (spare == nullptr && here->has_pinned()) {
-    spares.begin_extra(*here);
-    here->beside = spares.open_extra(*here, false);
-  }
-  sched::set_current_worker(nullptr);
-  return here;
+  status end = status::ok;
+  return sched::begin_blocking_within(until_woken, end);
 }
 
 void end_blocking(worker* held) noexcept {

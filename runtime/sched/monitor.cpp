@@ -172,7 +172,7 @@ void monitor::relieve(worker& one, record& last) noexcept {
   // way before the call: so whatever it does next, it knows of thieves.
   if (in_system_call(one.carrier_id()) && one.is_shared() && one.tick() == last.tick &&
       one.now_doing() == worker::activity::running && !one.blocks()) {
-    last.extra = scheduler_.spare().open_extra(one, false);
+    last.extra = scheduler_.spare().open_extra(one);
     if (last.extra != nullptr) ++open_;
   } else {
     scheduler_.spare().drop_extra();

@@ -45,17 +45,20 @@ worker* spares::take_one() noexcept {
   return nullptr;
 }
 
-worker* spares::take(bool patient) noexcept {
+worker* spares::take(std::int64_t deadline, status& end) noexcept {
   lock_.lock();
   if (!idle_.empty() || started_ < most_) return take_one();
-  if (!patient) {
-    lock_.unlock();
-    return nullptr;
-  }
   worker* given = nullptr;
-  (void)detail::wait_in_until(waiting_, lock_, &given, detail::until_woken,
+  end = detail::wait_in_until(waiting_, lock_, &given, deadline,
                               "blocking: all spare carriers are in use");
   return given;
+}
+
+worker* spares::take_free() noexcept {
+  lock_.lock();
+  if (!idle_.empty() || started_ < most_) return take_one();
+  lock_.unlock();
+  return nullptr;
 }
 
 bool spares::wait(worker& self) noexcept {
@@ -104,8 +107,8 @@ void spares::drop_extra() noexcept {
   extra_.fetch_sub(1, std::memory_order_release);  // (X)
 }
 
-place* spares::open_extra(worker& held, bool patient) noexcept {
-  worker* const one = take(patient);
+place* spares::open_extra(worker& held) noexcept {
+  worker* const one = take_free();
   if (one == nullptr) {
     drop_extra();
     return nullptr;

@@ -66,9 +66,12 @@ class spares {
   spares(scheduler& owner, unsigned most) noexcept : scheduler_(owner), most_(most) {}
   void reserve(std::size_t workers);
 
-  // A worker without a place, for the caller to send somewhere. When all are in use: null, or if
-  // patient, parks until one is not. Null also when the kernel gives no thread.
-  worker* take(bool patient) noexcept;
+  // A worker without a place, for the caller to send somewhere. Null when the kernel gives no
+  // thread. When all are in use: parks until one is not; null with `end` not ok when a limit, a
+  // stop request or the deadline ended that wait (detail::until_woken: nothing does).
+  worker* take(std::int64_t deadline, status& end) noexcept;
+  // The same without a wait: null also when all are in use.
+  worker* take_free() noexcept;
 
   // By a worker without a place, on its carrier: sleeps until somebody took and sent it. False: its
   // carrier shall end.
@@ -79,7 +82,7 @@ class spares {
   // beside `held` and sends a spare there; null when none is to be had, and then, or if the caller
   // changed its mind, the first is undone.
   void begin_extra(worker& held) noexcept;
-  place* open_extra(worker& held, bool patient) noexcept;
+  place* open_extra(worker& held) noexcept;
   void drop_extra() noexcept;
   // Makes its holder leave. The place may be gone when this returns.
   void close_extra(place& one) noexcept;

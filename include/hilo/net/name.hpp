@@ -34,11 +34,13 @@ inline std::error_code make_error_code(name_error what) noexcept {
 // Looks a name up as getaddrinfo(3) does, wherever the system is told to look (nsswitch.conf(5)),
 // and returns its addresses with this port, each once, the one to try first before the others (RFC
 // 6724). An address in place of a name is returned as it is.
-// Parks: until there is an answer. A limit ends the call at once; the look-up, which nothing can
-// interrupt, then ends by itself, after some seconds at most, and its runtime not before it.
-// Callable from: any fiber, for which a carrier of hilo::blocking looks it up; any kernel thread,
-// which does so itself or, where a limit may end it, by another. Errors: a name_error; EINVAL: it
-// is no name, being empty or having a zero byte in it; EMFILE, ENOMEM and others of the system's.
+// Parks: until there is an answer. A limit ends the call at once. Nothing can interrupt the
+// look-up: it goes on in the background for a few seconds, and the runtime cannot end before it. At
+// most 128 look-ups of a process are under way at once, and further ones wait for their turn.
+// Callable from: any fiber, for which a kernel thread makes the look-up; any kernel thread, which
+// makes the look-up itself or, if a limit may end it, starts another thread for it.
+// Errors: a name_error; EINVAL: the name is empty or has a zero byte in it; EMFILE, ENOMEM, EAGAIN
+// (no thread) and others of the system's.
 HILO_API result<std::vector<address>> look_up(std::string_view name, std::uint16_t port,
                                               io::until = {}) noexcept;
 

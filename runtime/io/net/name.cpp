@@ -1,6 +1,7 @@
-// Look-ups of names. getaddrinfo(3) blocks, and nothing interrupts it; so where its caller may go
-// first, somebody else makes the call, and hands the answer over through a oneshot, which outlives
-// whichever of them goes last.
+// Look-ups of names. getaddrinfo(3) blocks, and nothing interrupts it. If the caller may go first,
+// a kernel thread makes the call (look_ups.hpp). It hands the answer over through a oneshot, which
+// outlives the caller and the thread. The thread may also outlive the caller's runtime, so a fiber
+// waits there for its end, and the runtime waits for that fiber.
 #include "hilo/net/name.hpp"
 
 #include <algorithm>
@@ -12,7 +13,6 @@
 #include <string>
 #include <utility>
 
-#include "hilo/blocking.hpp"
 #include "hilo/detail/decision.hpp"
 #include "hilo/detail/waiter.hpp"
 #include "hilo/fiber.hpp"
@@ -21,6 +21,7 @@
 #include "hilo/thread.hpp"
 
 #include "runtime/io/call.hpp"
+#include "runtime/io/net/look_ups.hpp"
 #include "runtime/io/net/option.hpp"
 #include "runtime/io/without_signals.hpp"
 #include "runtime/sched/worker.hpp"
@@ -29,9 +30,6 @@ namespace hilo::net {
 namespace {
 
 static_assert(EAI_NONAME < 0 && EAI_AGAIN < 0 && EAI_FAIL < 0, "they share an int with errno");
-
-// Plug-ins of libc use more than a fiber has by default, and are loaded on this stack.
-constexpr std::size_t stack_size = 1024 * 1024;
 
 using answer = result<std::vector<address>>;
 using list_owner = std::unique_ptr<addrinfo, decltype(&::freeaddrinfo)>;
@@ -75,20 +73,27 @@ answer ask(const std::string& name, std::uint16_t port) noexcept try {
   return failed<std::vector<address>>(ENOMEM);
 }
 
-// Has somebody else ask, who sends the answer if it is still wanted.
-void begin(std::string name, std::uint16_t port, oneshot_sender<answer> out) {
-  if (sched::current_worker() != nullptr) {
-    const spawn_options how{.name = "look-up", .stack_size = stack_size, .tls = hilo::tls::carrier};
-    hilo::spawn(how, [name = std::move(name), port, out = std::move(out)]() mutable {
-      (void)out.send(hilo::blocking([&] { return ask(name, port); }));
-    }).detach();
-  } else {
+// Keeps the runtime from ending until `over` has no sender any more.
+void keep_runtime(oneshot_receiver<bool> over) {
+  const spawn_options how{.name = "look-up", .tls = hilo::tls::carrier};
+  hilo::spawn(how, [over = std::move(over)]() mutable {
+    std::optional<bool> none;
+    (void)shielded([&] { return over.receive(none); });
+  }).detach();
+}
+
+// Has a thread ask, which sends the answer if it is still wanted.
+void begin(std::string name, std::uint16_t port, look_up_permit permit,
+           oneshot_sender<answer> out) {
+  auto [over, ended] = make_oneshot<bool>();
+  {
     const io::without_signals guard;
-    thread({.name = "hilo-look-up"}, [name = std::move(name), port,
-                                      out = std::move(out)]() mutable {
+    thread({.name = "hilo-look-up"}, [name = std::move(name), port, permit = std::move(permit),
+                                      out = std::move(out), over = std::move(over)]() mutable {
       (void)out.send(ask(name, port));
     }).detach();
   }
+  if (sched::current_worker() != nullptr) keep_runtime(std::move(ended));
 }
 
 }  // namespace
@@ -105,10 +110,13 @@ answer look_up(std::string_view name, std::uint16_t port, io::until when) noexce
   } else if (detail::simulating()) [[unlikely]] {
     detail::refuse_simulated("I/O");
   }
+  status end = status::ok;
+  look_up_permit permit(end);
+  if (end != status::ok) return io::refused<std::vector<address>>({0, end});
   auto [out, in] = make_oneshot<answer>();
-  begin(std::string(name), port, std::move(out));
+  begin(std::string(name), port, std::move(permit), std::move(out));
   std::optional<answer> found;
-  const status end = in.receive(found);
+  end = in.receive(found);
   if (end != status::ok) return io::refused<std::vector<address>>({0, end});
   return *std::move(found);
 } catch (const std::system_error& error) {
