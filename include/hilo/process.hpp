@@ -141,9 +141,13 @@ class HILO_API process {
  public:
   process() noexcept = default;
   // Starts a program. Its memory is shared until exec, and no page table is copied (vfork(2)).
+  // The kernel's parent of the program is a thread that stays until the program has ended, so a
+  // parent-death signal (prctl(2)) comes with the end of this process only. For a pinned fiber, and
+  // for a thread that runs no fiber, it is the caller's own thread. If the program's file is still
+  // open to be written (ETXTBSY), the start is tried again for half a second.
   // Parks: while files are opened, and until the program was executed or could not be, which no
-  // limit ends; its carrier's other fibers go on (hilo/blocking.hpp). Callable from: any fiber or
-  // thread. Errors: process_error, with the errno of its step; std::bad_alloc.
+  // limit ends. Callable from: any fiber or thread. Errors: process_error, with the errno of its
+  // step; ETIMEDOUT or ECANCELED if a limit ended the opening of a file; std::bad_alloc.
   explicit process(const program& what);
   process(process&&) noexcept = default;
   process& operator=(process&& other) noexcept;
@@ -204,8 +208,9 @@ struct program_end {
 // Runs a program to its end: feeds it `input`, and collects what it writes, all at once. `in`,
 // `out` and `err` of `what` become pipes where they are inherited; the others stay. Parks: until
 // then. A limit (timed_out, cancelled) kills it with SIGKILL, and so does an error; the kernel has
-// let go of it on return. Callable from: any fiber or thread. Errors: process_error if it was not
-// started; else those of process::communicate.
+// let go of it on return. A limit also ends the opening of files before the start. Callable from:
+// any fiber or thread. Errors: process_error if it was not started; else those of
+// process::communicate.
 HILO_API result<program_end> run_program(program what, std::string_view input = {},
                                          io::until when = {},
                                          std::size_t longest = std::string::npos);

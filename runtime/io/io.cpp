@@ -3,11 +3,7 @@
 
 #include <cerrno>
 
-#include <unistd.h>
-
-#include "runtime/base/sanitizers.hpp"
 #include "runtime/io/call.hpp"
-#include "runtime/io/pending.hpp"
 #include "runtime/sys/syscall.hpp"
 
 namespace hilo::io {
@@ -127,20 +123,6 @@ result<std::size_t> splice(int from, std::int64_t from_offset, int into, std::in
 
 result<void> shutdown(int fd, int how) noexcept {
   return value_of<void>({sys::call(SYS_shutdown, fd, how)});
-}
-
-result<void> close(int fd) noexcept {
-  const closing mark(fd);
-#if HILO_TSAN
-  // The sanitizer knows descriptors by libc's calls. One that it did not see closed would be used
-  // by two, when its number comes again.
-  const int before = errno;
-  const int failed = ::close(fd) == 0 ? 0 : errno;
-  errno = before;
-  return value_of<void>({-failed});
-#else
-  return value_of<void>({sys::call(SYS_close, fd)});
-#endif
 }
 
 }  // namespace hilo::io

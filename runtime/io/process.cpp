@@ -1,10 +1,10 @@
 // Starting programs, and what goes on between them and us.
 //
 // The child is made as by vfork: it shares our memory, on a stack of its own, and the thread that
-// made it sleeps until it has called exec or ended. In a fiber that thread is a carrier, which is
-// meanwhile lent out as by hilo::blocking. What fails in the child is written to a report in shared
-// memory, so there is no pipe that a concurrent fork elsewhere could hold open, and with it us up.
-// The thread sanitizer follows no two processes in one memory: under it the child has a copy.
+// made it (program_parent.hpp) sleeps until it has called exec or ended. What fails in the child is
+// written to a report in shared memory, so there is no pipe that a concurrent fork elsewhere could
+// hold open, and with it us up. The thread sanitizer follows no two processes in one memory: under
+// it the child has a copy.
 #include "hilo/process.hpp"
 
 #include <algorithm>
@@ -22,17 +22,15 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "hilo/blocking.hpp"
-#include "hilo/clone.hpp"
+#include "hilo/detail/deadline.hpp"
 #include "hilo/limit.hpp"
 #include "hilo/select.hpp"
 
 #include "runtime/base/error.hpp"
-#include "runtime/base/sanitizers.hpp"
 #include "runtime/io/call.hpp"
+#include "runtime/io/program_parent.hpp"
 #include "runtime/io/program_start.hpp"
 #include "runtime/io/quiet_write.hpp"
-#include "runtime/io/without_signals.hpp"
 
 namespace hilo {
 namespace {
@@ -59,6 +57,12 @@ const char* hint_for(step at, int error) {
       return "the arguments and the environment are too long together";
     case EBADF:
       return "a descriptor that it was lent is not open";
+    case ETXTBSY:
+      return "its file is open to be written: by this program or another, or by a child that still "
+             "has a copy of the descriptor";
+    case ETIMEDOUT:
+    case ECANCELED:
+      return "a limit or a stop request ended the start";
     case ENOENT:
       return at == step::exec
                  ? "there is no such program, or no interpreter that its first line names"
@@ -139,11 +143,12 @@ void check(const program& what) {
   }
 }
 
-#if HILO_TSAN
-constexpr clone_flags how = with::caller_asleep | with::pidfd;
-#else
-constexpr clone_flags how = share::memory | with::caller_asleep | with::pidfd;
-#endif
+// How long a start is tried while the program's file is open to be written. A child that any thread
+// of this process makes has a copy of each descriptor until it has called exec. If the program's
+// file was written and closed just then, the copy is in the way, for some microseconds as a rule.
+// Nobody tells when it is gone. Half a second in all; guess.
+constexpr std::int64_t first_pause = 1'000'000;   // ns, doubled each time
+constexpr std::int64_t last_pause = 256'000'000;  // ns
 
 child make_child(const program& what, start_plan& plan) {
   const std::vector<std::string> paths = candidates_for(what.path);
@@ -161,16 +166,16 @@ child make_child(const program& what, start_plan& plan) {
   plan.directory = what.directory.empty() ? nullptr : what.directory.c_str();
   plan.report = report.get();
 
-  std::error_code error;
-  child made = hilo::blocking([&] {
-    const io::without_signals guard;
-    return clone<how>()
-        .thread_block(callers_block{})
-        .start([&plan] { return io::become_program(plan); }, error);
-  });
-  if (error) fail(step::clone, what.path, error.value());
-  if (plan.report->error == 0) return made;
-  (void)made.wait();  // it has ended
+  for (std::int64_t pause = first_pause;; pause *= 2) {
+    std::error_code error;
+    child made = io::make_program(plan, error);
+    if (error) fail(step::clone, what.path, error.value());
+    if (plan.report->error == 0) return made;
+    (void)made.wait();  // it has ended
+    if (plan.report->error != ETXTBSY || pause > last_pause) break;
+    *plan.report = {};
+    (void)shielded([&] { return detail::sleep_until_ns(detail::monotonic_now() + pause); });
+  }
   const step at = plan.report->at;
   fail(at, at == step::directory ? what.directory : what.path, plan.report->error);
 }
@@ -345,7 +350,16 @@ result<program_end> run_program(program what, std::string_view input, io::until 
   for (stdio* const one : {&what.in, &what.out, &what.err}) {
     if (one->what() == stdio::kind::inherited) *one = stdio::piped();
   }
-  process its(what);
+  const detail::wait_limit limit(when.ns());
+  process its;
+  try {
+    its = process(what);
+  } catch (const process_error& error) {
+    const int number = error.code().value();
+    const status end = this_fiber::limit_reached();
+    if (end == status::ok || (number != ETIMEDOUT && number != ECANCELED)) throw;
+    return io::refused<program_end>({0, end});
+  }
   program_end all;
   const result<exit_status> end = its.communicate(input, &all.out, &all.err, when, longest);
   if (!end) return {end.status(), end.error().value()};
