@@ -22,6 +22,7 @@
 #include "hilo/detail/api.hpp"
 #include "hilo/detail/deadline.hpp"
 #include "hilo/detail/task.hpp"
+#include "hilo/detail/waiter.hpp"
 
 namespace hilo {
 
@@ -72,8 +73,9 @@ struct fiber_id {
 };
 
 // The handle of a spawned fiber that returns T. Its destructor asks the fiber to stop and joins it,
-// as std::jthread's does (C++20 [thread.jthread.cons]). A handle may be moved to, and used from,
-// any fiber or thread, by one at a time; it may not outlive its runtime.
+// as std::jthread's does (C++20 [thread.jthread.cons]), and so does assigning another to it: in the
+// fiber itself they abort, because it would wait for itself. A handle may be moved to, and used
+// from, any fiber or thread, by one at a time; it may not outlive its runtime.
 template <class T>
 class fiber;
 
@@ -97,12 +99,18 @@ class [[nodiscard]] fiber {
   }
   ~fiber() { end(); }
 
-  // Tells whether there is a fiber to join or detach.
-  bool joinable() const noexcept { return work_ != nullptr; }
+  // Tells whether there is a fiber to join or detach. A look that finds none counts: a loop that
+  // waits so for a handle lets others run. Callable from: anywhere.
+  bool joinable() const noexcept {
+    if (work_ != nullptr) return true;
+    detail::count_eager();
+    return false;
+  }
 
   // Waits until the fiber ended; returns its value or rethrows its exception.
-  // Parks: until then. Callable from: any fiber or thread. Ordering: all the fiber did happens
-  // before join returns. Errors: joining an empty handle aborts.
+  // Parks: until then; no stop request and no limit ends the wait. Callable from: any fiber or
+  // thread. Ordering: all the fiber did happens before join returns. Errors: joining an empty
+  // handle aborts, and so does a fiber that joins itself.
   T join() {
     detail::task_of<T>& work = *claim("join");
     (void)detail::join_fiber(*work.owner);
@@ -120,19 +128,22 @@ class [[nodiscard]] fiber {
 
   // Waits until the fiber ended, without taking its result: ok then, and join() does not wait any
   // more; cancelled or timed_out when a stop request, a limit or the time given came first.
-  // Parks: until then. Callable from: any fiber or thread. Errors: an empty handle aborts.
-  status wait() noexcept { return wait_ns(detail::no_deadline); }
+  // Parks: until then. Callable from: any fiber or thread. Errors: an empty handle aborts, and so
+  // does a fiber that waits for its own end.
+  [[nodiscard]] status wait() noexcept { return wait_ns(detail::no_deadline); }
   template <class R, class P>
-  status wait_for(std::chrono::duration<R, P> patience) noexcept {
+  [[nodiscard]] status wait_for(std::chrono::duration<R, P> patience) noexcept {
     return wait_ns(detail::deadline_after(patience));
   }
   template <class C, class D>
-  status wait_until(std::chrono::time_point<C, D> when) noexcept {
+  [[nodiscard]] status wait_until(std::chrono::time_point<C, D> when) noexcept {
     return wait_ns(detail::deadline_at(when));
   }
 
-  // Lets the fiber run on by itself; its result is dropped when it ends. An exception that leaves a
-  // detached fiber ends the program with its message, as in a thread.
+  // Lets the fiber run on by itself; its result is destroyed when it ends, as the last of its user
+  // code but for the fiber_local values (hilo/fiber_local.hpp). The result of a fiber that has
+  // ended before is destroyed by the caller, in detach(), which parks if the destructor does. An
+  // exception that leaves a detached fiber ends the program with its message, as in a thread.
   // Callable from: anywhere. Errors: detaching an empty handle aborts.
   void detach() { detail::detach_fiber(*claim("detach")->owner); }
 
@@ -166,10 +177,9 @@ class [[nodiscard]] fiber {
   // The exception of a fiber nobody joined is dropped with it, as std::future's is.
   void end() noexcept {
     if (work_ == nullptr) return;
-    request_stop();
     detail::task_of<T>& work = *claim("end");
     sched::fiber& owner = *work.owner;
-    (void)detail::join_fiber(owner);
+    detail::abandon_fiber(owner);
     work.destroy(work);
     detail::discard_fiber(owner);
   }

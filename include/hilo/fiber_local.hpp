@@ -18,8 +18,10 @@ namespace detail {
 
 // One value of one fiber or kernel thread. Lists are short, so they are searched.
 struct local_value {
+  static constexpr std::uint64_t no_key = 0;  // of no variable
+
   local_value* next = nullptr;
-  std::uint64_t key = 0;
+  std::uint64_t key = no_key;
   void (*destroy)(local_value& self) noexcept = nullptr;
 };
 
@@ -31,6 +33,14 @@ HILO_API void add_local(local_value& value) noexcept;          // destroyed at t
 
 // Values are made when a fiber or kernel thread first uses the variable, and destroyed at its end,
 // the last made first. A value may outlive the variable: it lives as long as its fiber.
+//
+// The end of a fiber: its callable and arguments are destroyed, then its result if it is detached,
+// then its values, then its thread_local objects if it owns some (tls::own); then join() returns.
+// The destructor of a value may use the variables: it finds the values that still live, and makes
+// those that do not. Such new values are destroyed in a further round. After 4 rounds, as pthread
+// keys have (pthread_key_create(3)), the values that are left are dropped: their destructors are
+// not called. A kernel thread destroys its values with its thread_local objects; values that later
+// destructors make, of thread_local objects or pthread keys, are destroyed too.
 template <class T>
 class fiber_local {
  public:

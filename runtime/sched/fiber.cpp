@@ -18,19 +18,6 @@ char* align_down(char* at, std::size_t alignment) noexcept {
   return reinterpret_cast<char*>(reinterpret_cast<std::uintptr_t>(at) & ~(alignment - 1));
 }
 
-// Runs the destructors of a fiber with a thread block of its own; what is left of its life it
-// spends on its carrier's. The carrier is asked for before the block is made new, for until then it
-// is read there, and nothing parks any more.
-[[gnu::noinline]] void leave_own_block(fiber& self) {
-  self.own->run_destructors();
-  destroy_locals(self.locals);  // those that a destructor made
-  worker& here = *current_worker();
-  self.own->leave(here.thread_pointer());
-  context::tls_block::give(std::exchange(self.own, nullptr));
-  self.keeps &= static_cast<std::uint8_t>(~keeps::thread_block);
-  here.forget_exceptions();
-}
-
 }  // namespace
 
 void enter_fiber(void* argument) {
@@ -41,12 +28,34 @@ void enter_fiber(void* argument) {
   if (self.special) [[unlikely]]
     begin_special(self);
   self.work->invoke(*self.work);
-  destroy_locals(self.locals);
-  if (self.special) [[unlikely]]
-    end_special(self);
-  if ((self.keeps & keeps::thread_block) != 0) [[unlikely]]
-    leave_own_block(self);
+  // (J5) acquire: as (J3). A fiber that is detached later destroys its result in end_fiber().
+  if (self.join.load(std::memory_order_acquire) == join_word::detached) drop_result(self);
+  if (self.locals != nullptr || (self.keeps & keeps::thread_block) != 0) [[unlikely]]
+    end_values(self);
   end_fiber(self);
+}
+
+void end_values(fiber& self) noexcept {
+  destroy_locals(self.locals);
+  if ((self.keeps & keeps::thread_block) == 0) return;
+  for (int round = 0; round < local_rounds; ++round) {
+    self.own->run_destructors();
+    if (self.locals == nullptr) return;
+    destroy_locals(self.locals);  // those that a thread_local's destructor made
+  }
+}
+
+// The handle may know already that the fiber ended, and a joiner may have destroyed its result: but
+// the control block is the fiber's until it has left its stack. No user code runs and nothing
+// parks.
+void take_down(fiber& self) noexcept {
+  if (self.special) end_special(self);
+  if ((self.keeps & keeps::thread_block) == 0) return;
+  worker& here = *current_worker();  // before the block is made new: it is read there until then
+  self.own->leave(here.thread_pointer());
+  context::tls_block::give(std::exchange(self.own, nullptr));
+  self.keeps &= static_cast<std::uint8_t>(~keeps::thread_block);
+  here.forget_exceptions();
 }
 
 context::stack* build_fiber(char* top, std::size_t index, context::stack_pool& pool) {

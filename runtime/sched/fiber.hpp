@@ -75,6 +75,13 @@ inline constexpr std::uintptr_t watched = 3;
 inline constexpr std::uintptr_t waiters = 8;
 }  // namespace join_word
 
+// fiber::stop_made.
+namespace stop_state {
+inline constexpr std::uint8_t none = 0;
+inline constexpr std::uint8_t being_made = 1;
+inline constexpr std::uint8_t there = 2;
+}  // namespace stop_state
+
 // The list of forks comes first: carrier::forks points at it.
 struct alignas(64) fiber : detail::fork_list, context::stack, detail::waiter {
   fiber() noexcept : waiter(detail::waiter_kind::fiber) {}
@@ -98,9 +105,9 @@ struct alignas(64) fiber : detail::fork_list, context::stack, detail::waiter {
   bool started = false;              // false until it first runs: such fibers are depth-first work
   std::uint8_t keeps = 0;            // bits of sched::keeps; its own while it lives
   bool painted = false;              // its stack was, at spawn
-  // (T1)/(T2): 0 none, 1 being made, 2 there. The stop state is made by whoever needs it first,
-  // the fiber or its handle; most fibers never do.
-  std::atomic<std::uint8_t> stop_made{0};
+  // (T1)/(T2). The stop state is made by the first side that needs it, the fiber or its handle;
+  // most fibers never have one.
+  std::atomic<std::uint8_t> stop_made{stop_state::none};
   // Waits in a lane and not in a ring (lanes.cpp): it has a priority, is pinned, or belongs to a
   // simulation (decider.hpp). Its own, and its spawner's before it starts; the next two, pins and
   // pinned_to count only if it is set.

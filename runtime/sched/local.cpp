@@ -1,23 +1,57 @@
 #include "runtime/sched/local.hpp"
 
 #include <atomic>
+#include <optional>
 #include <utility>
 
+#include <cxxabi.h>
+#include <pthread.h>
+#include <unistd.h>
+
 #include "runtime/sched/worker.hpp"
+
+extern "C" {
+[[gnu::visibility("hidden")]] extern void* __dso_handle;  // of crtbegin.o
+}
 
 namespace hilo {
 namespace {
 
-// Those of a kernel thread that runs no fiber.
-struct thread_locals {
-  detail::local_value* first = nullptr;
-  ~thread_locals() { sched::destroy_locals(first); }
+// The values of a kernel thread that runs no fiber. They end with its thread_local objects. A
+// destructor that runs later may make more: of a thread_local object that is older than `ending`,
+// or of a pthread key. A pthread key of ours ends those; the main thread, whose keys are not looked
+// at when it calls exit(), asks for one more call as thread_local objects do.
+constinit thread_local detail::local_value* of_thread = nullptr;
+constinit thread_local bool ended_once = false;
+
+void end_thread_values(void*) noexcept {
+  sched::destroy_locals(of_thread);
+  ended_once = true;
+}
+
+struct end_of_thread {
+  ~end_of_thread() { end_thread_values(nullptr); }
 };
-thread_local thread_locals of_thread;
+thread_local end_of_thread ending;
+
+// Before the first value of a list: sees to it that the list is destroyed.
+[[gnu::cold, gnu::noinline]] void await_end_of_thread() noexcept {
+  static const auto key = [] {
+    pthread_key_t made{};
+    return ::pthread_key_create(&made, end_thread_values) == 0 ? std::optional(made) : std::nullopt;
+  }();
+  // Without a key or memory for its value, only values that a late destructor makes are lost.
+  if (key.has_value()) (void)::pthread_setspecific(*key, &of_thread);
+  if (!ended_once) {
+    (void)&ending;
+  } else if (::gettid() == ::getpid()) {
+    (void)abi::__cxa_thread_atexit(end_thread_values, &of_thread, &__dso_handle);
+  }
+}
 
 detail::local_value*& first_local() noexcept {
   sched::worker* const here = sched::current_worker();
-  return here != nullptr ? here->running().locals : of_thread.first;
+  return here != nullptr ? here->running().locals : of_thread;
 }
 
 }  // namespace
@@ -39,16 +73,35 @@ local_value* find_local(std::uint64_t key) noexcept {
 void add_local(local_value& value) noexcept {
   // Asked for again after find_local(): what was called in between may have parked.
   local_value*& first = first_local();
+  if (first == nullptr && &first == &of_thread) await_end_of_thread();
   value.next = first;
   first = &value;
 }
 
 }  // namespace detail
 
-void sched::destroy_locals(detail::local_value*& first) noexcept {
-  while (first != nullptr) {
-    detail::local_value* const one = std::exchange(first, first->next);
+namespace {
+
+// Destroys the values that are there now. New ones come in front of them.
+void destroy_round(detail::local_value*& first) noexcept {
+  for (detail::local_value* one = first; one != nullptr;) {
+    detail::local_value** link = &first;
+    while (*link != one) link = &(*link)->next;
+    detail::local_value* const after = one->next;
+    *link = after;  // from here on its variable has no value: a destructor that uses it makes one
     one->destroy(*one);
+    one = after;
+  }
+}
+
+}  // namespace
+
+void sched::destroy_locals(detail::local_value*& first) noexcept {
+  for (int round = 0; round < local_rounds && first != nullptr; ++round) destroy_round(first);
+  while (first != nullptr) {
+    detail::local_value* const dropped = std::exchange(first, first->next);
+    // A fiber's alarm is no user's value (alarm.hpp): it must not outlive the fiber.
+    if (dropped->key == detail::local_value::no_key) dropped->destroy(*dropped);
   }
 }
 

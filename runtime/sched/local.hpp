@@ -5,7 +5,12 @@
 
 namespace hilo::sched {
 
-// Destroys all of a list, the last made first; also those that a destructor makes meanwhile.
+// As many as pthread keys have (PTHREAD_DESTRUCTOR_ITERATIONS).
+inline constexpr int local_rounds = 4;
+
+// Destroys all of a list, the last made first, in rounds: a destructor finds the values that are
+// not destroyed yet, and those that destructors made meanwhile are destroyed in the next round.
+// What is left after the last round is dropped: its destructors are not called.
 void destroy_locals(detail::local_value*& first) noexcept;
 
 }  // namespace hilo::sched

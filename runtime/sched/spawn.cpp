@@ -8,11 +8,7 @@
 #include <system_error>
 #include <utility>
 
-#include <sched.h>
-
-#include "hilo/detail/decision.hpp"
 #include "hilo/fiber.hpp"
-#include "hilo/stack_usage.hpp"
 
 #include "runtime/base/check.hpp"
 #include "runtime/base/error.hpp"
@@ -23,30 +19,13 @@
 namespace hilo::sched {
 namespace {
 
-[[noreturn]] void end_program(fiber& self, const std::exception_ptr& error) noexcept {
-  char who[64];
-  describe_fiber(self, who, sizeof who);
-  try {
-    std::rethrow_exception(error);
-  } catch (const std::exception& escaped) {
-    base::report("an exception left detached %s: %s", who, escaped.what());
-    std::terminate();
-  } catch (...) {
-    base::report("an exception that is no std::exception left detached %s", who);
-    std::terminate();
-  }
-}
-
 constexpr std::size_t least_frames = 4096;   // what a task must leave of its stack
 constexpr std::size_t least_alignment = 16;  // of a frame, and so of the task above it
-
-// fiber::stop_made.
-enum : std::uint8_t { none, being_made, there };
 
 // Of a fiber that was asked to stop, or could have been; nobody else is left.
 [[gnu::cold, gnu::noinline]] void forget_requests(fiber& one) noexcept {
   one.stop = std::stop_source(std::nostopstate);
-  one.stop_made.store(none, std::memory_order_relaxed);
+  one.stop_made.store(stop_state::none, std::memory_order_relaxed);
   one.interrupts.store(0, std::memory_order_relaxed);
   one.stop_requested.store(false, std::memory_order_relaxed);
   one.reopen();
@@ -211,26 +190,26 @@ void* create(scheduler* where, const spawn_options* options, std::size_t bytes,
   return place;
 }
 
-// The stop state, made at the first need by either side.
-std::stop_source& stop_source_of(fiber& one) {
-  std::uint8_t seen = one.stop_made.load(std::memory_order_acquire);  // (T2)
-  if (seen == none &&
-      one.stop_made.compare_exchange_strong(seen, being_made, std::memory_order_acquire)) {
-    one.stop = std::stop_source();
-    one.stop_made.store(there, std::memory_order_release);  // (T1) publishes the source
-    return one.stop;
-  }
-  while (one.stop_made.load(std::memory_order_acquire) != there) base::cpu_relax();  // (T2)
-  return one.stop;
-}
-
 }  // namespace
 
-void set_stop_source(fiber& one, const std::stop_source& stop) noexcept {
-  HILO_CHECK(one.stop_made.load(std::memory_order_relaxed) == none,
-             "a fiber that shares a stop state has one of its own");
-  one.stop = stop;
-  one.stop_made.store(there, std::memory_order_relaxed);
+void end_for_exception(const fiber& self, const std::exception_ptr& error) noexcept {
+  char who[64];
+  describe_fiber(self, who, sizeof who);
+  try {
+    std::rethrow_exception(error);
+  } catch (const std::exception& escaped) {
+    base::report("an exception left detached %s: %s", who, escaped.what());
+    std::terminate();
+  } catch (...) {
+    base::report("an exception that is no std::exception left detached %s", who);
+    std::terminate();
+  }
+}
+
+// Of a fiber that was detached after it had looked (J5).
+[[gnu::cold, gnu::noinline]] static void end_late(fiber& self) noexcept {
+  drop_result(self);
+  end_values(self);
 }
 
 void end_fiber(fiber& self) noexcept {
@@ -243,12 +222,16 @@ void end_fiber(fiber& self) noexcept {
     before = self.join.exchange(join_word::ended, std::memory_order_acq_rel);
   }
   if (before == join_word::detached) {
-    if (self.work->error != nullptr) end_program(self, self.work->error);
-    self.work->destroy(*self.work);  // may park: the carrier is asked for only below
-    worker* const here = current_worker();
+    if (self.work != nullptr) [[unlikely]]
+      end_late(self);
+    if ((self.special | self.keeps) != 0) [[unlikely]]
+      take_down(self);
+    worker* const here = current_worker();  // asked for here: the destructors may have parked
     here->ended_count.bump();
     give_back(self, here);
   } else {
+    if ((self.special | self.keeps) != 0) [[unlikely]]
+      take_down(self);
     worker* const here = current_worker();
     here->ended_count.bump();
     if (before >= join_word::waiters) {
@@ -271,14 +254,6 @@ void end_fiber(fiber& self) noexcept {
   if (next == nullptr) next = here->pick();
   here->switch_to(next != nullptr ? *next : here->base(), true);
   __builtin_unreachable();
-}
-
-bool watch_end(fiber& one) noexcept {
-  std::uintptr_t seen = join_word::running;
-  // (J4) acq_rel: as (J1)
-  one.join.compare_exchange_strong(seen, join_word::watched, std::memory_order_acq_rel,
-                                   std::memory_order_acquire);
-  return seen == join_word::ended;
 }
 
 }  // namespace hilo::sched
@@ -306,20 +281,6 @@ namespace {
 [[gnu::noinline]] void start_at_once(worker& here, fiber& one) noexcept {
   here.run_next(here.running());
   here.switch_to(one);
-}
-
-[[gnu::noinline]] status join_anywhere(fiber& one) noexcept {
-  // acquire: as (J1) when the fiber ended before; its result is there.
-  std::uintptr_t seen = one.join.load(std::memory_order_acquire);
-  if (seen == sched::join_word::ended) return status::ok;
-  waiter& self = current_waiter();
-  seen = sched::join_word::running;
-  // (J1) publishes the waiter to (J2); or acquires the result of a fiber that just ended.
-  if (!one.join.compare_exchange_strong(seen, reinterpret_cast<std::uintptr_t>(&self),
-                                        std::memory_order_acq_rel, std::memory_order_acquire)) {
-    return wait_for_end(one, until_woken);  // ended, or watched
-  }
-  return park(self, "join");
 }
 
 }  // namespace
@@ -356,30 +317,6 @@ void start_fiber(fiber& one, task& work) noexcept {
   here->run_next(one);
 }
 
-status join_fiber(fiber& one) noexcept {
-  worker* const here = sched::current_worker();
-  if (here == nullptr || !here->alone_has_next(one) ||
-      one.join.load(std::memory_order_relaxed) != sched::join_word::running) {
-    return join_anywhere(one);
-  }
-  waiter& self = here->running();
-  // (J1) relaxed: it is not run before we park, and then here.
-  one.join.store(reinterpret_cast<std::uintptr_t>(&self), std::memory_order_relaxed);
-  return park(self, "join");
-}
-
-// Who links itself under end_lock while the word is not `ended` is found by the end, which takes
-// the lock after it wrote that; who comes later sees it.
-status wait_for_end(fiber& one, std::int64_t deadline) noexcept {
-  decision_point();
-  one.end_lock.lock();
-  if (sched::watch_end(one)) {
-    one.end_lock.unlock();
-    return status::ok;
-  }
-  return wait_in_until(one.end_waiters, one.end_lock, nullptr, deadline, "join");
-}
-
 void discard_unstarted(fiber& one) noexcept {
   if (one.own != nullptr) context::tls_block::give(std::exchange(one.own, nullptr));
   if (worker* const here = sched::current_worker(); here != nullptr && &here->home() == one.home) {
@@ -392,53 +329,6 @@ void discard_unstarted(fiber& one) noexcept {
 
 void discard_fiber(fiber& one) noexcept {
   sched::give_back(one, sched::current_worker());
-}
-
-void detach_fiber(fiber& one) noexcept {
-  // (J3) acq_rel: acquires the result of a fiber that ended before.
-  const std::uintptr_t before =
-      one.join.exchange(sched::join_word::detached, std::memory_order_acq_rel);
-  if (before != sched::join_word::ended) return;
-  if (one.work->error != nullptr) sched::end_program(one, one.work->error);
-  one.work->destroy(*one.work);
-  discard_fiber(one);
-}
-
-void stop_fiber(fiber& one) noexcept {
-  if (one.join.load(std::memory_order_acquire) == sched::join_word::ended) return;
-  if (!sched::stop_source_of(one).request_stop()) return;
-  begin_stop(one);
-  heavy_fence();  // between (E3) and (E4)
-  finish_interrupt(one, 0);
-  decision_point();
-}
-
-std::stop_token stop_token_of(fiber& one) {
-  return sched::stop_source_of(one).get_token();
-}
-
-stack_usage_report stack_usage_of(const fiber* one) {
-  if (one == nullptr) {
-    worker* const here = sched::current_worker();
-    if (here == nullptr) {
-      base::fail(EINVAL, "tell how much of its stack the caller used", "it is no fiber");
-    }
-    one = &here->running();
-  }
-  const std::size_t size = one->pool->stack_size();
-  const char* const low = one->top - size;
-  const char* const lowest = one->painted ? context::lowest_painted_over(low, one->top)
-                                          : context::lowest_page_in_use(low, one->top);
-  return {
-      .size = size, .used = static_cast<std::size_t>(one->top - lowest), .painted = one->painted};
-}
-
-std::uint64_t id_of(const fiber& one) noexcept {
-  return one.id;
-}
-
-void empty_handle(const char* what) noexcept {
-  base::die("%s of an empty fiber handle: it was joined, detached or moved from before", what);
 }
 
 }  // namespace hilo::detail

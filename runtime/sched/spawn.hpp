@@ -2,15 +2,35 @@
 // hilo/detail/task.hpp; this is what the rest of the scheduler needs.
 #pragma once
 
+#include <exception>
 #include <stop_token>
+#include <utility>
+
+#include "runtime/sched/fiber.hpp"
 
 namespace hilo::sched {
 
-struct fiber;
-
-// The last call of every fiber, on its own stack: tells its handle, gives the stack back if nobody
-// else will, and runs another fiber.
+// The last call of every fiber, on its own stack, when its values are destroyed: tells its handle,
+// gives the stack back if nobody else will, and runs another fiber.
 [[noreturn]] void end_fiber(fiber& self) noexcept;
+
+// Ends the program because an exception left a detached fiber.
+[[noreturn, gnu::cold]] void end_for_exception(const fiber& self,
+                                               const std::exception_ptr& error) noexcept;
+
+// Destroys the result of a detached fiber; user code, which may park.
+[[gnu::always_inline]] inline void drop_result(fiber& self) noexcept {
+  detail::task& work = *std::exchange(self.work, nullptr);
+  if (work.error != nullptr) [[unlikely]]
+    end_for_exception(self, work.error);
+  work.destroy(work);
+}
+
+// fiber.cpp. In a fiber whose callable has returned: destroys its fiber_local values and, if it has
+// a thread block, its thread_local objects. They run user code, and may park.
+void end_values(fiber& self) noexcept;
+// After the last user code of a special fiber, or of one that keeps more than registers.
+[[gnu::cold]] void take_down(fiber& self) noexcept;
 
 // Lets a fiber that nobody else knows yet share a stop state. It must not have used its own.
 void set_stop_source(fiber& one, const std::stop_source& stop) noexcept;

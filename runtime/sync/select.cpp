@@ -215,6 +215,7 @@ spin_lock* end_case::lock() noexcept {
 }
 
 status end_case::attempt(partner&) {
+  refuse_own_end(*whose_);
   return sched::watch_end(*whose_) ? status::ok : status::would_block;
 }
 

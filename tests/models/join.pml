@@ -7,7 +7,8 @@
  * is woken exactly once; nobody looks at the task after it was destroyed; a new life is laid out on the
  * stack only when the last one has left it.
  *
- * Labels, as in the code: J1 join, J2 the fiber's end, J3 detach, S (the switch off the stack).
+ * Labels, as in the code: J1 join, J2 the fiber's end, J3 detach, J5 the look before the end, S (the
+ * switch off the stack).
  *
  * Memory. The result is a plain store: it lies in `result_buffered` until a locked operation of the
  * fiber, or until `memory` lets it out.
@@ -23,6 +24,7 @@
  * fault: -DFAULT_LATE_LOOK       the fiber looks at its task after (J2) although it was not detached
  * fault: -DFAULT_NO_WAIT         the next life does not wait for (S)
  * fault: -DFAULT_SELF_GIVE       the fiber gives itself back whenever no joiner waits
+ * fault: -DFAULT_DROP_TWICE      the fiber forgets that it destroyed its result at (J5)
  */
 
 #define RUNNING 0
@@ -58,6 +60,7 @@ inline give_back() {
 
 proctype fiber() {
   byte before, life;
+  bool dropped;
 end_fiber:
   do
   :: started > life && !held ->
@@ -65,6 +68,15 @@ end_fiber:
 #ifndef FAULT_LATE_RESULT
     result_buffered = true;
 #endif
+    if
+    :: word == DETACHED -> /* (J5) */
+      atomic { result = result || result_buffered; result_buffered = false }; /* its own: it sees it */
+      destroy();
+#ifndef FAULT_DROP_TWICE
+      dropped = true
+#endif
+    :: else
+    fi;
 #ifdef FAULT_PLAIN_END
     before = word;
     word = ENDED;
@@ -90,7 +102,13 @@ end_fiber:
     assert(task);
 #endif
     if
-    :: before == DETACHED -> destroy(); give_back()
+    :: before == DETACHED ->
+      if
+      :: !dropped -> destroy()
+      :: else
+      fi;
+      dropped = false;
+      give_back()
     :: before == WAITER ->
       atomic {
         assert(!woken);

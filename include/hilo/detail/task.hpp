@@ -145,6 +145,10 @@ HILO_API void discard_fiber(sched::fiber& one) noexcept;
 HILO_API void start_fiber(sched::fiber& one, task& work) noexcept;
 HILO_API status join_fiber(sched::fiber& one) noexcept;  // ok, once it ended
 HILO_API status wait_for_end(sched::fiber& one, std::int64_t deadline) noexcept;
+// Asks it to stop and joins it, for the end of a handle that was neither joined nor detached.
+HILO_API void abandon_fiber(sched::fiber& one) noexcept;
+// Aborts if `one` is the caller, who is about to wait for its end.
+HILO_API void refuse_own_end(const sched::fiber& one) noexcept;
 HILO_API void detach_fiber(sched::fiber& one) noexcept;  // it gives itself back
 HILO_API void stop_fiber(sched::fiber& one) noexcept;
 HILO_API std::uint64_t id_of(const sched::fiber& one) noexcept;
