@@ -14,6 +14,7 @@
 #include <compare>
 #include <cstddef>
 #include <cstdint>
+#include <span>
 #include <stop_token>
 #include <string_view>
 #include <system_error>
@@ -64,7 +65,18 @@ struct spawn_options {
   priority urgency = priority::normal;
   // Stays on the carrier that runs it first, as after this_fiber::pin().
   bool pinned = false;
+  // Memory of the caller's to run on; empty: a stack of the runtime's. hilo keeps the fiber's
+  // control block, its callable and its result there too, so that spawn allocates nothing. Used as
+  // it is: not rounded up, and without a guard: a fiber that overflows it writes below, or faults
+  // in a guard of the caller's. stack_size is not looked at. At least stack_least bytes and what
+  // the callable and its arguments take, else spawn fails with EINVAL. It must stay until the fiber
+  // was joined, or its handle destroyed; that of a detached fiber until its runtime has ended. One
+  // fiber at a time.
+  std::span<std::byte> stack{};
 };
+
+// The least of spawn_options::stack, for a callable of a few words that calls little.
+inline constexpr std::size_t stack_least = 8192;
 
 // A fiber's number, unique in its runtime; never 0 for a fiber.
 struct fiber_id {
@@ -290,6 +302,10 @@ HILO_API std::stop_token stop_token();
 // belong to one kernel thread, and to keep the address of a thread_local variable across a park. It
 // takes turns with the others there; while it computes or waits they may go elsewhere. Its priority
 // no longer counts. In a kernel thread that runs no fiber it does nothing.
+// What a pinned fiber changes of its kernel thread (unshare, setns, personality, setfsuid,
+// capabilities, signal mask, affinity) stays with the carrier: later fibers, programs and threads
+// that start there have it too. Undo such a change before the fiber parks or ends. Make a change
+// that cannot be undone in a hilo::thread, and wait for that: its kernel thread ends with it.
 // Errors: more unpin() than pin() aborts.
 HILO_API void pin() noexcept;
 HILO_API void unpin() noexcept;

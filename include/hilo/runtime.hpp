@@ -74,7 +74,8 @@ class runtime {
   // addresses cannot be had; then nothing is left behind.
   HILO_API explicit runtime(const runtime_options& options = {});
 
-  // Waits until every fiber of this runtime ended, then ends the carriers.
+  // Waits until every fiber of this runtime ended, then ends the carriers. It asks nothing of the
+  // fibers: where they may wait for ever, call stop() before.
   // Parks: the calling kernel thread sleeps. Callable from: outside this runtime's fibers.
   // Errors: aborts when a handle of one of its fibers is neither joined nor detached.
   HILO_API ~runtime();
@@ -102,9 +103,29 @@ class runtime {
     return spawn(spawn_options{.name = "main"}, std::forward<F>(callable)).join();
   }
 
+  // Asks every fiber of this runtime that lives to stop, detached ones too, as
+  // fiber::request_stop() does. Fibers that are spawned later are not asked. Stop callbacks run in
+  // the caller. Parks: never. Callable from: any fiber or thread; a fiber of this runtime asks
+  // itself too. Errors: std::bad_alloc when a fiber's stop state cannot be made; some are not asked
+  // then.
+  HILO_API void request_stop();
+
+  // Asks as request_stop() does, again and again, so that fibers that are spawned meanwhile are
+  // asked too, until all fibers have ended or the time is over. Returns how many live then: fibers
+  // that compute, are inside hilo::blocking or shielded(), or wait in calls that no stop request
+  // ends. The runtime goes on as before, and its destructor waits for them. Parks: the calling
+  // kernel thread sleeps. Callable from: outside this runtime's fibers, else it aborts. Errors: as
+  // request_stop().
+  template <class R, class P>
+  [[nodiscard]] std::size_t stop(std::chrono::duration<R, P> patience) {
+    return stop_until(detail::deadline_after(patience));
+  }
+
   HILO_API unsigned carriers() const noexcept;
 
  private:
+  HILO_API std::size_t stop_until(std::int64_t deadline);
+
   struct deleter {
     HILO_API void operator()(sched::scheduler* one) const noexcept;
   };

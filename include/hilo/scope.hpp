@@ -1,15 +1,19 @@
 // Structured concurrency: fibers that belong to a block of code and never outlive it.
 //
+// clang-format off
 //   hilo::scope<Page> pages({.limit = 16, .deadline = 5s});
-//   for (const Url& url : urls) if (pages.spawn([&] { return load(url); }) != hilo::status::ok)
-//   break; for (Page& page : pages.join()) use(page);  // in the order of spawning
+//   for (const Url& url : urls) {
+//     if (pages.spawn([&] { return load(url); }) != hilo::status::ok) break;
+//   }
+//   for (Page& page : pages.join()) use(page);  // in the order of spawning
 //
-//   auto [user, cart] = hilo::when_all([&] { return find_user(id); }, [&] { return find_cart(id);
-//   }); Answer quickest = hilo::race([&] { return ask(first); }, [&] { return ask(second); });
+//   auto [user, cart] = hilo::when_all([&] { return find_user(id); }, [&] { return find_cart(id); });
+//   Answer quickest = hilo::race([&] { return ask(first); }, [&] { return ask(second); });
+// clang-format on
 //
 // The first exception of a child asks the others to stop, and join() rethrows it. A stop request or
-// limit that ends join() or spawn() asks all of them to stop. Not for fibers that serve a whole
-// program: spawn() and keep their handles.
+// a limit that ends join() or spawn() asks all children to stop. wait_for() waits for a while and
+// asks nothing of them. Not for fibers that serve a whole program: spawn() and keep their handles.
 #pragma once
 
 #include <algorithm>
@@ -48,22 +52,25 @@ class scope {
   static_assert(std::is_void_v<T> || std::is_object_v<T>, "children return values or nothing");
 
  public:
+  // Errors: std::system_error, EINVAL, for options.fibers.stack: children cannot share one.
   explicit scope(const scope_options& options = {})
-      : options_(options), core_(options.limit, nearest_deadline(options.deadline)) {}
+      : options_(options), core_(options.limit, nearest_deadline(options.deadline)) {
+    if (options.fibers.stack.data() != nullptr) detail::refuse_shared_stack();
+  }
 
   // Asks the children that still run to stop, and waits for them; their exceptions are dropped.
-  // Parks: until they ended.
+  // Parks: until they ended. Errors: a child that destroys its own scope aborts.
   ~scope() = default;
   scope(const scope&) = delete;
   scope& operator=(const scope&) = delete;
 
   // Starts a child that calls f(), or f(stop_token). Returns ok; cancelled or timed_out, and starts
-  // nothing, when the scope was stopped, or a stop request or a limit of the caller came before
-  // there was room for it.
-  // Parks: while `limit` children run; and as hilo::spawn. Callable from: the scope's fiber.
-  // Errors: as hilo::spawn. Ordering: as hilo::spawn.
+  // nothing, when the scope was stopped, or when a stop request or a limit of the caller came
+  // before there was room for the child: then the scope is stopped too. Parks: while `limit`
+  // children run; and as hilo::spawn. Callable from: the scope's fiber. Errors: as hilo::spawn.
+  // Ordering: as hilo::spawn.
   template <class F>
-  status spawn(F&& f) {
+  [[nodiscard]] status spawn(F&& f) {
     const status end = core_.admit();
     if (end != status::ok) return end;
     try {
@@ -86,13 +93,37 @@ class scope {
   // The children's stop token.
   std::stop_token stop_token() const noexcept { return core_.stop_token(); }
 
-  // Waits until all children have ended. Returns their results in the order of spawning; rethrows
-  // the first exception. More children may be spawned afterwards, if none failed.
-  // Parks: until then; when a stop request or a limit of the caller comes first, the children are
-  // asked to stop. Callable from: the scope's fiber. Ordering: all the children did happens before
-  // it returns.
+  // Waits until all children have ended, until a time at most. Returns ok when they have; timed_out
+  // or cancelled when the time, or a stop request or a limit of the caller, came first: the
+  // children run on, and nobody asks them to stop. Parks: until then. Callable from: the scope's
+  // fiber; a child aborts, because it would wait for itself.
+  [[nodiscard]] status wait() noexcept { return core_.wait(detail::no_deadline); }
+  template <class R, class P>
+  [[nodiscard]] status wait_for(std::chrono::duration<R, P> patience) noexcept {
+    return core_.wait(detail::deadline_after(patience));
+  }
+  template <class C, class D>
+  [[nodiscard]] status wait_until(std::chrono::time_point<C, D> when) noexcept {
+    return core_.wait(detail::deadline_at(when));
+  }
+
+  // Waits until all children have ended. Returns the results of those that returned, in the order
+  // of spawning: also when they were asked to stop meanwhile. Rethrows the first exception; then
+  // there are no results. More children may be spawned afterwards, if the scope was not stopped and
+  // no child failed. Parks: until then; when a stop request or a limit of the caller comes first,
+  // the children are asked to stop. Callable from: the scope's fiber; a child aborts, because it
+  // would wait for itself. Ordering: all the children did happens before it returns.
   auto join() {
-    (void)core_.join();
+    status how;
+    return join(how);
+  }
+
+  // The same, and says how it came, also if it throws. `how` becomes ok when nobody stopped the
+  // children; cancelled when a stop request of the caller, request_stop() or an exception did, or a
+  // spawn() that failed; timed_out when a limit of the caller did, or when a child ended after the
+  // scope's deadline.
+  auto join(status& how) {
+    how = core_.join();
     auto results = take_results();
     if (std::exception_ptr error = core_.take_error()) std::rethrow_exception(error);
     if constexpr (!std::is_void_v<T>) return results;

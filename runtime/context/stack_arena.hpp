@@ -68,6 +68,9 @@ class stack_arena {
     return static_cast<std::size_t>(top - base_) / stride_ - 1;
   }
 
+  // The reverse.
+  char* top_of(std::size_t index) const noexcept { return base_ + (index + 1) * stride_; }
+
   std::size_t stack_size() const noexcept { return stack_size_; }
   std::size_t stride() const noexcept { return stride_; }
   std::size_t capacity() const noexcept { return capacity_; }

@@ -1,6 +1,8 @@
 #include "runtime/context/stack_pool.hpp"
 
+#include <cstdlib>
 #include <mutex>
+#include <new>
 #include <utility>
 
 namespace hilo::context {
@@ -47,7 +49,30 @@ void stack_pool::list::append(list& other) noexcept {
 
 stack_pool::stack_pool(std::size_t stack_size, std::size_t reserve, unsigned size_class,
                        build_stack build, bool unguarded)
-    : arena_(stack_size, reserve, unguarded), size_class_(size_class), build_(build) {}
+    : arena_(stack_size, reserve, unguarded),
+      size_class_(size_class),
+      build_(build),
+      built_(static_cast<std::uint64_t*>(
+          std::calloc(arena_.capacity() / 64 + 1, sizeof(std::uint64_t)))) {
+  if (built_ == nullptr) throw std::bad_alloc();
+}
+
+void stack_pool::freeing::operator()(std::uint64_t* bits) const noexcept {
+  std::free(bits);
+}
+
+stack* stack_pool::build(char* top) noexcept {
+  const std::size_t index = arena_.index_of(top);
+  stack* const made = build_(top, index, *this);
+  std::size_t used = used_words_.load(std::memory_order_relaxed);
+  while (used <= index / 64 &&
+         !used_words_.compare_exchange_weak(used, index / 64 + 1, std::memory_order_release,
+                                            std::memory_order_relaxed)) {
+  }
+  std::atomic_ref(built_.get()[index / 64])
+      .fetch_or(std::uint64_t{1} << (index % 64), std::memory_order_release);  // (O)
+  return made;
+}
 
 stack* stack_pool::take(int& error) noexcept {
   {
@@ -106,6 +131,10 @@ std::size_t stack_pool::trim(std::size_t most, void (*settle)(const stack&)) noe
       count(-1);
     }
     settle(*one);
+    const std::size_t index = arena_.index_of(one->top);
+    // relaxed: who looks at the bits keeps us from this
+    std::atomic_ref(built_.get()[index / 64])
+        .fetch_and(~(std::uint64_t{1} << (index % 64)), std::memory_order_relaxed);
     arena_.close(one->top);
   }
   return trimmed;

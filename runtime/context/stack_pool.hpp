@@ -15,8 +15,10 @@
 #pragma once
 
 #include <atomic>
+#include <bit>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 
 #include "hilo/detail/spin_lock.hpp"
 
@@ -60,7 +62,22 @@ class stack_pool {
   // A slot without a record: a closed one, else null.
   char* reopen() noexcept { return arena_.reopen(); }
   stack_arena::batch open(std::size_t wanted) noexcept { return arena_.open(wanted); }
-  stack* build(char* top) noexcept { return build_(top, arena_.index_of(top), *this); }
+  stack* build(char* top) noexcept;
+
+  // Calls f(top) for each slot that has a record. The caller sees to it that nothing is trimmed
+  // meanwhile.
+  template <class F>
+  void for_each_built(F&& f) const {
+    for (std::size_t word = 0; word < used_words_.load(std::memory_order_acquire); ++word) {
+      for (std::uint64_t bits = bits_of(word); bits != 0; bits &= bits - 1) {
+        f(arena_.top_of(word * 64 + static_cast<std::size_t>(std::countr_zero(bits))));
+      }
+    }
+  }
+  bool is_built(const char* top) const noexcept {
+    const std::size_t index = arena_.index_of(top);
+    return (bits_of(index / 64) >> (index % 64) & 1) != 0;
+  }
 
   // Free stacks that still hold memory; a hint for those who do not hold the lock.
   std::size_t spare() const noexcept { return spare_.load(std::memory_order_relaxed); }
@@ -72,6 +89,11 @@ class stack_pool {
   std::size_t trim(std::size_t most, void (*settle)(const stack&)) noexcept;
 
  private:
+  // (O) acquire: pairs with the release in build(); publishes the record.
+  std::uint64_t bits_of(std::size_t word) const noexcept {
+    return std::atomic_ref(built_.get()[word]).load(std::memory_order_acquire);
+  }
+
   struct list {
     stack* first = nullptr;  // of the newest chain
     stack* last = nullptr;   // of the oldest
@@ -91,6 +113,12 @@ class stack_pool {
   stack_arena arena_;
   unsigned size_class_;
   build_stack build_;
+  // A bit for each slot: whether it has a record. Zero pages until used.
+  struct freeing {
+    void operator()(std::uint64_t* bits) const noexcept;
+  };
+  std::unique_ptr<std::uint64_t, freeing> built_;
+  std::atomic<std::size_t> used_words_{0};  // no bit is set behind these; grows by build()
   detail::spin_lock lock_;
   list recent_, aging_, old_;          // guarded by lock_
   std::atomic<std::size_t> spare_{0};  // written under lock_

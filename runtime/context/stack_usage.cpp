@@ -39,11 +39,13 @@ __attribute__((no_sanitize("address", "thread"))) const char* lowest_painted_ove
   return quiet.found(low);
 }
 
-const char* lowest_page_in_use(const char* low, const char* top) {
+const char* lowest_page_in_use(const char* lowest, const char* end) {
   // One word a page (Documentation/admin-guide/mm/pagemap.rst).
   constexpr std::uint64_t present = std::uint64_t{1} << 63;
   constexpr std::uint64_t swapped = std::uint64_t{1} << 62;
   const auto page = static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
+  const char* low = lowest - reinterpret_cast<std::uintptr_t>(lowest) % page;
+  const char* const top = end + (page - reinterpret_cast<std::uintptr_t>(end) % page) % page;
   const int file = ::open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
   std::array<std::uint64_t, 512> entries{};
   int error = file < 0 ? errno : 0;
@@ -69,7 +71,7 @@ const char* lowest_page_in_use(const char* low, const char* top) {
     base::fail(error, "read /proc/self/pagemap to see which pages of a stack have memory",
                "mount /proc, or spawn with spawn_options.paint_stack");
   }
-  return low;
+  return std::clamp(low, lowest, end);
 }
 
 }  // namespace hilo::context

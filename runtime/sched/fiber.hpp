@@ -75,11 +75,13 @@ inline constexpr std::uintptr_t watched = 3;
 inline constexpr std::uintptr_t waiters = 8;
 }  // namespace join_word
 
-// fiber::stop_made.
+// fiber::stop_made: what is to be looked at when the life ends, if it is not 0.
 namespace stop_state {
 inline constexpr std::uint8_t none = 0;
 inline constexpr std::uint8_t being_made = 1;
 inline constexpr std::uint8_t there = 2;
+inline constexpr std::uint8_t user_stack =
+    4;  // a bit: the stack is not the runtime's (user_stacks.hpp)
 }  // namespace stop_state
 
 // The list of forks comes first: carrier::forks points at it.
@@ -95,7 +97,7 @@ struct alignas(64) fiber : detail::fork_list, context::stack, detail::waiter {
 
   // Written by the fiber at its end and by its handle; the table above.
   // (J) acq_rel everywhere: the fiber's end publishes its result; the joiner publishes its waiter.
-  std::atomic<std::uintptr_t> join{join_word::running};
+  std::atomic<std::uintptr_t> join{join_word::ended};  // as before the first life
 
   exception_globals exceptions;
   detail::local_value* locals = nullptr;  // its fiber_local values; its own
@@ -137,6 +139,11 @@ struct alignas(64) fiber : detail::fork_list, context::stack, detail::waiter {
 
 // Makes the control block of a fresh slot.
 context::stack* build_fiber(char* top, std::size_t index, context::stack_pool& pool);
+
+// The bytes of its stack, which end at `top`.
+inline std::size_t stack_bytes(const fiber& one) noexcept {
+  return one.pool != nullptr ? one.pool->stack_size() : one.chain_length;  // user_stacks.hpp
+}
 
 // What a fiber runs first, and last: its argument is the fiber, whose task is set.
 void enter_fiber(void* argument);

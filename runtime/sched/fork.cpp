@@ -76,7 +76,7 @@ bool offer_oldest(worker& here) noexcept {
   fiber* helper = nullptr;
   try {
     const spawn_options options{.name = "fork",
-                                .stack_size = self.pool->stack_size(),
+                                .stack_size = stack_bytes(self),
                                 .tls = self.own != nullptr ? tls::own : tls::carrier,
                                 .keep_fp_control = (self.keeps & keeps::fp_control) != 0};
     void* const place = detail::create_fiber(&here.home(), &options, sizeof(helper_task),

@@ -15,27 +15,53 @@
 namespace hilo::sched {
 namespace {
 
-// The stop state, made at the first need by either side.
-std::stop_source& stop_source_of(fiber& one) {
-  std::uint8_t seen = one.stop_made.load(std::memory_order_acquire);  // (T2)
-  if (seen == stop_state::none && one.stop_made.compare_exchange_strong(
-                                      seen, stop_state::being_made, std::memory_order_acquire)) {
-    one.stop = std::stop_source();
-    one.stop_made.store(stop_state::there, std::memory_order_release);  // (T1) publishes the source
-    return one.stop;
-  }
-  while (one.stop_made.load(std::memory_order_acquire) != stop_state::there)
-    base::cpu_relax();  // (T2)
-  return one.stop;
+constexpr std::uint8_t only_user_stack(std::uint8_t made) noexcept {
+  return static_cast<std::uint8_t>(made & stop_state::user_stack);
+}
+constexpr std::uint8_t with(std::uint8_t kept, std::uint8_t state) noexcept {
+  return static_cast<std::uint8_t>(kept | state);
 }
 
 }  // namespace
 
+// Made by the first side that needs it.
+std::stop_source& stop_source_of(fiber& one) {
+  using namespace stop_state;
+  std::uint8_t seen = one.stop_made.load(std::memory_order_acquire);  // (T2)
+  if ((seen & there) != 0) return one.stop;
+  const std::uint8_t kept = only_user_stack(seen);
+  seen = kept;
+  if (one.stop_made.compare_exchange_strong(seen, with(kept, being_made),
+                                            std::memory_order_acquire)) {
+    try {
+      one.stop = std::stop_source();
+    } catch (...) {
+      one.stop_made.store(kept, std::memory_order_release);
+      throw;
+    }
+    one.stop_made.store(with(kept, there), std::memory_order_release);  // (T1) publishes the source
+    return one.stop;
+  }
+  while ((one.stop_made.load(std::memory_order_acquire) & there) == 0) base::cpu_relax();  // (T2)
+  return one.stop;
+}
+
 void set_stop_source(fiber& one, const std::stop_source& stop) noexcept {
-  HILO_CHECK(one.stop_made.load(std::memory_order_relaxed) == stop_state::none,
-             "a fiber that shares a stop state has one of its own");
+  using namespace stop_state;
+  const std::uint8_t kept = only_user_stack(one.stop_made.load(std::memory_order_relaxed));
+  std::uint8_t seen = kept;
+  if (!one.stop_made.compare_exchange_strong(
+          seen, with(kept, being_made), std::memory_order_acquire, std::memory_order_relaxed)) {
+    return;
+  }
   one.stop = stop;
-  one.stop_made.store(stop_state::there, std::memory_order_relaxed);
+  one.stop_made.store(with(kept, there), std::memory_order_release);  // (T1)
+}
+
+bool shares_stop_state(const fiber& self, const std::stop_source& stop) noexcept {
+  // (T2) acquire
+  return (self.stop_made.load(std::memory_order_acquire) & stop_state::there) != 0 &&
+         self.stop == stop;
 }
 
 bool watch_end(fiber& one) noexcept {
@@ -148,7 +174,7 @@ stack_usage_report stack_usage_of(const fiber* one) {
     }
     one = &here->running();
   }
-  const std::size_t size = one->pool->stack_size();
+  const std::size_t size = sched::stack_bytes(*one);
   const char* const low = one->top - size;
   const char* const lowest = one->painted ? context::lowest_painted_over(low, one->top)
                                           : context::lowest_page_in_use(low, one->top);

@@ -241,6 +241,12 @@ std::uint64_t scheduler::spawned() const noexcept {
   return sum;
 }
 
+std::uint64_t scheduler::ended() const noexcept {
+  std::uint64_t sum = guest_ended_.load(std::memory_order_acquire);
+  for (std::size_t i = 0; i < workers(); ++i) sum += workers_[i]->ended_count.read();
+  return sum;
+}
+
 std::uint64_t scheduler::returned() const noexcept {
   std::uint64_t sum = guest_returned_.load(std::memory_order_acquire);
   for (std::size_t i = 0; i < workers(); ++i) sum += workers_[i]->returned_count.read();
@@ -251,9 +257,8 @@ std::uint64_t scheduler::returned() const noexcept {
 // if the sums are equal, every fiber that was spawned when the second sum was complete had ended
 // when the first was: at the moment between them none was alive.
 bool scheduler::all_ended() const noexcept {
-  std::uint64_t ended = guest_ended_.load(std::memory_order_acquire);
-  for (std::size_t i = 0; i < workers(); ++i) ended += workers_[i]->ended_count.read();
-  return ended == spawned();
+  const std::uint64_t over = ended();
+  return over == spawned();
 }
 
 // The destructor stores draining_ and then sums; a worker counts its last end, enters its sleep (a

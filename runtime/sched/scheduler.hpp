@@ -20,6 +20,7 @@
 #include "runtime/sched/injector.hpp"
 #include "runtime/sched/monitor.hpp"
 #include "runtime/sched/spares.hpp"
+#include "runtime/sched/user_stacks.hpp"
 #include "runtime/sys/futex.hpp"
 
 namespace hilo::sched {
@@ -131,6 +132,14 @@ class scheduler {
     return next_id_.fetch_add(count, std::memory_order_relaxed);  // only has to differ
   }
 
+  // Asks every fiber that lives to stop (stop_all.cpp). Throws std::bad_alloc.
+  void ask_to_stop();
+  // The same, until all have ended or the time has come; how many live then.
+  std::size_t stop_fibers(std::int64_t deadline);
+
+  // Fibers that run on memory of the user's.
+  user_stacks& on_user_stacks() noexcept { return user_stacks_; }
+
   // Whether no fiber is alive. Exact once no fiber and no foreign thread spawns any more.
   bool all_ended() const noexcept;
 
@@ -142,6 +151,14 @@ class scheduler {
   bool stopping() const noexcept { return stopping_.load(std::memory_order_acquire); }
 
  private:
+  struct asked;
+  template <class Keep>
+  void protect(asked& some, Keep keep);
+  void ask(asked& some);
+  void keep_slots_open() noexcept;
+  void let_slots_close() noexcept;
+  std::size_t live_fibers() const noexcept;
+
   void start_carriers();
   thread start_carrier(std::size_t index);
   void wait_for_fibers() noexcept;
@@ -161,6 +178,8 @@ class scheduler {
   std::atomic<bool> tidying_{false};        // one worker at a time; acquire and release (Y)
   std::atomic<std::int64_t> tidied_at_{0};  // written by that one; relaxed, only a time
 
+  user_stacks user_stacks_;
+
   io_driver wanted_io_;
   kernel::mutex making_io_;
   std::unique_ptr<driver> made_io_;   // guarded by making_io_; outlives the workers' ports
@@ -178,6 +197,7 @@ class scheduler {
   idle_workers idle_;
 
   std::uint64_t spawned() const noexcept;
+  std::uint64_t ended() const noexcept;
   std::uint64_t returned() const noexcept;
 
   std::atomic<std::uint64_t> guest_spawned_{0};

@@ -8,6 +8,8 @@
 #include <system_error>
 #include <utility>
 
+#include <sched.h>
+
 #include "hilo/fiber.hpp"
 
 #include "runtime/base/check.hpp"
@@ -22,8 +24,10 @@ namespace {
 constexpr std::size_t least_frames = 4096;   // what a task must leave of its stack
 constexpr std::size_t least_alignment = 16;  // of a frame, and so of the task above it
 
-// Of a fiber that was asked to stop, or could have been; nobody else is left.
+// Of a fiber that was asked to stop, or could have been. Its handle is done with it; a stop of the
+// whole runtime may be under way (stop_all.cpp), for some instructions more.
 [[gnu::cold, gnu::noinline]] void forget_requests(fiber& one) noexcept {
+  while (one.interrupts.load(std::memory_order_acquire) > 1) ::sched_yield();
   one.stop = std::stop_source(std::nostopstate);
   one.stop_made.store(stop_state::none, std::memory_order_relaxed);
   one.interrupts.store(0, std::memory_order_relaxed);
@@ -37,12 +41,33 @@ constexpr std::size_t least_alignment = 16;  // of a frame, and so of the task a
   home.count_guest_return();
 }
 
+// The stack is the user's. The caller stands on it only if the fiber was detached.
+[[gnu::cold, gnu::noinline]] void leave_user_stack(fiber& one, worker* here) noexcept {
+  scheduler& home = *one.home;
+  home.on_user_stacks().remove(one);
+  forget_requests(one);
+  if (here == nullptr || &here->running() != &one) {
+    one.context.wait_off_cpu();
+    one.context.sanitizer.destroy();
+    char* const top = one.top;
+    const std::size_t bytes = one.chain_length;
+    one.~fiber();
+    context::forget_frames(top - bytes, bytes);
+  }
+  here != nullptr&& & here->home() == &home ? here->returned_count.bump()
+                                            : home.count_guest_return();
+}
+
 // The stack goes back while its fiber may still stand on it, on this carrier or on another. Whoever
 // takes it waits until it is off its CPU: create(), below.
 [[gnu::always_inline]] inline void give_back(fiber& one, worker* here) noexcept {
+  // (L3)
   if ((one.stop_made.load(std::memory_order_relaxed) |
-       one.interrupts.load(std::memory_order_relaxed)) != 0) [[unlikely]]
+       one.interrupts.load(std::memory_order_relaxed)) != 0) [[unlikely]] {
+    if ((one.stop_made.load(std::memory_order_relaxed) & stop_state::user_stack) != 0)
+      return leave_user_stack(one, here);
     forget_requests(one);
+  }
   if (context::sanitizing && (here == nullptr || &here->running() != &one)) {
     one.context.wait_off_cpu();
     one.context.sanitizer.destroy();
@@ -53,7 +78,13 @@ constexpr std::size_t least_alignment = 16;  // of a frame, and so of the task a
   here->cache(one.pool->size_class()).give(&one);
 }
 
-fiber* take_stack(scheduler& where, worker* here, unsigned size_class) {
+fiber* take_stack(scheduler& where, worker* here, const spawn_options* options) {
+  if (options != nullptr && options->stack.data() != nullptr) {
+    return &where.on_user_stacks().add(options->stack);
+  }
+  const unsigned size_class = options == nullptr || options->stack_size == 0
+                                  ? where.default_class()
+                                  : scheduler::size_class_of(options->stack_size);
   if (here != nullptr) {
     if (context::stack* const warm = here->cache(size_class).take_free()) [[likely]] {
       return &fiber::of(*warm);
@@ -72,9 +103,9 @@ fiber* take_stack(scheduler& where, worker* here, unsigned size_class) {
 // What few fibers have: a thread block, control words, a painted stack, a simulation around them.
 // Throws std::system_error.
 [[gnu::cold, gnu::noinline]] void equip(fiber& one, fiber_extras wanted) {
-  char* const low = one.top - one.pool->stack_size();
+  char* const low = one.top - stack_bytes(one);
   if (wanted.own_block) {
-    one.own = context::tls_block::take(low, one.pool->stack_size());
+    one.own = context::tls_block::take(low, stack_bytes(one));
     one.keeps |= keeps::thread_block;
   }
   if (wanted.fp_control) {
@@ -95,8 +126,8 @@ fiber* take_stack(scheduler& where, worker* here, unsigned size_class) {
 }
 
 // Whether a task of so many bytes leaves the stack room for frames.
-bool fits(const fiber& one, std::size_t bytes, std::size_t alignment) noexcept {
-  const char* const low = one.top - one.pool->stack_size();
+bool fits(const fiber& one, std::size_t stack, std::size_t bytes, std::size_t alignment) noexcept {
+  const char* const low = one.top - stack;
   const auto room = static_cast<std::size_t>(reinterpret_cast<const char*>(&one) - low);
   return bytes + alignment + least_frames <= room;
 }
@@ -110,7 +141,7 @@ bool fits(const fiber& one, std::size_t bytes, std::size_t alignment) noexcept {
   one.id = id;
   one.spawned_at = site;
   if constexpr (context::sanitizing) {
-    char* const low = one.top - one.pool->stack_size();
+    char* const low = one.top - stack_bytes(one);
     one.context.sanitizer.destroy();  // of a last life that gave itself back
     one.context.sanitizer.create(low, static_cast<std::size_t>(one.top - low));
   }
@@ -129,10 +160,11 @@ bool fits(const fiber& one, std::size_t bytes, std::size_t alignment) noexcept {
 }
 
 [[noreturn, gnu::cold, gnu::noinline]] void fail_too_big(fiber& one, std::size_t bytes) {
+  const std::size_t stack = stack_bytes(one);
   detail::discard_unstarted(one);
   base::fail(EINVAL, "spawn a fiber",
              "its callable and arguments are " + base::format_bytes(bytes) +
-                 ", too many for a stack of " + base::format_bytes(one.pool->stack_size()) +
+                 ", too many for a stack of " + base::format_bytes(stack) +
                  "; set spawn_options.stack_size or pass a pointer");
 }
 
@@ -147,10 +179,7 @@ void* create(scheduler* where, const spawn_options* options, std::size_t bytes,
     where = &here->home();
   }
   worker* const local = here != nullptr && &here->home() == where ? here : nullptr;
-  const unsigned size_class = options == nullptr || options->stack_size == 0
-                                  ? where->default_class()
-                                  : scheduler::size_class_of(options->stack_size);
-  fiber* const one = take_stack(*where, local, size_class);
+  fiber* const one = take_stack(*where, local, options);
   one->context.wait_off_cpu();  // see give_back()
   std::uint64_t id;
   if (local != nullptr) {
@@ -160,7 +189,7 @@ void* create(scheduler* where, const spawn_options* options, std::size_t bytes,
     where->count_guest_spawn();
     id = where->next_ids(1);
   }
-  const bool fit = fits(*one, bytes, alignment);
+  const bool fit = fits(*one, stack_bytes(*one), bytes, alignment);
   void* const place =
       begin_life(*one, *where, id, fit ? bytes : 0, fit ? alignment : least_alignment, site);
   if (!fit) [[unlikely]]
@@ -296,7 +325,8 @@ void* create_fiber(sched::scheduler* where, const spawn_options* options, std::s
     context::stack* const warm = cache.first_free();
     if (warm != nullptr) [[likely]] {
       fiber& one = fiber::of(*warm);
-      if (one.context.off_cpu() && sched::fits(one, bytes, alignment)) [[likely]] {
+      if (one.context.off_cpu() && sched::fits(one, one.pool->stack_size(), bytes, alignment))
+          [[likely]] {
         cache.take(*warm);
         *made = &one;
         here->spawned_count.bump();
@@ -324,6 +354,7 @@ void discard_unstarted(fiber& one) noexcept {
   } else {
     one.home->count_guest_end();
   }
+  one.join.store(sched::join_word::ended, std::memory_order_release);  // as (J2)
   discard_fiber(one);
 }
 

@@ -32,8 +32,13 @@ void end_values(fiber& self) noexcept;
 // After the last user code of a special fiber, or of one that keeps more than registers.
 [[gnu::cold]] void take_down(fiber& self) noexcept;
 
-// Lets a fiber that nobody else knows yet share a stop state. It must not have used its own.
+// The stop state, made at the first need. Throws std::bad_alloc.
+std::stop_source& stop_source_of(fiber& one);
+// Lets a fiber that nobody else knows yet share a stop state. It must not have used its own; if the
+// whole runtime was asked to stop (stop_all.cpp) it has one, and keeps that.
 void set_stop_source(fiber& one, const std::stop_source& stop) noexcept;
+// Whether it has that one.
+bool shares_stop_state(const fiber& self, const std::stop_source& stop) noexcept;
 
 // Before a special fiber's first call, and after its last (lanes.cpp).
 [[gnu::cold]] void begin_special(fiber& self) noexcept;

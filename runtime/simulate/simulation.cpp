@@ -154,7 +154,7 @@ void simulation::fail(const std::string& why, std::exception_ptr cause) {
     }
 #if HILO_ASAN
     for (const record& each : records_) {
-      const std::size_t size = each.who->pool->stack_size();
+      const std::size_t size = sched::stack_bytes(*each.who);
       __lsan_register_root_region(each.who->top - size, size);
     }
 #endif

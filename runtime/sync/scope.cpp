@@ -1,19 +1,29 @@
 // The children of a scope are detached fibers. Each links a node of its own frame while its call
 // runs, so a stop of the scope finds it; the count of the running ones keeps the scope alive.
 //
-// A stop. First the shared stop state, so that who is woken finds it requested; then all children
-// are told, with one heavy fence for all of them. They cannot leave meanwhile: leave() takes the
-// lock. A child that enters later finds `stopped_`.
+// A stop. First the shared stop state, so that a child that is woken finds it requested; then all
+// children are told, with one heavy fence for all of them. They cannot leave meanwhile: leave()
+// takes the lock. A child that enters later finds the stop state requested.
+#include <cerrno>
 #include <mutex>
 #include <utility>
 
 #include "hilo/detail/scope_core.hpp"
 #include "hilo/fiber.hpp"
 
+#include "runtime/base/check.hpp"
+#include "runtime/base/error.hpp"
 #include "runtime/sched/spawn.hpp"
 #include "runtime/sched/worker.hpp"
 
 namespace hilo::detail {
+
+void refuse_shared_stack() {
+  base::fail(
+      EINVAL, "make a scope",
+      "scope_options.fibers.stack is one stack, which several children cannot share; leave it "
+      "empty, or call hilo::spawn for each child with a stack of its own");
+}
 
 scope_core::scope_core(std::size_t limit, std::int64_t deadline)
     : deadline_(deadline),
@@ -22,7 +32,18 @@ scope_core::scope_core(std::size_t limit, std::int64_t deadline)
                 ? semaphore::max()
                 : static_cast<std::ptrdiff_t>(limit)) {}
 
+// A child has the scope's stop state. Waiting for all of them it would wait for itself.
+void scope_core::refuse_child(const char* what) const noexcept {
+  const sched::worker* const here = sched::current_worker();
+  HILO_CHECK(
+      here == nullptr || !sched::shares_stop_state(sched::fiber::of(current_waiter()), stop_),
+      "a child %s its own scope: it would wait for itself; leave that to the fiber that made "
+      "the scope",
+      what);
+}
+
 scope_core::~scope_core() {
+  refuse_child("destroys");
   request_stop();
   running_.wait();
 }
@@ -31,7 +52,10 @@ status scope_core::admit() {
   if (stop_.stop_requested()) return status::cancelled;
   if (bounded_) {
     const status end = free_.acquire(interruptible);
-    if (end != status::ok) return end;
+    if (end != status::ok) {
+      request_stop();
+      return end;
+    }
     if (stop_.stop_requested()) {  // a sibling failed while we waited for room
       free_.release();
       return status::cancelled;
@@ -54,14 +78,16 @@ void scope_core::enter(scope_child& child) {
   child.next = children_;
   if (children_ != nullptr) children_->previous = &child;
   children_ = &child;
-  if (stopped_) {
+  if (stop_.stop_requested()) {
     begin_stop(self);
     finish_interrupt(self, 0);  // it waits for nothing now
   }
 }
 
 void scope_core::leave(scope_child& child) noexcept {
+  const bool late = deadline_ != no_deadline && monotonic_now() >= deadline_;
   const std::scoped_lock guard(lock_);
+  late_ = late_ || late;
   (child.previous != nullptr ? child.previous->next : children_) = child.next;
   if (child.next != nullptr) child.next->previous = child.previous;
 }
@@ -75,10 +101,9 @@ void scope_core::fail(std::exception_ptr error) noexcept {
 }
 
 void scope_core::request_stop() noexcept {
-  if (!stop_.request_stop()) return;
+  (void)stop_.request_stop();  // false also if it was requested of one child, by its stop token
   const std::scoped_lock guard(lock_);
-  stopped_ = true;
-  if (children_ == nullptr) return;
+  if (std::exchange(stopped_, true) || children_ == nullptr) return;
   for (scope_child* one = children_; one != nullptr; one = one->next) {
     begin_stop(*one->who);
   }
@@ -89,12 +114,22 @@ void scope_core::request_stop() noexcept {
 }
 
 status scope_core::join() noexcept {
+  refuse_child("joins");
   const status end = running_.wait(interruptible);
   if (end != status::ok) {
     request_stop();
     running_.wait();
+    return end;
   }
-  return end;
+  if (stop_.stop_requested()) return status::cancelled;
+  const std::scoped_lock guard(lock_);  // the children's leave() is done; this orders it before us
+  return late_ ? status::timed_out : status::ok;
+}
+
+status scope_core::wait(std::int64_t deadline) noexcept {
+  refuse_child("waits for");
+  const wait_limit limit(deadline);
+  return running_.wait(interruptible);
 }
 
 std::exception_ptr scope_core::take_error() noexcept {

@@ -28,6 +28,20 @@ using namespace std::chrono_literals;
 
 namespace {
 
+// A count that several fibers change.
+class tally {
+ public:
+  tally& operator+=(int more) {
+    value_.fetch_add(more, std::memory_order_acq_rel);
+    return *this;
+  }
+  void clear() { value_.store(0, std::memory_order_release); }
+  int now() const { return value_.load(std::memory_order_acquire); }
+
+ private:
+  std::atomic<int> value_{0};
+};
+
 // Calls `last` when the object that was made first, or moved from that, is destroyed.
 template <class F>
 struct at_end {
@@ -47,12 +61,14 @@ thread_local int of_thread = 0;
 TEST_CASE("end of a fiber: its closure and its detached result use its own fiber_local values") {
   on_each_runtime([] {
     static hilo::fiber_local<int> number;
-    std::atomic<int> seen{0};
+    tally seen;
     hilo::wait_group all;
+    hilo::event detached;  // else a fiber may end before, and its result is the caller's
     for (int i = 0; i < 50; ++i) {
       all.add();
       hilo::spawn([&, closure = at_end([&] { seen += *number == 7; })] {
         *number = 7;
+        detached.wait();
         return at_end([&] {
           seen += *number == 7;
           hilo::yield();
@@ -61,65 +77,77 @@ TEST_CASE("end of a fiber: its closure and its detached result use its own fiber
         });
       }).detach();
     }
+    detached.set();
     all.wait();
-    CHECK(seen == 150);
+    CHECK(seen.now() == 150);
     for (int i = 0; i < 50; ++i) CHECK(hilo::spawn([] { return *number; }).join() == 0);
   });
 }
 
 TEST_CASE("end of a fiber: what a detached result first makes is destroyed with the fiber") {
   on_each_runtime([] {
-    static std::atomic<int> alive{0};
+    static tally alive;
     struct counted {
-      counted() { ++alive; }
-      counted(counted&&) noexcept { ++alive; }
-      ~counted() { --alive; }
+      counted() { alive += 1; }
+      counted(counted&&) noexcept { alive += 1; }
+      ~counted() { alive += -1; }
     };
     static hilo::fiber_local<counted> value;
     for (int i = 0; i < 50; ++i) {
-      hilo::event gone;
+      hilo::event gone, detached;
       hilo::spawn([&] {
+        detached.wait();
         return at_end([&] {
           (void)value.get();
           gone.set();
         });
       }).detach();
+      detached.set();
       (void)gone.wait();
     }
-    while (alive != 0) hilo::yield();
+    while (alive.now() != 0) hilo::yield();
     for (int i = 0; i < 50; ++i) {  // detached while it ends, or after
       auto one = hilo::spawn([] { return at_end([] { (void)value.get(); }); });
       if (i % 2 == 0) hilo::yield();
       one.detach();
     }
     (void)value.get();  // that of the caller, which has ended fibers' results destroyed
-    while (alive != 1) hilo::yield();
+    while (alive.now() != 1) hilo::yield();
   });
 }
 
 TEST_CASE("end of a fiber: a detached result that waits with a deadline leaves no timer behind") {
   on_each_runtime([] {
     hilo::channel<int> numbers;
-    std::atomic<int> received{0};
+    tally received;
     const auto wait = [&] {
       std::optional<int> to;
-      if (numbers.receive_for(to, 1h) == hilo::status::ok) ++received;
+      if (numbers.receive_for(to, 1h) == hilo::status::ok) received += 1;
     };
-    for (int i = 0; i < 20; ++i) hilo::spawn([&] { return at_end(wait); }).detach();
+    hilo::event detached;
+    for (int i = 0; i < 20; ++i) {
+      hilo::spawn([&] {
+        detached.wait();
+        return at_end(wait);
+      }).detach();
+    }
+    detached.set();
     for (int i = 0; i < 20; ++i) CHECK(numbers.send(i) == hilo::status::ok);
-    while (received != 20) hilo::yield();
+    while (received.now() != 20) hilo::yield();
   });
 }
 
 TEST_CASE("end of a fiber: with a thread block of its own all user code runs on that") {
   if (!hilo::context::tls_refusal().empty()) return;
   on_each_runtime([] {
-    std::atomic<int> right{0};
+    tally right;
     for (int i = 0; i < 20; ++i) {
       hilo::wait_group done;
       done.add();
+      hilo::event detached;
       hilo::spawn({.tls = hilo::tls::own}, [&, closure = at_end([&] { right += of_thread == 5; })] {
         of_thread = 5;
+        detached.wait();
         return at_end([&] {
           right += of_thread == 5;
           hilo::yield();
@@ -127,19 +155,21 @@ TEST_CASE("end of a fiber: with a thread block of its own all user code runs on 
           done.done();
         });
       }).detach();
+      detached.set();
       done.wait();
       CHECK(of_thread == 0);
     }
-    CHECK(right == 60);
+    CHECK(right.now() == 60);
   });
 }
 
 TEST_CASE("end of a fiber: the result of a pinned one is destroyed on its kernel thread") {
   on_each_runtime([] {
-    std::atomic<int> right{0};
+    tally right;
     for (int i = 0; i < 20; ++i) {
-      hilo::event done;
+      hilo::event done, detached;
       hilo::spawn({.pinned = true}, [&] {
+        detached.wait();
         return at_end([&, mine = std::this_thread::get_id()] {
           for (int turn = 0; turn < 5; ++turn) {
             hilo::yield();
@@ -148,9 +178,10 @@ TEST_CASE("end of a fiber: the result of a pinned one is destroyed on its kernel
           done.set();
         });
       }).detach();
+      detached.set();
       (void)done.wait();
     }
-    CHECK(right == 100);
+    CHECK(right.now() == 100);
   });
 }
 
@@ -158,7 +189,7 @@ namespace {
 
 // fiber_local values whose destructors make others again, as often as `rounds` says.
 struct chain {
-  static std::atomic<int> made, destroyed;
+  static tally made, destroyed;
   static int rounds;
   static hilo::fiber_local<chain>& first() {
     static hilo::fiber_local<chain> one;
@@ -168,28 +199,29 @@ struct chain {
     static hilo::fiber_local<std::string> one([] { return std::string("made again"); });
     return one;
   }
-  chain() { ++made; }
+  chain() { made += 1; }
   chain(chain&& other) noexcept { other.moved = true; }
   ~chain() {
     if (moved) return;
-    ++destroyed;
+    destroyed += 1;
     second()->append(".");
-    if (made < rounds) (void)first().get();
+    if (made.now() < rounds) (void)first().get();
   }
   bool moved = false;
 };
-std::atomic<int> chain::made{0};
-std::atomic<int> chain::destroyed{0};
+tally chain::made;
+tally chain::destroyed;
 int chain::rounds = 0;
 
 template <class Run>
 void check_rounds(Run run) {
   for (const int rounds : {1, 2, 4}) {
-    chain::made = chain::destroyed = 0;
+    chain::made.clear();
+    chain::destroyed.clear();
     chain::rounds = rounds;
     run([] { (void)chain::first().get(); });
-    CHECK(chain::made == rounds);
-    CHECK(chain::destroyed == rounds);
+    CHECK(chain::made.now() == rounds);
+    CHECK(chain::destroyed.now() == rounds);
   }
 }
 
@@ -250,11 +282,11 @@ TEST_CASE("fiber_local: a destructor that always makes its value again does not 
 
 namespace {
 
-std::atomic<int> values{0};
+tally values;
 struct counted_value {
-  counted_value() { ++values; }
-  counted_value(counted_value&&) noexcept { ++values; }
-  ~counted_value() { --values; }
+  counted_value() { values += 1; }
+  counted_value(counted_value&&) noexcept { values += 1; }
+  ~counted_value() { values += -1; }
 };
 hilo::fiber_local<counted_value>& counted() {
   static hilo::fiber_local<counted_value> one;
@@ -283,13 +315,13 @@ TEST_CASE("fiber_local: values that late destructors of a kernel thread make are
       (void)::pthread_setspecific(key, &key);
     };
     std::thread(by_object).join();
-    CHECK(values == 0);
+    CHECK(values.now() == 0);
     std::thread(by_key).join();
-    CHECK(values == 0);
+    CHECK(values.now() == 0);
     hilo::thread(by_object).join();
-    CHECK(values == 0);
+    CHECK(values.now() == 0);
     hilo::thread(by_key).join();
-    CHECK(values == 0);
+    CHECK(values.now() == 0);
   }
 }
 
@@ -297,7 +329,7 @@ TEST_CASE("fiber_local: late destructors of the main thread have their values de
   const auto end = run_in_child([] {
     older.touch();
     (void)counted().get();
-    (void)std::atexit([] { std::printf("values left: %d\n", values.load()); });
+    (void)std::atexit([] { std::printf("values left: %d\n", values.now()); });
     std::exit(0);
   });
   CAPTURE(end.describe());

@@ -3,6 +3,7 @@
 #include <atomic>
 #include <chrono>
 #include <memory>
+#include <optional>
 #include <stdexcept>
 #include <string>
 #include <thread>
@@ -12,6 +13,7 @@
 
 #include "hilo/hilo.hpp"
 
+#include "tests/death.hpp"
 #include "tests/doctest.hpp"
 #include "tests/runtimes.hpp"
 
@@ -217,4 +219,135 @@ TEST_CASE("scope: many children, stopped while they start, wait and end") {
       CHECK(ended.load(std::memory_order_relaxed) == started);
     }
   });
+}
+
+TEST_CASE("scope: wait_for ends with its time, and the children live on") {
+  on_each_runtime([] {
+    hilo::event go;
+    hilo::scope<int> all;
+    for (int i = 0; i < 5; ++i) {
+      REQUIRE(all.spawn([&, i](std::stop_token stop) {
+        go.wait();
+        return stop.stop_requested() ? -1 : i;
+      }) == status::ok);
+    }
+    CHECK(all.wait_for(0s) == status::timed_out);
+    CHECK(all.wait_for(1ms) == status::timed_out);
+    CHECK(all.wait_until(std::chrono::steady_clock::now() + 1ms) == status::timed_out);
+    CHECK(hilo::with_timeout(1ms, [&] { return all.wait(); }) == status::timed_out);
+    std::stop_source stop;
+    stop.request_stop();
+    CHECK(hilo::with_stop(stop.get_token(), [&] { return all.wait(); }) == status::cancelled);
+    CHECK(!all.stop_token().stop_requested());
+    go.set();
+    CHECK(all.wait() == status::ok);
+    CHECK(all.wait_for(0s) == status::ok);
+    status how = status::failed;
+    CHECK(all.join(how) == std::vector<int>{0, 1, 2, 3, 4});
+    CHECK(how == status::ok);
+  });
+}
+
+TEST_CASE("scope: join says how it came, beside the results of the children that returned") {
+  on_each_runtime([] {
+    hilo::event never;
+    const auto family = [&](hilo::scope<status>& all) {
+      for (int i = 0; i < 3; ++i) {
+        CHECK(all.spawn([&] { return never.wait(hilo::interruptible); }) == status::ok);
+      }
+    };
+    const std::vector<status> stopped(3, status::cancelled);
+    status how = status::ok;
+    {
+      hilo::scope<status> all;
+      family(all);
+      CHECK(hilo::with_timeout(1ms, [&] { return all.join(how); }) == stopped);
+      CHECK(how == status::timed_out);
+    }
+    {
+      hilo::scope<status> all;
+      family(all);
+      std::stop_source stop;
+      stop.request_stop();
+      CHECK(hilo::with_stop(stop.get_token(), [&] { return all.join(how); }) == stopped);
+      CHECK(how == status::cancelled);
+    }
+    {
+      hilo::scope<status> all;
+      family(all);
+      all.request_stop();
+      CHECK(all.join(how) == stopped);
+      CHECK(how == status::cancelled);
+    }
+    {
+      hilo::scope<status> all({.deadline = 1ms});
+      family(all);
+      CHECK(all.join(how) == std::vector<status>(3, status::timed_out));
+      CHECK(how == status::timed_out);
+    }
+    {
+      hilo::scope<> failing;
+      CHECK(failing.spawn([] { throw std::runtime_error("no"); }) == status::ok);
+      how = status::ok;
+      CHECK_THROWS_WITH(failing.join(how), "no");
+      CHECK(how == status::cancelled);
+    }
+  });
+}
+
+TEST_CASE("scope: a stop request or a limit that ends spawn() asks the children to stop") {
+  on_each_runtime([] {
+    hilo::event never;
+    for (const status expected : {status::timed_out, status::cancelled}) {
+      hilo::scope<status> all({.limit = 2});
+      for (int i = 0; i < 2; ++i) {
+        CHECK(all.spawn([&] { return never.wait(hilo::interruptible); }) == status::ok);
+      }
+      const auto one_more = [&] { return all.spawn([] { return status::ok; }); };
+      if (expected == status::timed_out) {
+        CHECK(hilo::with_timeout(1ms, one_more) == expected);
+      } else {
+        std::stop_source stop;
+        stop.request_stop();
+        CHECK(hilo::with_stop(stop.get_token(), one_more) == expected);
+      }
+      CHECK(all.stop_token().stop_requested());
+      CHECK(one_more() == status::cancelled);
+      status how = status::ok;
+      CHECK(all.join(how) == std::vector<status>(2, status::cancelled));
+      CHECK(how == status::cancelled);
+    }
+  });
+}
+
+TEST_CASE("scope: a stop by one child's token reaches the siblings") {
+  on_each_runtime([] {
+    hilo::event never;
+    hilo::scope<status> all;
+    for (int i = 0; i < 3; ++i) {
+      CHECK(all.spawn([&] { return never.wait(hilo::interruptible); }) == status::ok);
+    }
+    all.request_stop();
+    all.request_stop();  // once more does nothing
+    CHECK(all.join() == std::vector<status>(3, status::cancelled));
+  });
+}
+
+TEST_CASE("scope: a child that would wait for itself is told so") {
+  const auto ends_with = [](void (*what)(std::optional<hilo::scope<>>&), const char* text) {
+    const auto end = hilo::test::run_in_child([what] {
+      hilo::run(hilo::runtime_options{.carriers = 2}, [what] {
+        std::optional<hilo::scope<>> all(std::in_place);
+        (void)all->spawn([&] { what(all); });
+        (void)hilo::sleep_for(1h);
+      });
+    });
+    CAPTURE(end.describe());
+    CHECK(end.aborted_with(text));
+  };
+  ends_with([](std::optional<hilo::scope<>>& all) { all->join(); }, "a child joins its own scope");
+  ends_with([](std::optional<hilo::scope<>>& all) { (void)all->wait_for(1s); },
+            "a child waits for its own scope");
+  ends_with([](std::optional<hilo::scope<>>& all) { all.reset(); },
+            "a child destroys its own scope");
 }

@@ -22,6 +22,8 @@ struct scope_child {
   waiter* who = nullptr;
 };
 
+[[noreturn]] HILO_API void refuse_shared_stack();
+
 class HILO_API scope_core {
  public:
   // A limit of 0 is none.
@@ -30,7 +32,8 @@ class HILO_API scope_core {
   scope_core(const scope_core&) = delete;
   scope_core& operator=(const scope_core&) = delete;
 
-  // Counts a child that will be spawned. Anything but ok: it must not be.
+  // Counts a child that will be spawned. Anything but ok: it must not be, and all are asked to
+  // stop.
   [[nodiscard]] status admit();
   // Takes that back.
   void dismiss() noexcept;
@@ -46,13 +49,18 @@ class HILO_API scope_core {
   std::stop_token stop_token() const noexcept { return stop_.get_token(); }
 
   // Waits until all children have ended. They are asked to stop when a stop request or a limit of
-  // the caller comes first; the status says so.
+  // the caller comes first. cancelled: by that or by request_stop(); timed_out: by a deadline of
+  // the caller's, or that of the scope passed while a child ran; ok: none of these.
   status join() noexcept;
+  // The same until `deadline` at most, and the children are asked nothing.
+  status wait(std::int64_t deadline) noexcept;
   std::exception_ptr take_error() noexcept;
 
   std::int64_t deadline() const noexcept { return deadline_; }
 
  private:
+  void refuse_child(const char* what) const noexcept;
+
   std::stop_source stop_;
   const std::int64_t deadline_;
   const bool bounded_;
@@ -60,7 +68,8 @@ class HILO_API scope_core {
   wait_group running_;
   mutex lock_;
   scope_child* children_ = nullptr;  // guarded by lock_
-  bool stopped_ = false;             // likewise
+  bool stopped_ = false;             // likewise: all were told
+  bool late_ = false;                // likewise: a child ended after the deadline
   std::exception_ptr error_;         // likewise; after join() the owner's
 };
 
