@@ -35,6 +35,7 @@ class shared_mutex {
     if (!try_lock()) [[unlikely]]
       (void)lock_slow(detail::until_woken);
   }
+  // Never parks.
   [[nodiscard]] bool try_lock() noexcept {
     detail::decision_point();
     std::uint32_t expected = 0;
@@ -42,6 +43,7 @@ class shared_mutex {
     return state_.compare_exchange_strong(expected, writer, std::memory_order_acquire,
                                           std::memory_order_relaxed);
   }
+  // True if it was taken; false if the time, a stop request or a limit came first. Parks: as lock.
   template <class R, class P>
   [[nodiscard]] bool try_lock_for(std::chrono::duration<R, P> patience) noexcept {
     return try_lock() || lock_slow(detail::deadline_after(patience));
@@ -66,6 +68,7 @@ class shared_mutex {
     if (!try_lock_shared()) [[unlikely]]
       (void)lock_shared_slow(detail::until_woken);
   }
+  // Never parks.
   [[nodiscard]] bool try_lock_shared() noexcept {
     detail::decision_point();
     std::uint32_t seen = state_.load(std::memory_order_relaxed);
@@ -78,6 +81,7 @@ class shared_mutex {
     }
     return false;
   }
+  // As try_lock_for. Parks: as lock_shared.
   template <class R, class P>
   [[nodiscard]] bool try_lock_shared_for(std::chrono::duration<R, P> patience) noexcept {
     return try_lock_shared() || lock_shared_slow(detail::deadline_after(patience));
