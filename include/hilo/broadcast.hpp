@@ -138,7 +138,9 @@ class broadcast_receiver {
   template <class C, class D>
   [[nodiscard]] status receive_until(std::shared_ptr<const T>& message,
                                      std::chrono::time_point<C, D> when) noexcept {
-    return receive_into("receive_until", message, detail::deadline_at(when));
+    return detail::wait_until_time(when, [&](std::int64_t deadline) {
+      return receive_into("receive_until", message, deadline);
+    });
   }
 
   // The same for whom lost() is enough: goes on after a gap; null at the end, and when a stop
@@ -268,9 +270,7 @@ class broadcast_case final : public select_case {
       : select_case(enabled),
         what_(enabled ? &whose.from("receive_from") : nullptr),
         place_(whose.place_),
-        result_(result) {
-    renew();
-  }
+        result_(result) {}
 
   spin_lock* lock() noexcept override { return &what_->lock; }
   status attempt(partner&) override {
@@ -281,7 +281,7 @@ class broadcast_case final : public select_case {
   }
   wait_list* list() noexcept override { return &what_->waiters; }
   void* slot() noexcept override { return &handed_; }
-  void renew() noexcept override { result_.reset(); }
+  void clear() noexcept override { result_.reset(); }
   void dispose() noexcept override {
     if (handed_ == nullptr) return;
     ++place_.next;
@@ -295,7 +295,7 @@ class broadcast_case final : public select_case {
 
   broadcast_core* what_;  // null only if the case is not enabled
   broadcast_place& place_;
-  std::shared_ptr<const T>& result_;  // null while the select goes on
+  std::shared_ptr<const T>& result_;
   std::shared_ptr<const void> handed_;
 };
 

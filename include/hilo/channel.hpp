@@ -35,7 +35,9 @@ namespace hilo {
 
 namespace detail {
 template <class T>
-class send_case;  // hilo/select.hpp
+class send_case;
+template <class T>
+class offer;  // hilo/select.hpp
 template <class T>
 class receive_case;
 template <class T>
@@ -101,13 +103,15 @@ class channel {
   }
   template <class C, class D>
   [[nodiscard]] status send_until(T&& value, std::chrono::time_point<C, D> when) {
-    return send_from(value, detail::deadline_at(when));
+    return detail::wait_until_time(
+        when, [&](std::int64_t deadline) { return send_from(value, deadline); });
   }
   template <class C, class D>
   [[nodiscard]] status send_until(
       const T& value, std::chrono::time_point<C, D> when) requires std::is_copy_constructible_v<T> {
     T copy(value);
-    return send_from(copy, detail::deadline_at(when));
+    return detail::wait_until_time(
+        when, [&](std::int64_t deadline) { return send_from(copy, deadline); });
   }
 
   // Sends the values in order, as many as possible under one lock. `sent` tells how many were moved
@@ -137,26 +141,27 @@ class channel {
   // drained; cancelled or timed_out if a stop request or a limit came first. Unless ok, `result` is
   // empty, also if a move throws. The former value of `result` is destroyed first.
   [[nodiscard]] status receive(std::optional<T>& result) {
-    result.reset();
+    empty(result);
     return receive_into(result, detail::no_deadline);
   }
 
   // Receives without waiting. Returns would_block if there is no value yet. Otherwise as receive.
   [[nodiscard]] status try_receive(std::optional<T>& result) {
-    result.reset();
+    empty(result);
     return receive_into(result, detail::no_wait);
   }
 
   // Receives, and waits no longer than the given time: then timed_out. Otherwise as receive.
   template <class R, class P>
   [[nodiscard]] status receive_for(std::optional<T>& result, std::chrono::duration<R, P> patience) {
-    result.reset();
+    empty(result);
     return receive_into(result, detail::deadline_after(patience));
   }
   template <class C, class D>
   [[nodiscard]] status receive_until(std::optional<T>& result, std::chrono::time_point<C, D> when) {
-    result.reset();
-    return receive_into(result, detail::deadline_at(when));
+    empty(result);
+    return detail::wait_until_time(
+        when, [&](std::int64_t deadline) { return receive_into(result, deadline); });
   }
 
   // Receives at least one value and at most `most`, as many as there are, under one lock, and
@@ -176,7 +181,8 @@ class channel {
   }
 
   // Refuses further sends; receivers drain what is there. All that wait are woken, and get closed;
-  // senders keep their values. Closing twice is not an error. Never parks. Callable from: anywhere.
+  // senders keep their values. Closing twice is not an error. Never parks. Callable from: anywhere
+  // but a signal handler.
   void close() noexcept { core_.close(); }
 
   // How many values are buffered, and whether close() was called, at some moment during the call.
@@ -228,6 +234,17 @@ class channel {
   friend class detail::send_case<T>;
   friend class detail::receive_case<T>;
   friend struct detail::shared_channel<T>;
+
+  // Destroys the former value of a destination. Out of line, if there is something to do: g++ takes
+  // an inlined one for the use of a value that was never made, and warns.
+  static void empty(std::optional<T>& result) noexcept {
+    if constexpr (std::is_trivially_destructible_v<T>) {
+      result.reset();
+    } else if (result.has_value()) {
+      end_former(result);
+    }
+  }
+  [[gnu::noinline]] static void end_former(std::optional<T>& result) noexcept { result.reset(); }
 
   static T* element(void* at) noexcept { return std::launder(static_cast<T*>(at)); }
 

@@ -16,6 +16,7 @@
 #include <sys/types.h>
 
 #include "hilo/detail/api.hpp"
+#include "hilo/detail/kernel_wait.hpp"
 
 namespace hilo {
 
@@ -87,10 +88,20 @@ class HILO_API child {
 
   // Waits until the deadline at most; empty when it passed, and the child can still be waited for.
   // Errors: as wait, and needs a descriptor from a thread as well.
+  template <class Clock, class Duration>
   [[nodiscard]] std::optional<exit_status> wait_until(
-      std::chrono::steady_clock::time_point deadline);
-  [[nodiscard]] std::optional<exit_status> wait_for(std::chrono::nanoseconds patience) {
-    return wait_until(std::chrono::steady_clock::now() + patience);
+      const std::chrono::time_point<Clock, Duration>& when) {
+    std::optional<exit_status> end;
+    (void)detail::attempt_until(when, [&](detail::kernel_deadline deadline) {
+      end = wait_by(deadline);
+      return end.has_value();
+    });
+    return end;
+  }
+  template <class Rep, class Period>
+  [[nodiscard]] std::optional<exit_status> wait_for(
+      const std::chrono::duration<Rep, Period>& patience) {
+    return wait_by(detail::kernel_time_after(patience));
   }
 
   // A descriptor of the child (pidfd_open(2)), which polls readable once it ended. It belongs to
@@ -108,6 +119,8 @@ class HILO_API child {
   pid_t release() noexcept;
 
  private:
+  std::optional<exit_status> wait_by(std::chrono::steady_clock::time_point deadline);
+
   detail::child_record* record_ = nullptr;
 };
 

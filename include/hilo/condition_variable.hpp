@@ -28,8 +28,8 @@ class condition_variable {
   condition_variable(const condition_variable&) = delete;
   condition_variable& operator=(const condition_variable&) = delete;
 
-  // Wakes the one that waits longest, or all. Never parks. Callable from: anywhere, with the lock
-  // held or not. A wait that begins after the call is not woken by it.
+  // Wakes the one that waits longest, or all. Never parks. Callable from: anywhere but a signal
+  // handler, with the lock held or not. A wait that begins after the call is not woken by it.
   HILO_API void notify_one() noexcept;
   HILO_API void notify_all() noexcept;
 
@@ -51,10 +51,12 @@ class condition_variable {
 
   // The same, but a time ends the wait too: then timed_out, which equals std::cv_status::timeout.
   // With a predicate: returns the predicate's last value. No stop request and no limit ends the
-  // wait.
+  // wait. A clock other than steady_clock may be set back, or go slower than the wait counts: then
+  // the form without a predicate may return ok although nobody notified, as in the standard.
   template <class L, class C, class D>
   status wait_until(L& lock, std::chrono::time_point<C, D> when) {
-    return wait_once(lock, detail::until_woken_or(detail::deadline_at(when)));
+    const status end = wait_once(lock, detail::until_woken_or(detail::deadline_at(when)));
+    return end == status::timed_out && !detail::has_come(when) ? status::ok : end;
   }
   template <class L, class R, class Q>
   status wait_for(L& lock, std::chrono::duration<R, Q> patience) {
@@ -62,8 +64,9 @@ class condition_variable {
   }
   template <class L, class C, class D, class P>
   bool wait_until(L& lock, std::chrono::time_point<C, D> when, P predicate) {
-    const std::int64_t deadline = detail::until_woken_or(detail::deadline_at(when));
-    return wait_predicate(lock, deadline, predicate) == status::ok;
+    return detail::wait_until_time<detail::ended_by_limits::no>(when, [&](std::int64_t deadline) {
+             return wait_predicate(lock, detail::until_woken_or(deadline), predicate);
+           }) == status::ok;
   }
   template <class L, class R, class Q, class P>
   bool wait_for(L& lock, std::chrono::duration<R, Q> patience, P predicate) {
@@ -79,7 +82,10 @@ class condition_variable {
   }
   template <class L, class C, class D, class P>
   bool wait_until(L& lock, std::stop_token stop, std::chrono::time_point<C, D> when, P predicate) {
-    return wait_stoppable(lock, stop, detail::deadline_at(when), predicate);
+    return detail::wait_until_time<detail::ended_by_limits::no>(when, [&](std::int64_t deadline) {
+             if (wait_stoppable(lock, stop, deadline, predicate)) return status::ok;
+             return stop.stop_requested() ? status::cancelled : status::timed_out;
+           }) == status::ok;
   }
   template <class L, class R, class Q, class P>
   bool wait_for(L& lock, std::stop_token stop, std::chrono::duration<R, Q> patience, P predicate) {
@@ -99,7 +105,11 @@ class condition_variable {
   }
   template <class L, class C, class D>
   [[nodiscard]] status wait_until(L& lock, std::chrono::time_point<C, D> when, interruptible_t) {
-    return wait_once(lock, detail::deadline_at(when));
+    const status end = wait_once(lock, detail::deadline_at(when));
+    return end == status::timed_out && !detail::has_come(when) &&
+                   this_fiber::limit_reached() == status::ok
+               ? status::ok
+               : end;
   }
   template <class L, class R, class Q>
   [[nodiscard]] status wait_for(L& lock, std::chrono::duration<R, Q> patience, interruptible_t) {
@@ -108,7 +118,8 @@ class condition_variable {
   template <class L, class C, class D, class P>
   [[nodiscard]] status wait_until(L& lock, std::chrono::time_point<C, D> when, P predicate,
                                   interruptible_t) {
-    return wait_predicate(lock, detail::deadline_at(when), predicate);
+    return detail::wait_until_time(
+        when, [&](std::int64_t deadline) { return wait_predicate(lock, deadline, predicate); });
   }
   template <class L, class R, class Q, class P>
   [[nodiscard]] status wait_for(L& lock, std::chrono::duration<R, Q> patience, P predicate,

@@ -36,7 +36,8 @@ namespace detail {
 
 template <class T>
 struct shared_channel {
-  explicit shared_channel(auto capacity) : what(capacity) {}
+  explicit shared_channel(std::size_t capacity) : what(capacity) {}
+  explicit shared_channel(unbounded_t) : what(unbounded) {}
 
   // relaxed: the end that is copied is counted already
   void add_sender() noexcept { senders.fetch_add(1, std::memory_order_relaxed); }
@@ -149,11 +150,8 @@ class sender : public detail::channel_end<T, detail::end_kind::sender> {
 
  private:
   template <class U>
-  friend detail::send_case<U> send_to(const sender<U>& to, std::type_identity_t<U>&& value,
-                                      bool enabled) noexcept;
-  template <class U>
-  friend detail::send_case<U> send_to(const sender<U>& to, const std::type_identity_t<U>& value,
-                                      bool enabled);
+  friend detail::send_case<U> send_to(const sender<U>& to,
+                                      detail::offer<std::type_identity_t<U>>&& value, bool enabled);
 
   channel<T>& to(const char* call) const noexcept { return this->of_call(call); }
 };
@@ -208,12 +206,7 @@ detail::receive_case<T> receive_from(const receiver<T>& from, std::optional<T>& 
   return detail::receive_case<T>(from.of_case("receive_from", enabled), result, enabled);
 }
 template <class T>
-detail::send_case<T> send_to(const sender<T>& to, std::type_identity_t<T>&& value,
-                             bool enabled = true) noexcept {
-  return detail::send_case<T>(to.of_case("send_to", enabled), value, enabled);
-}
-template <class T>
-detail::send_case<T> send_to(const sender<T>& to, const std::type_identity_t<T>& value,
+detail::send_case<T> send_to(const sender<T>& to, detail::offer<std::type_identity_t<T>>&& value,
                              bool enabled = true) {
   return detail::send_case<T>(to.of_case("send_to", enabled), value, enabled);
 }
@@ -225,9 +218,14 @@ struct channel_ends {
 };
 
 // Makes a channel and its two ends. Errors: as channel.
-template <class T, class C = std::size_t>
-channel_ends<T> make_channel(C capacity = 0) {
+template <class T>
+channel_ends<T> make_channel(std::size_t capacity = 0) {
   auto shared = std::make_shared<detail::shared_channel<T>>(capacity);
+  return {sender<T>(shared), receiver<T>(shared)};
+}
+template <class T>
+channel_ends<T> make_channel(unbounded_t) {
+  auto shared = std::make_shared<detail::shared_channel<T>>(unbounded);
   return {sender<T>(shared), receiver<T>(shared)};
 }
 

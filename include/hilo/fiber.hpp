@@ -149,19 +149,20 @@ class [[nodiscard]] fiber {
   }
   template <class C, class D>
   [[nodiscard]] status wait_until(std::chrono::time_point<C, D> when) noexcept {
-    return wait_ns(detail::deadline_at(when));
+    return detail::wait_until_time(when, [&](std::int64_t deadline) { return wait_ns(deadline); });
   }
 
   // Lets the fiber run on by itself; its result is destroyed when it ends, as the last of its user
   // code but for the fiber_local values (hilo/fiber_local.hpp). The result of a fiber that has
   // ended before is destroyed by the caller, in detach(), which parks if the destructor does. An
   // exception that leaves a detached fiber ends the program with its message, as in a thread.
-  // Callable from: anywhere. Errors: detaching an empty handle aborts.
+  // Callable from: anywhere but a signal handler. Errors: detaching an empty handle aborts.
   void detach() { detail::detach_fiber(*claim("detach")->owner); }
 
   // Asks the fiber to stop: a stop is requested of its stop_token, the call in which it is parked
   // ends with cancelled, and so does every later one at once, except in shielded() and in calls
-  // that promise something on return (hilo/limit.hpp). Never parks. Callable from: anywhere.
+  // that promise something on return (hilo/limit.hpp). Never parks. Callable from: anywhere but a
+  // signal handler.
   void request_stop() noexcept {
     if (work_ != nullptr) detail::stop_fiber(*work_->owner);
   }
@@ -189,6 +190,10 @@ class [[nodiscard]] fiber {
   // The exception of a fiber nobody joined is dropped with it, as std::future's is.
   void end() noexcept {
     if (work_ == nullptr) return;
+    if (detail::left_behind(*work_->owner)) {
+      work_ = nullptr;
+      return;
+    }
     detail::task_of<T>& work = *claim("end");
     sched::fiber& owner = *work.owner;
     detail::abandon_fiber(owner);
@@ -269,7 +274,8 @@ template <class F, class... A>
 }
 
 // Lets others run: the caller goes to the end of its carrier's queue.
-// Parks: until its turn. Callable from: anywhere; in a kernel thread it is sched_yield(2).
+// Parks: until its turn. Callable from: anywhere but a signal handler; in a kernel thread it is
+// sched_yield(2).
 HILO_API void yield() noexcept;
 
 namespace detail {
@@ -281,7 +287,11 @@ HILO_API status sleep_until_ns(std::int64_t deadline) noexcept;
 // first (hilo/limit.hpp). Parks: until then. Callable from: any fiber or thread.
 template <class C, class D>
 status sleep_until(std::chrono::time_point<C, D> when) noexcept {
-  return detail::sleep_until_ns(detail::deadline_at(when));
+  status end = status::ok;
+  do {
+    end = detail::sleep_until_ns(detail::deadline_at(when));
+  } while (end == status::ok && !detail::has_come(when));  // a clock may be set back, or go slower
+  return end;
 }
 
 // Waits for a duration; a negative one is none. Otherwise as sleep_until.

@@ -83,10 +83,10 @@ template <class F, class G, class... H>
 
 // Calls all callables, in parallel where carriers are idle, and returns when all have ended: a
 // std::tuple of their results, with std::monostate for void; nothing when all return void.
-// Parks: while a call is still running on another carrier. Callable from: anywhere.
-// Errors: every call is made, whatever the others throw; then the exception of the first callable
-// in the argument list that threw is rethrown. Ordering: what happened before fork_join happens
-// before each call, and each call before its return.
+// Parks: while a call is still running on another carrier. Callable from: anywhere but a signal
+// handler. Errors: every call is made, whatever the others throw; then the exception of the first
+// callable in the argument list that threw is rethrown. Ordering: what happened before fork_join
+// happens before each call, and each call before its return.
 template <std::invocable F, std::invocable... G>
 [[gnu::always_inline]] inline auto fork_join(F&& first, G&&... others) {
   if constexpr ((std::is_void_v<std::invoke_result_t<F&>> && ... &&
@@ -231,9 +231,9 @@ std::optional<T> split_reduce(I first, I last, M& map, C& combine, fork_grain& g
 // Calls body(i) for each integer i in [first, last), or body(*i) for each iterator, in parallel
 // where carriers are idle. The range is halved down to pieces of `grain` items, which run in order;
 // 0: pieces that take some microseconds, found by measuring. Give 1 when a call waits for another.
-// Parks: as fork_join. Callable from: anywhere. Errors: an exception of the body ends its piece,
-// and pieces not yet begun may be left out; of those thrown, the one first in the range is
-// rethrown.
+// Parks: as fork_join. Callable from: anywhere but a signal handler. Errors: an exception of the
+// body ends its piece, and pieces not yet begun may be left out; of those thrown, the one first in
+// the range is rethrown.
 template <detail::range_end I, class B>
 void parallel_for(std::type_identity_t<I> first, I last, B&& body, std::size_t grain = 0) {
   if (!(first < last)) return;

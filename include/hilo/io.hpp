@@ -103,7 +103,7 @@ HILO_API result<short> poll(int fd, short events, until = {}) noexcept;
 //     case 1: return;
 //   }
 //
-// Unless the case is taken `ready` has would_block. The select's `end` is ready.status(). A
+// `ready` is written only when the case is taken. The select's `end` is then ready.status(). A
 // descriptor that others use as well may have been taken from before the caller comes to it, so it
 // is best in non-blocking mode. With `enabled` false the case is left out, and keeps its number.
 // Parks: as the select does, and then until the kernel has let go of the descriptor, which may then

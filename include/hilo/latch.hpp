@@ -3,6 +3,7 @@
 //   latch       opens once, when it was counted down (std::latch)
 //   wait_group  the same, but may be counted up before, and used again after it opened
 //   event       opened and closed by hand
+//   auto_reset_event  lets one through each time it is set
 //   barrier     opens each time all participants have arrived (std::barrier)
 //
 //   hilo::wait_group jobs;
@@ -16,8 +17,8 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
-#include <functional>
 
+#include "hilo/barrier.hpp"  // IWYU pragma: export
 #include "hilo/detail/api.hpp"
 #include "hilo/detail/deadline.hpp"
 #include "hilo/detail/decision.hpp"
@@ -40,6 +41,8 @@ class countdown {
 
   // Adds `change`; aborts, naming `what`, when the count would be negative.
   HILO_API void change(std::ptrdiff_t change, const char* what) noexcept;
+  // Takes `by` off; aborts, naming `what`, when that is negative or more than the count.
+  HILO_API void count_down(std::ptrdiff_t by, const char* what) noexcept;
   HILO_API bool is_open() const noexcept;
   HILO_API status wait_until(std::int64_t deadline, const char* reason) const noexcept;
 
@@ -64,11 +67,15 @@ class countdown {
 
 class latch {
  public:
+  // The most that it counts from.
+  static constexpr std::ptrdiff_t max() noexcept { return PTRDIFF_MAX; }
+
   // Errors: a negative count aborts.
   explicit latch(std::ptrdiff_t count) noexcept : count_(0) { count_.change(count, "latch"); }
 
-  // Errors: counting below 0 aborts. Never parks.
-  void count_down(std::ptrdiff_t by = 1) noexcept { count_.change(-by, "latch"); }
+  // Errors: counting below 0, or by a negative number, aborts. Never parks.
+  void count_down(std::ptrdiff_t by = 1) noexcept { count_.count_down(by, "latch"); }
+  // Whether it is open. Never parks; a look that fails counts (docs/fibers.md).
   [[nodiscard]] bool try_wait() const noexcept { return count_.is_open(); }
   void wait() const noexcept { (void)count_.wait_until(detail::until_woken, "latch"); }
   [[nodiscard]] status wait(interruptible_t) const noexcept {
@@ -80,7 +87,9 @@ class latch {
   }
   template <class C, class D>
   [[nodiscard]] bool wait_until(std::chrono::time_point<C, D> when) const noexcept {
-    return count_.wait_until(detail::deadline_at(when), "latch") == status::ok;
+    return detail::wait_until_time(when, [&](std::int64_t deadline) {
+      return count_.wait_until(deadline, "latch") == status::ok;
+    });
   }
   // Counts down, then waits.
   void arrive_and_wait(std::ptrdiff_t by = 1) noexcept {
@@ -117,7 +126,9 @@ class wait_group {
   }
   template <class C, class D>
   [[nodiscard]] bool wait_until(std::chrono::time_point<C, D> when) const noexcept {
-    return count_.wait_until(detail::deadline_at(when), "wait_group") == status::ok;
+    return detail::wait_until_time(when, [&](std::int64_t deadline) {
+      return count_.wait_until(deadline, "wait_group") == status::ok;
+    });
   }
 
  private:
@@ -126,7 +137,8 @@ class wait_group {
 
 class event {
  public:
-  explicit event(bool is_set = false) noexcept : set_(is_set) {}
+  constexpr event() noexcept = default;
+  constexpr explicit event(bool is_set) noexcept : set_(is_set) {}
   HILO_API ~event();
   event(const event&) = delete;
   event& operator=(const event&) = delete;
@@ -134,6 +146,7 @@ class event {
   // Lets all through who wait or come, until reset(). Never parks.
   HILO_API void set() noexcept;
   HILO_API void reset() noexcept;
+  // Never parks; a look that fails counts (docs/fibers.md).
   [[nodiscard]] HILO_API bool is_set() const noexcept;
   void wait() const noexcept { (void)wait_until_ns(detail::until_woken); }
   [[nodiscard]] status wait(interruptible_t) const noexcept {
@@ -145,7 +158,8 @@ class event {
   }
   template <class C, class D>
   [[nodiscard]] bool wait_until(std::chrono::time_point<C, D> when) const noexcept {
-    return wait_until_ns(detail::deadline_at(when)) == status::ok;
+    return detail::wait_until_time(
+        when, [&](std::int64_t deadline) { return wait_until_ns(deadline) == status::ok; });
   }
 
  private:
@@ -154,39 +168,43 @@ class event {
   HILO_API status wait_until_ns(std::int64_t deadline) const noexcept;
 
   mutable detail::sync_lock lock_;
-  bool set_;                           // guarded by lock_
+  bool set_ = false;                   // guarded by lock_
   mutable detail::wait_list waiters_;  // guarded by lock_; empty while set_
 };
 
-class barrier {
+// An event that closes behind the one that it lets through.
+class auto_reset_event {
  public:
-  // Opens whenever `participants` have arrived; then the last of them first calls `completion`,
-  // which may not throw. Errors: a negative number aborts.
-  HILO_API explicit barrier(std::ptrdiff_t participants, std::function<void()> completion = {});
-  HILO_API ~barrier();
-  barrier(const barrier&) = delete;
-  barrier& operator=(const barrier&) = delete;
+  constexpr auto_reset_event() noexcept = default;
+  constexpr explicit auto_reset_event(bool is_set) noexcept : set_(is_set) {}
+  HILO_API ~auto_reset_event();
+  auto_reset_event(const auto_reset_event&) = delete;
+  auto_reset_event& operator=(const auto_reset_event&) = delete;
 
-  // Arrives and waits for the others, as std::barrier. Parks: until all have arrived; no stop
-  // request and no limit ends this. Callable from: any fiber or thread.
-  void arrive_and_wait() noexcept { (void)arrive_and_wait_until(detail::until_woken); }
-  // The same, but ends with cancelled or timed_out when a stop request or a limit comes first
-  // (hilo/limit.hpp). The caller has arrived all the same.
-  [[nodiscard]] status arrive_and_wait(interruptible_t) noexcept {
-    return arrive_and_wait_until(detail::no_deadline);
+  // Lets exactly one through: the one that waits longest or, if nobody waits, the next that comes.
+  // A set() that finds it set already has no effect. Never parks.
+  HILO_API void set() noexcept;
+  // Takes back a set() that has let nobody through yet. Never parks.
+  HILO_API void reset() noexcept;
+  // Goes through if it is set; true if so. Never parks; a look that fails counts (docs/fibers.md).
+  [[nodiscard]] HILO_API bool try_wait() noexcept;
+  void wait() noexcept { (void)wait_until_ns(detail::until_woken); }
+  [[nodiscard]] status wait(interruptible_t) noexcept { return wait_until_ns(detail::no_deadline); }
+  template <class R, class P>
+  [[nodiscard]] bool wait_for(std::chrono::duration<R, P> patience) noexcept {
+    return wait_until_ns(detail::deadline_after(patience)) == status::ok;
   }
-  // Arrives and takes no part in later rounds. Never parks.
-  HILO_API void arrive_and_drop() noexcept;
+  template <class C, class D>
+  [[nodiscard]] bool wait_until(std::chrono::time_point<C, D> when) noexcept {
+    return wait_until_ns(detail::deadline_at(when)) == status::ok;
+  }
 
  private:
-  HILO_API status arrive_and_wait_until(std::int64_t deadline) noexcept;
-  bool arrive_locked() noexcept;
+  HILO_API status wait_until_ns(std::int64_t deadline) noexcept;
 
   detail::sync_lock lock_;
-  std::ptrdiff_t participants_;  // guarded by lock_
-  std::ptrdiff_t missing_;       // guarded by lock_: who has not arrived this round
-  detail::wait_list waiters_;    // guarded by lock_
-  std::function<void()> completion_;
+  bool set_ = false;           // guarded by lock_; false while somebody waits
+  detail::wait_list waiters_;  // guarded by lock_
 };
 
 }  // namespace hilo

@@ -27,63 +27,76 @@ class mutex {
   mutex(const mutex&) = delete;
   mutex& operator=(const mutex&) = delete;
 
-  // Takes the mutex. A fiber keeps its place: after it waited once in vain, the next unlock hands
-  // the mutex over to it. Parks: while another holds it; no stop request and no limit ends this,
-  // since the caller goes on as the holder. Callable from: any fiber or thread. Ordering: all that
-  // the last holder did happens before lock returns.
+  // Takes the mutex. Waiters get it in the order in which they began to wait. A caller that comes
+  // while the first of them is being woken may take the mutex before it; that waiter keeps its
+  // place, and the next unlock hands the mutex over to it.
+  // Parks: while another holds it; no stop request and no limit ends this, because the caller goes
+  // on as the holder. Callable from: any fiber or thread. Errors: aborts if the caller holds the
+  // mutex already. Ordering: all that the last holder did happens before lock returns.
   void lock() noexcept {
-    if (!try_lock()) [[unlikely]]
+    if (!attempt()) [[unlikely]]
       (void)lock_slow(detail::until_woken);
   }
 
-  // Takes the mutex if it is free; true if so. Never parks. Ordering: as lock, when true.
+  // Takes the mutex if it is free; true if so. Never parks; a look that fails counts as one that
+  // may let other fibers run (docs/fibers.md). Ordering: as lock, when true.
   [[nodiscard]] bool try_lock() noexcept {
-    // relaxed: a hint that saves the lock; the lock orders
-    if (held_.load(std::memory_order_relaxed)) {
-      detail::decision_point();
-      return false;
-    }
-    lock_.lock();
-    const bool taken = take();
-    // Nobody can use the lock before we unlock the mutex, so until then it stays ours.
-    taken ? lock_.unlock_and_keep() : lock_.unlock();
-    return taken;
+    if (attempt()) return true;
+    detail::count_eager();
+    return false;
   }
 
-  // Takes the mutex; true if it did, false when the time, a stop request or a limit came first.
-  // Otherwise as lock.
+  // Takes the mutex; true if it did, false if the time, a stop request or a limit came first.
+  // Otherwise as lock, except that a caller that holds the mutex gets false at its time.
   template <class R, class P>
   [[nodiscard]] bool try_lock_for(std::chrono::duration<R, P> patience) noexcept {
-    return try_lock() || lock_slow(detail::deadline_after(patience));
+    return attempt() || lock_slow(detail::deadline_after(patience));
   }
   template <class C, class D>
   [[nodiscard]] bool try_lock_until(std::chrono::time_point<C, D> when) noexcept {
-    return try_lock() || lock_slow(detail::deadline_at(when));
+    return detail::wait_until_time(
+        when, [&](std::int64_t deadline) { return attempt() || lock_slow(deadline); });
   }
 
   // Gives the mutex up and wakes one that waits. Never parks. Callable from: the fiber or thread
-  // that holds it; giving up a free mutex aborts.
+  // that holds it. Errors: giving up a mutex that is free, or that another holds, aborts.
   void unlock() noexcept {
-    lock_.lock();
-    if (!waiters_.empty() || !held_.load(std::memory_order_relaxed)) [[unlikely]]
-      return unlock_slow();
-    held_.store(false, std::memory_order_relaxed);
+    const void* const me = detail::holder_on(lock_.lock_here());
+    if (!waiters_.empty() || holder_.load(std::memory_order_relaxed) != me) [[unlikely]]
+      return unlock_slow(me);
+    holder_.store(nullptr, std::memory_order_relaxed);
     lock_.unlock();
   }
 
  private:
+  friend class recursive_mutex;
+
+  bool attempt() noexcept {
+    // relaxed: a hint that saves the lock; the lock orders
+    if (holder_.load(std::memory_order_relaxed) != nullptr) {
+      detail::decision_point();
+      return false;
+    }
+    const void* const me = detail::holder_on(lock_.lock_here());
+    const bool taken = take(me);
+    // Nobody can use the lock before we unlock the mutex, so until then it stays ours.
+    taken ? lock_.unlock_and_keep() : lock_.unlock();
+    return taken;
+  }
   // Under lock_.
-  bool take() noexcept {
-    if (held_.load(std::memory_order_relaxed)) return false;
-    held_.store(true, std::memory_order_relaxed);
+  bool take(const void* me) noexcept {
+    if (holder_.load(std::memory_order_relaxed) != nullptr) return false;
+    holder_.store(me, std::memory_order_relaxed);
     return true;
   }
   HILO_API bool lock_slow(std::int64_t deadline) noexcept;
-  HILO_API void unlock_slow() noexcept;
+  bool take_woken(const void* me, std::int64_t deadline) noexcept;
+  HILO_API void unlock_slow(const void* me) noexcept;
 
   detail::sync_lock lock_;
-  std::atomic<bool> held_{false};  // written under lock_
-  detail::wait_list waiters_;      // guarded by lock_
+  std::atomic<const void*> holder_{nullptr};  // written under lock_; null: free
+  detail::wait_list waiters_;                 // guarded by lock_
+  bool waking_ = false;  // guarded by lock_: a woken waiter has not come back yet
 };
 
 // A mutex that its holder may take again, and must give up as often. The holder is a fiber or a
@@ -102,7 +115,8 @@ class recursive_mutex {
   }
   template <class C, class D>
   [[nodiscard]] bool try_lock_until(std::chrono::time_point<C, D> when) noexcept {
-    return lock_until(detail::deadline_at(when));
+    return detail::wait_until_time(when,
+                                   [&](std::int64_t deadline) { return lock_until(deadline); });
   }
   // As mutex::unlock. Errors: aborts when the caller does not hold it.
   HILO_API void unlock() noexcept;
@@ -110,6 +124,7 @@ class recursive_mutex {
  private:
   HILO_API bool lock_until(std::int64_t deadline) noexcept;
   bool enter_again() noexcept;
+  bool attempt() noexcept;
 
   mutex mutex_;
   // Written by the holder only. relaxed: others compare it with themselves, and it equals them only

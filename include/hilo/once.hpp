@@ -31,8 +31,9 @@ class once_flag {
 
 // Calls callable(arguments...) unless a call through this flag returned before. When it throws, the
 // caller gets the exception and the next one tries again, as with std::call_once.
-// Parks: while another calls. Callable from: any fiber or thread; from the callable itself with the
-// same flag it waits for itself forever. Ordering: the call happens before every return.
+// Parks: while another calls; no stop request and no limit ends this. Callable from: any fiber or
+// thread. Errors: called by the callable itself with the same flag, it aborts. Ordering: the call
+// happens before every return.
 template <class F, class... A>
 void call_once(once_flag& flag, F&& callable, A&&... arguments) {
   if (flag.done_.load(std::memory_order_acquire)) return;  // (O2)

@@ -90,9 +90,7 @@ class oneshot_case final : public select_case {
  public:
   // what: null only if the case is not enabled
   oneshot_case(oneshot<T>* what, std::optional<T>& result, bool enabled) noexcept
-      : select_case(enabled), what_(what), result_(result) {
-    renew();
-  }
+      : select_case(enabled), what_(what), result_(result) {}
 
   spin_lock* lock() noexcept override { return &what_->lock; }
   status attempt(partner&) override {
@@ -101,11 +99,11 @@ class oneshot_case final : public select_case {
     return end;
   }
   wait_list* list() noexcept override { return &what_->waiters; }
-  void renew() noexcept override { result_.reset(); }
+  void clear() noexcept override { result_.reset(); }
 
  private:
   oneshot<T>* what_;
-  std::optional<T>& result_;  // empty while the select goes on
+  std::optional<T>& result_;
 };
 
 }  // namespace detail
@@ -158,7 +156,9 @@ class oneshot_receiver
   }
   template <class C, class D>
   [[nodiscard]] status receive_until(std::optional<T>& result, std::chrono::time_point<C, D> when) {
-    return receive_into("receive_until", result, detail::deadline_at(when));
+    return detail::wait_until_time(when, [&](std::int64_t deadline) {
+      return receive_into("receive_until", result, deadline);
+    });
   }
 
  private:

@@ -32,8 +32,9 @@ class [[nodiscard]] result {
   constexpr result(hilo::status why, int error) noexcept : why_(why), error_(error) {}
   // Whether there is a value.
   constexpr explicit operator bool() const noexcept { return why_ == hilo::status::ok; }
-  constexpr T& operator*() noexcept { return value_; }
-  constexpr const T& operator*() const noexcept { return value_; }
+  constexpr T& operator*() & noexcept { return value_; }
+  constexpr const T& operator*() const& noexcept { return value_; }
+  constexpr T&& operator*() && noexcept { return std::move(value_); }
   constexpr T* operator->() noexcept { return &value_; }
   constexpr const T* operator->() const noexcept { return &value_; }
 
@@ -43,12 +44,25 @@ class [[nodiscard]] result {
   std::error_code error() const noexcept { return detail::io_error(error_); }
 
   // The value. Errors: std::system_error with error() if there is none.
-  T& value() {
-    if (why_ != hilo::status::ok) throw std::system_error(error());
+  T& value() & {
+    check();
     return value_;
+  }
+  const T& value() const& {
+    check();
+    return value_;
+  }
+  // Of an rvalue the value is moved from: hilo::net::connect(…).value() is a socket.
+  T&& value() && {
+    check();
+    return std::move(value_);
   }
 
  private:
+  void check() const {
+    if (why_ != hilo::status::ok) throw std::system_error(error());
+  }
+
   T value_{};
   hilo::status why_ = hilo::status::ok;
   int error_ = 0;

@@ -30,6 +30,19 @@ enum class io_driver : std::uint8_t {
   epoll,  // files then go to the carriers of hilo::blocking
 };
 
+// The enumerator's name, for messages.
+constexpr const char* to_string(io_driver value) noexcept {
+  switch (value) {
+    case io_driver::any:
+      return "any";
+    case io_driver::uring:
+      return "uring";
+    case io_driver::epoll:
+      return "epoll";
+  }
+  return "no driver";
+}
+
 // How a runtime is made; every member has a default.
 struct runtime_options {
   // Kernel threads that run fibers, 1 to 1024.
@@ -37,10 +50,15 @@ struct runtime_options {
   // Bytes of stack of a fiber that asks for no other, rounded up to a power of two, 16 KiB to 1
   // GiB. An untouched stack costs addresses, not memory.
   std::size_t stack_size = 256 * 1024;
-  // Bytes of addresses to reserve for the stacks of one size. 0: as much as RLIMIT_AS lets, at most
-  // 1 TiB (4 million fibers of the default size).
+  // Bytes of addresses to reserve for the stacks of one size, with a page for each guard; guards of
+  // several pages come on top. 0: as much as RLIMIT_AS lets, at most
+  // 1 TiB (3.4 million fibers of the default size).
   std::size_t stack_reserve = 0;
-  // Lets fibers run without a guard page below their stack once vm.max_map_count allows no more
+  // Bytes below each stack that fault when touched, rounded up to pages, up to 1 GiB; 0 for none. A
+  // function with a frame larger than this can step over the guard unless it is compiled with
+  // -fstack-clash-protection. A guard costs addresses, not memory.
+  std::size_t guard_size = 64 * 1024;
+  // Lets fibers run without a guard below their stack once vm.max_map_count allows no more
   // guards, on kernels that need a mapping for each (before Linux 6.13). Otherwise spawn fails
   // then. A fiber without a guard that overflows its stack writes into another's.
   bool unguarded_stacks = false;

@@ -42,7 +42,7 @@ namespace hilo {
 struct scope_options {
   std::size_t limit = 0;  // children that run at the same time; 0: any number
   // Waits of the children end with timed_out after this time, counted from the scope's beginning.
-  std::chrono::nanoseconds deadline = std::chrono::nanoseconds::max();
+  detail::any_duration deadline = std::chrono::nanoseconds::max();
   spawn_options fibers{};  // how the children are made
 };
 
@@ -104,7 +104,8 @@ class scope {
   }
   template <class C, class D>
   [[nodiscard]] status wait_until(std::chrono::time_point<C, D> when) noexcept {
-    return core_.wait(detail::deadline_at(when));
+    return detail::wait_until_time(when,
+                                   [&](std::int64_t deadline) { return core_.wait(deadline); });
   }
 
   // Waits until all children have ended. Returns the results of those that returned, in the order

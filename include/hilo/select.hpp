@@ -5,13 +5,24 @@
 //                        hilo::send_to(results, result),       // 1
 //                        hilo::after(2s)}) {                   // 2
 //     case 0: if (number) use(*number); break;  // empty: the channel is closed
-//     case 1: break;                            // result was moved from
+//     case 1: break;                            // a copy of result was sent
 //     case 2: give_up(); break;
+//     default: return;                          // stopped, or a limit was reached
 //   }
 //
-// The number is that of the case, counted from 0. If several are ready one is taken at random; in
-// select_first the first. A case that was not taken has no effect: nothing was received, nothing
-// moved from. A channel may be in several cases, as sender and as receiver.
+// The number is that of the case, counted from 0. A select that a stop request or a limit ended has
+// taken none: its number is selection::none, which is no index. A switch needs a `default`, and
+// code that uses the number as an index has to ask taken() first.
+//
+// Which one. If several cases are ready, each is taken equally often, whatever stands before or
+// between them; in select_first the first is. With `otherwise`, a select takes that only if there
+// was a moment at which no case was ready. A descriptor (io::ready_of) is the exception: the kernel
+// is asked shortly before that moment.
+//
+// Effects. A case that was not taken has none: nothing was received, nothing moved from, and its
+// destination is as it was. The destination of the taken case holds the value; if the case ended
+// without one, because the channel is closed, it is empty. A channel may be in several cases, as
+// sender and as receiver.
 #pragma once
 
 #include <array>
@@ -27,19 +38,22 @@
 
 #include "hilo/channel.hpp"
 #include "hilo/detail/select_core.hpp"
+#include "hilo/detail/send_case.hpp"
 #include "hilo/fiber.hpp"
 #include "hilo/latch.hpp"
 
 namespace hilo {
 
 // What select returns; converts to the number of the case.
-struct selection {
+struct [[nodiscard]] selection {
   // No case was taken: a stop request or a limit came first (hilo/limit.hpp); `end` says which.
   static constexpr std::size_t none = detail::no_case;
 
   std::size_t index = none;
   status end = status::ok;  // closed: the channel of the case is
 
+  // Whether a case was taken, so that `index` is the number of one.
+  [[nodiscard]] constexpr bool taken() const noexcept { return index != none; }
   constexpr operator std::size_t() const noexcept { return index; }  // NOLINT: for switch
 };
 
@@ -54,39 +68,46 @@ class receive_case final : public select_case {
  public:
   // from: null only if the case is not enabled
   receive_case(channel<T>* from, std::optional<T>& result, bool enabled) noexcept
-      : select_case(enabled), from_(from), result_(result) {
-    renew();
-  }
+      : select_case(enabled), from_(from), result_(result) {}
 
   spin_lock* lock() noexcept override { return &from_->core_.lock; }
-  status attempt(partner& other) override { return from_->receive_locked(result_, other); }
+  status attempt(partner& other) override {
+    if (!keeps_former()) return from_->receive_locked(result_, other);
+    const status end = from_->receive_locked(other_, other);
+    if (end == status::ok) exchange();
+    return end;
+  }
   wait_list* list() noexcept override { return &from_->core_.receivers; }
-  void* slot() noexcept override { return &result_; }
-  void renew() noexcept override { result_.reset(); }
+  void* slot() noexcept override {
+    handed_aside_ = keeps_former();
+    return handed_aside_ ? &other_ : &result_;
+  }
+  void clear() noexcept override { result_.reset(); }
+  void renew() noexcept override { other_.reset(); }
+  void dispose() noexcept override {
+    if (std::exchange(handed_aside_, false) && other_.has_value()) exchange();
+  }
 
  private:
+  // The former value may not end under the lock: its destructor is the program's, and may come to
+  // this channel. A value whose move throws is not kept.
+  static constexpr bool may_keep =
+      !std::is_trivially_destructible_v<T> && std::is_nothrow_move_constructible_v<T>;
+  bool keeps_former() const noexcept { return may_keep && result_.has_value(); }
+
+  // Both have a value. Needs no more of T than a channel does; moved-from values end here.
+  void exchange() noexcept {
+    if constexpr (may_keep) {
+      T received(std::move(*other_));
+      other_.emplace(std::move(*result_));
+      result_.emplace(std::move(received));
+    }
+  }
+
   channel<T>* from_;
   std::optional<T>& result_;
-};
-
-template <class T>
-class send_case final : public select_case {
- public:
-  // to: null only if the case is not enabled
-  send_case(channel<T>* to, T& value, bool enabled) noexcept
-      : select_case(enabled), to_(to), value_(&value) {}
-  send_case(channel<T>* to, const T& value, bool enabled)
-      : select_case(enabled), to_(to), copy_(value), value_(&*copy_) {}
-
-  spin_lock* lock() noexcept override { return &to_->core_.lock; }
-  status attempt(partner& other) override { return to_->send_locked(*value_, other); }
-  wait_list* list() noexcept override { return &to_->core_.senders; }
-  void* slot() noexcept override { return value_; }
-
- private:
-  channel<T>* to_;
-  std::optional<T> copy_;
-  T* value_;
+  std::optional<T> other_;     // what is received while result_ has a value, and then that value
+  bool handed_aside_ = false;  // a sender that serves this case moves into other_
 };
 
 class time_case final : public select_case {
@@ -160,12 +181,12 @@ concept is_case = is_otherwise<C> || std::is_base_of_v<select_case, std::remove_
 template <class... C>
 selection select_in(select_order order, C&&... cases) {
   constexpr std::size_t waiting = (std::size_t{!is_otherwise<C>} + ... + 0);
-  constexpr bool no_wait = waiting != sizeof...(C);
+  constexpr bool with_otherwise = waiting != sizeof...(C);
   static_assert(sizeof...(C) - waiting <= 1, "a select has one `otherwise` at most");
   std::array<select_case*, waiting> all{};
   std::size_t at = 0;
   std::size_t otherwise_at = 0;
-  const auto add = [&]<class One>(One& one) {
+  [[maybe_unused]] const auto add = [&]<class One>(One& one) {
     if constexpr (is_otherwise<One>) {
       otherwise_at = at;
     } else {
@@ -173,12 +194,13 @@ selection select_in(select_order order, C&&... cases) {
     }
   };
   (add(cases), ...);
-  const selected result = select_among(all, order, no_wait);
+  const selected result = select_among(all, order, with_otherwise);
   if (result.index == no_case) {
-    if (no_wait && result.end == status::would_block) return {otherwise_at, status::ok};
+    if (with_otherwise && result.end == status::would_block) return {otherwise_at, status::ok};
     return {selection::none, result.end};
   }
-  return {no_wait && result.index >= otherwise_at ? result.index + 1 : result.index, result.end};
+  return {with_otherwise && result.index >= otherwise_at ? result.index + 1 : result.index,
+          result.end};
 }
 
 }  // namespace detail
@@ -187,21 +209,20 @@ selection select_in(select_order order, C&&... cases) {
 // they wait for: in broadcast.hpp, watch.hpp, oneshot.hpp, and io::ready_of for descriptors.
 
 // Ready when a value can be received, which is then in `result`; or when the channel is closed and
-// drained, then `result` is empty.
+// drained, then `result` is empty. While the case is not taken `result` is not touched.
 template <class T>
 auto receive_from(channel<T>& from, std::optional<T>& result, bool enabled = true) noexcept {
   return detail::receive_case<T>(&from, result, enabled);
 }
 
 // Ready when `value` can be sent; or when the channel is closed, then it was not moved from. An
-// rvalue must live as long as the select, as a temporary in its arguments does; of an lvalue a copy
-// is sent.
+// rvalue is moved from only when the case is taken. A case that lives longer than the expression
+// with this call, because a function returns it or it has a name, moves the value into itself at
+// the end of that expression. Of an lvalue a copy is sent, made by this call. Without `enabled`
+// nothing is copied or moved.
 template <class T>
-auto send_to(channel<T>& to, std::type_identity_t<T>&& value, bool enabled = true) noexcept {
-  return detail::send_case<T>(&to, value, enabled);
-}
-template <class T>
-auto send_to(channel<T>& to, const std::type_identity_t<T>& value, bool enabled = true) {
+detail::send_case<T> send_to(channel<T>& to, detail::offer<std::type_identity_t<T>>&& value,
+                             bool enabled = true) {
   return detail::send_case<T>(&to, value, enabled);
 }
 
@@ -238,17 +259,18 @@ auto end_of(fiber<T>& whose, bool enabled = true) {
 // std::bad_alloc with more than 16 cases.
 // In braces the cases are evaluated in the order in which they are written, each once; in
 // parentheses the compiler chooses the order.
-struct select : selection {
+struct [[nodiscard]] select : selection {
   template <class... C>
-  requires(detail::is_case<C>&&...) select(C&&... cases)  // NOLINT: for one case too
+  requires(detail::is_case<C>&&...) [[nodiscard]] select(C&&... cases)  // NOLINT: for one case too
       : selection(detail::select_in(detail::select_order::random, cases...)) {}
 };
 
 // The same, but of several that are ready the first is taken: one that is always ready starves
 // those behind it.
-struct select_first : selection {
+struct [[nodiscard]] select_first : selection {
   template <class... C>
-  requires(detail::is_case<C>&&...) select_first(C&&... cases)  // NOLINT: for one case too
+  requires(detail::is_case<C>&&...)
+      [[nodiscard]] select_first(C&&... cases)  // NOLINT: for one case too
       : selection(detail::select_in(detail::select_order::first, cases...)) {}
 };
 
@@ -257,27 +279,33 @@ struct select_first : selection {
 class select_list {
  public:
   template <class T>
-  std::size_t receive_from(channel<T>& from, std::optional<T>& result) {
-    return add([&] { return hilo::receive_from(from, result); });
+  std::size_t receive_from(channel<T>& from, std::optional<T>& result, bool enabled = true) {
+    return add([&] { return hilo::receive_from(from, result, enabled); });
   }
   // `value` is moved from when this case is taken.
   template <class T>
-  std::size_t send_to(channel<T>& to, std::type_identity_t<T>& value) {
-    return add([&] { return detail::send_case<T>(&to, value, true); });
+  std::size_t send_to(channel<T>& to, std::type_identity_t<T>& value, bool enabled = true) {
+    return add([&] { return detail::send_case<T>(&to, &value, enabled); });
   }
   template <class C, class D>
-  std::size_t at(std::chrono::time_point<C, D> when) {
-    return add([&] { return hilo::at(when); });
+  std::size_t at(std::chrono::time_point<C, D> when, bool enabled = true) {
+    return add([&] { return hilo::at(when, enabled); });
   }
-  std::size_t set_of(event& what) {
-    return add([&] { return hilo::set_of(what); });
+  std::size_t set_of(event& what, bool enabled = true) {
+    return add([&] { return hilo::set_of(what, enabled); });
   }
-  std::size_t stop_of(std::stop_token token) {
-    return add([&] { return hilo::stop_of(std::move(token)); });
+  std::size_t stop_of(std::stop_token token, bool enabled = true) {
+    return add([&] { return hilo::stop_of(std::move(token), enabled); });
   }
   template <class T>
-  std::size_t end_of(fiber<T>& whose) {
-    return add([&] { return hilo::end_of(whose); });
+  std::size_t end_of(fiber<T>& whose, bool enabled = true) {
+    return add([&] { return hilo::end_of(whose, enabled); });
+  }
+  // Adds the case that is taken when no other is ready: from now on the list does not wait. One at
+  // most; a second call returns the number of the first.
+  std::size_t otherwise() {
+    if (otherwise_at_ == selection::none) otherwise_at_ = cases_.size();
+    return otherwise_at_;
   }
 
   // Adds the case that make() returns: [&] { return hilo::changed_of(settings); }
@@ -290,26 +318,32 @@ class select_list {
     auto made = std::make_shared<holder>(make);  // erases the destructor
     cases_.push_back(&made->one);
     owned_.push_back(std::move(made));
-    return cases_.size() - 1;
+    return size() - 1;
   }
 
-  std::size_t size() const noexcept { return cases_.size(); }
+  std::size_t size() const noexcept {
+    return cases_.size() + (otherwise_at_ != selection::none ? 1 : 0);
+  }
 
-  // As select() and select_first().
+  // As select and select_first.
   selection wait() { return run(detail::select_order::random, false); }
   selection wait_first() { return run(detail::select_order::first, false); }
-  // Without waiting: none and would_block when no case is ready.
+  // Without waiting: none and would_block when there was a moment at which no case was ready.
   selection try_now() { return run(detail::select_order::random, true); }
 
  private:
   selection run(detail::select_order order, bool no_wait) {
     for (detail::select_case* one : cases_) one->renew();
-    const detail::selected result = detail::select_among(cases_, order, no_wait);
-    return {result.index, result.end};
+    const bool with_otherwise = otherwise_at_ != selection::none;
+    const detail::selected result = detail::select_among(cases_, order, no_wait || with_otherwise);
+    if (!with_otherwise) return {result.index, result.end};
+    if (result.index == detail::no_case) return {otherwise_at_, status::ok};
+    return {result.index + (result.index >= otherwise_at_ ? 1 : 0), result.end};
   }
 
   std::vector<detail::select_case*> cases_;
   std::vector<std::shared_ptr<void>> owned_;
+  std::size_t otherwise_at_ = selection::none;
 };
 
 }  // namespace hilo

@@ -1,5 +1,5 @@
 // A counting semaphore between fibers, kernel threads, or both: how many may be at something at
-// once. The interface is std::counting_semaphore's.
+// once. The interface is std::counting_semaphore's, and more: several at once, and close().
 //
 //   hilo::semaphore slots(8);
 //   slots.acquire();  work();  slots.release();
@@ -23,41 +23,70 @@ class semaphore {
   static constexpr std::ptrdiff_t max() noexcept { return PTRDIFF_MAX; }
 
   // Errors: a negative count aborts.
-  HILO_API explicit semaphore(std::ptrdiff_t count);
+  constexpr explicit semaphore(std::ptrdiff_t count)
+      : count_(count >= 0 ? count : refuse_count(count)) {}
   // Errors: destroying one that is waited on aborts.
   HILO_API ~semaphore();
   semaphore(const semaphore&) = delete;
   semaphore& operator=(const semaphore&) = delete;
 
-  // Takes one. First come, first served.
-  // Parks: while there is none; no stop request and no limit ends this. Callable from: any fiber or
-  // thread. Ordering: what happened before the release of what it takes happens before it returns.
-  void acquire() noexcept { (void)acquire_until(detail::until_woken); }
-  // The same, but ends with cancelled or timed_out, and takes nothing, when a stop request or a
-  // limit comes first (hilo/limit.hpp).
-  [[nodiscard]] status acquire(interruptible_t) noexcept {
-    return acquire_until(detail::no_deadline);
+  // Takes `count`, all at once. First come, first served: who waits for many is not overtaken by
+  // callers that want few.
+  // Parks: while there are not so many, or others wait; no stop request and no limit ends this.
+  // Callable from: any fiber or thread. Errors: aborts if the semaphore is closed, before or
+  // meanwhile, and if the count is negative. Ordering: what happened before the releases of what it
+  // takes happens before it returns.
+  void acquire(std::ptrdiff_t count = 1) noexcept {
+    if (acquire_until(count, detail::until_woken) != status::ok) refuse_closed();
   }
-  [[nodiscard]] HILO_API bool try_acquire() noexcept;
+  // The same, but ends with cancelled or timed_out when a stop request or a limit comes first
+  // (hilo/limit.hpp), and with closed when the semaphore is closed; then nothing is taken.
+  [[nodiscard]] status acquire(interruptible_t) noexcept {
+    return acquire_until(1, detail::no_deadline);
+  }
+  [[nodiscard]] status acquire(std::ptrdiff_t count, interruptible_t) noexcept {
+    return acquire_until(count, detail::no_deadline);
+  }
+  // Takes `count` if there are so many, nobody waits and the semaphore is open; true if so. Never
+  // parks; a look that fails counts (docs/fibers.md).
+  [[nodiscard]] HILO_API bool try_acquire(std::ptrdiff_t count = 1) noexcept;
+  // True if it took `count`; false if the time, a stop request, a limit or close() came first.
+  // Parks: as acquire.
   template <class R, class P>
-  [[nodiscard]] bool try_acquire_for(std::chrono::duration<R, P> patience) noexcept {
-    return acquire_until(detail::deadline_after(patience)) == status::ok;
+  [[nodiscard]] bool try_acquire_for(std::chrono::duration<R, P> patience,
+                                     std::ptrdiff_t count = 1) noexcept {
+    return acquire_until(count, detail::deadline_after(patience)) == status::ok;
   }
   template <class C, class D>
-  [[nodiscard]] bool try_acquire_until(std::chrono::time_point<C, D> when) noexcept {
-    return acquire_until(detail::deadline_at(when)) == status::ok;
+  [[nodiscard]] bool try_acquire_until(std::chrono::time_point<C, D> when,
+                                       std::ptrdiff_t count = 1) noexcept {
+    return detail::wait_until_time(
+        when, [&](std::int64_t deadline) { return acquire_until(count, deadline) == status::ok; });
   }
 
-  // Adds `count`, and wakes as many as wait for it. Never parks. Callable from: anywhere.
-  // Errors: a negative count, or a sum over max(), aborts.
+  // Adds `count`, and wakes those whose turn comes. Never parks. Callable from: anywhere but a
+  // signal handler. Errors: a negative count, or a sum over max(), aborts.
   HILO_API void release(std::ptrdiff_t count = 1) noexcept;
 
+  // Ends all waits with closed, and lets nothing be taken any more. Never parks. Callable from:
+  // anywhere but a signal handler. What is released later is only counted.
+  HILO_API void close() noexcept;
+
  private:
-  HILO_API status acquire_until(std::int64_t deadline) noexcept;
+  HILO_API static std::ptrdiff_t refuse_count(std::ptrdiff_t count) noexcept;
+  [[noreturn, gnu::cold]] HILO_API static void refuse_closed() noexcept;
+  HILO_API status acquire_until(std::ptrdiff_t count, std::int64_t deadline) noexcept;
+  detail::wait_node* grant() noexcept;
 
   detail::sync_lock lock_;
-  std::ptrdiff_t count_;       // guarded by lock_; 0 while anybody waits
-  detail::wait_list waiters_;  // guarded by lock_
+  std::ptrdiff_t count_;       // guarded by lock_; less than the first waiter wants
+  detail::wait_list waiters_;  // guarded by lock_; slot: how many it wants
+  bool closed_ = false;        // guarded by lock_
 };
+
+// The standard's names. A semaphore counts to PTRDIFF_MAX, which is at least any `least_max`.
+template <std::ptrdiff_t least_max = semaphore::max()>
+using counting_semaphore = semaphore;
+using binary_semaphore = semaphore;
 
 }  // namespace hilo

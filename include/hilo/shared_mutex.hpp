@@ -29,28 +29,28 @@ class shared_mutex {
   shared_mutex(const shared_mutex&) = delete;
   shared_mutex& operator=(const shared_mutex&) = delete;
 
-  // Takes it for writing. Parks: while anybody holds it. Callable from: any fiber or thread.
-  // Ordering: all that earlier holders did happens before it returns.
+  // Takes it for writing. Parks: while anybody holds it; no stop request and no limit ends this.
+  // Callable from: any fiber or thread; one that holds it already waits for itself. Ordering: all
+  // that earlier holders did happens before it returns.
   void lock() noexcept {
-    if (!try_lock()) [[unlikely]]
+    if (!attempt()) [[unlikely]]
       (void)lock_slow(detail::until_woken);
   }
-  // Never parks.
+  // Never parks; a look that fails counts (docs/fibers.md).
   [[nodiscard]] bool try_lock() noexcept {
-    detail::decision_point();
-    std::uint32_t expected = 0;
-    // (V1) acquire: pairs with (V2) and (V4).
-    return state_.compare_exchange_strong(expected, writer, std::memory_order_acquire,
-                                          std::memory_order_relaxed);
+    if (attempt()) return true;
+    detail::count_eager();
+    return false;
   }
   // True if it was taken; false if the time, a stop request or a limit came first. Parks: as lock.
   template <class R, class P>
   [[nodiscard]] bool try_lock_for(std::chrono::duration<R, P> patience) noexcept {
-    return try_lock() || lock_slow(detail::deadline_after(patience));
+    return attempt() || lock_slow(detail::deadline_after(patience));
   }
   template <class C, class D>
   [[nodiscard]] bool try_lock_until(std::chrono::time_point<C, D> when) noexcept {
-    return try_lock() || lock_slow(detail::deadline_at(when));
+    return detail::wait_until_time(
+        when, [&](std::int64_t deadline) { return attempt() || lock_slow(deadline); });
   }
   // Gives it up after writing. Never parks. Errors: aborts when it is not held so.
   void unlock() noexcept {
@@ -65,30 +65,25 @@ class shared_mutex {
 
   // Takes it for reading. Parks: while a writer holds it or waits. Otherwise as lock.
   void lock_shared() noexcept {
-    if (!try_lock_shared()) [[unlikely]]
+    if (!attempt_shared()) [[unlikely]]
       (void)lock_shared_slow(detail::until_woken);
   }
-  // Never parks.
+  // As try_lock.
   [[nodiscard]] bool try_lock_shared() noexcept {
-    detail::decision_point();
-    std::uint32_t seen = state_.load(std::memory_order_relaxed);
-    while ((seen & (writer | waiting)) == 0) {
-      // (V3) acquire: pairs with (V2).
-      if (state_.compare_exchange_weak(seen, seen + reader, std::memory_order_acquire,
-                                       std::memory_order_relaxed)) {
-        return true;
-      }
-    }
+    if (attempt_shared()) return true;
+    detail::count_eager();
     return false;
   }
   // As try_lock_for. Parks: as lock_shared.
   template <class R, class P>
   [[nodiscard]] bool try_lock_shared_for(std::chrono::duration<R, P> patience) noexcept {
-    return try_lock_shared() || lock_shared_slow(detail::deadline_after(patience));
+    return attempt_shared() || lock_shared_slow(detail::deadline_after(patience));
   }
   template <class C, class D>
   [[nodiscard]] bool try_lock_shared_until(std::chrono::time_point<C, D> when) noexcept {
-    return try_lock_shared() || lock_shared_slow(detail::deadline_at(when));
+    return detail::wait_until_time(when, [&](std::int64_t deadline) {
+      return attempt_shared() || lock_shared_slow(deadline);
+    });
   }
   // Gives it up after reading. Never parks. Errors: aborts when nobody reads.
   void unlock_shared() noexcept {
@@ -109,6 +104,25 @@ class shared_mutex {
   // for one in the middle of queueing. While it is set, holders come only from grant().
   static constexpr std::uint32_t writer = 1, waiting = 2, reader = 4;
 
+  bool attempt() noexcept {
+    detail::decision_point();
+    std::uint32_t expected = 0;
+    // (V1) acquire: pairs with (V2) and (V4).
+    return state_.compare_exchange_strong(expected, writer, std::memory_order_acquire,
+                                          std::memory_order_relaxed);
+  }
+  bool attempt_shared() noexcept {
+    detail::decision_point();
+    std::uint32_t seen = state_.load(std::memory_order_relaxed);
+    while ((seen & (writer | waiting)) == 0) {
+      // (V3) acquire: pairs with (V2).
+      if (state_.compare_exchange_weak(seen, seen + reader, std::memory_order_acquire,
+                                       std::memory_order_relaxed)) {
+        return true;
+      }
+    }
+    return false;
+  }
   HILO_API bool lock_slow(std::int64_t deadline) noexcept;
   HILO_API bool lock_shared_slow(std::int64_t deadline) noexcept;
   HILO_API void unlock_slow() noexcept;

@@ -57,6 +57,7 @@ class shared_result_case final : public select_case {
     return end;
   }
   wait_list* list() noexcept override { return &what_->waiters; }
+  void clear() noexcept override { result_.reset(); }
   void renew() noexcept override { former_.reset(); }
 
  private:
@@ -115,7 +116,9 @@ class shared_result : public detail::counted_end<detail::oneshot<T>, detail::end
   template <class C, class D>
   [[nodiscard]] status receive_until(std::shared_ptr<const T>& result,
                                      std::chrono::time_point<C, D> when) const {
-    return receive_into("receive_until", result, detail::deadline_at(when));
+    return detail::wait_until_time(when, [&](std::int64_t deadline) {
+      return receive_into("receive_until", result, deadline);
+    });
   }
 
  private:

@@ -42,7 +42,7 @@ namespace hilo {
 // --- For the code under test --------------------------------------------------------------------
 
 // The time that all hilo's waits count in: std::chrono::steady_clock's, in a simulation the virtual
-// one. Callable from: anywhere.
+// one. Callable from: anywhere but a signal handler.
 inline std::chrono::steady_clock::time_point now() noexcept {
   return std::chrono::steady_clock::time_point(std::chrono::nanoseconds(detail::monotonic_now()));
 }

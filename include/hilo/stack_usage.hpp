@@ -35,7 +35,7 @@ inline stack_usage_report stack_usage() {
 }
 
 // Looks at another's, which may be running, or have ended and not yet be joined.
-// Callable from: anywhere. Errors: as above; an empty handle aborts.
+// Callable from: anywhere but a signal handler. Errors: as above; an empty handle aborts.
 template <class T>
 stack_usage_report stack_usage(const fiber<T>& handle) {
   if (!handle.joinable()) detail::empty_handle("stack_usage");

@@ -3,6 +3,8 @@
 
 #include <cstdint>
 
+#include "hilo/detail/api.hpp"
+
 namespace hilo {
 
 // Returned where an exception would be wrong: a closed channel is no error of the program. Calls

@@ -31,7 +31,9 @@
 #include <sys/types.h>
 
 #include "hilo/detail/api.hpp"
+#include "hilo/detail/deadline.hpp"
 #include "hilo/detail/kernel_thread.hpp"
+#include "hilo/detail/kernel_wait.hpp"
 
 namespace hilo {
 
@@ -109,7 +111,7 @@ class thread {
   ~thread() {
     if (!joinable()) return;
     request_stop();
-    detail::join_kernel_thread(running_);
+    detail::end_kernel_thread(running_);
   }
 
   void swap(thread& other) noexcept {
@@ -129,9 +131,15 @@ class thread {
   // Waits until the deadline at most; false when it passed, and the thread is still joinable. Also
   // when a stop request or a limit ends the wait of a fiber.
   // Parks: a fiber, while the thread runs.
-  [[nodiscard]] HILO_API bool join_until(std::chrono::steady_clock::time_point deadline);
-  [[nodiscard]] bool join_for(std::chrono::nanoseconds patience) {
-    return join_until(std::chrono::steady_clock::now() + patience);
+  template <class Clock, class Duration>
+  [[nodiscard]] bool join_until(const std::chrono::time_point<Clock, Duration>& when) {
+    return detail::wait_until_time(when, [this](std::int64_t deadline) {
+      return join_by(std::chrono::steady_clock::time_point(std::chrono::nanoseconds(deadline)));
+    });
+  }
+  template <class Rep, class Period>
+  [[nodiscard]] bool join_for(const std::chrono::duration<Rep, Period>& patience) {
+    return join_by(detail::kernel_time_after(patience));
   }
 
   // Lets the thread run on without a handle; what it holds is given back after its end.
@@ -149,6 +157,8 @@ class thread {
   bool request_stop() noexcept { return stop_.request_stop(); }
 
  private:
+  HILO_API bool join_by(std::chrono::steady_clock::time_point deadline);
+
   template <class Callable, class... Arguments>
   void start(const thread_options& options, std::error_code* error, Callable&& callable,
              Arguments&&... arguments);

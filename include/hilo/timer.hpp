@@ -8,64 +8,95 @@
 //
 // For one wait there is sleep_for(), and for a limit to another wait its _for and _until forms; a
 // timer is for what others may move or call off. Nobody has to wait for one, and one that nobody
-// waits for costs nothing.
+// waits for costs nothing. Both can be cases of a select: fired_of() and tick_of().
+//
+// Durations and time points may be of any type and clock. A time that is too far to count never
+// comes; a time that has passed, and one that is not a number, comes at once. A time of a clock
+// other than steady_clock is turned into what is left until then when it is set; if that clock is
+// set later, the timer does not follow it.
 #pragma once
 
 #include <chrono>
 #include <cstdint>
+#include <optional>
 
 #include "hilo/detail/api.hpp"
 #include "hilo/detail/deadline.hpp"
 #include "hilo/detail/decision.hpp"
+#include "hilo/detail/select_core.hpp"
 #include "hilo/detail/waiter.hpp"
 #include "hilo/status.hpp"
 
 namespace hilo {
+namespace detail {
 
+class timer_case;
+class ticker_case;
+
+}  // namespace detail
+
+// A timer is unset, set or fired. fire_after() and fire_at() set it, whatever it was. When its time
+// comes it has fired, and stays so until it is set again. cancel() makes a set timer unset, and
+// leaves a fired one as it is. All calls look at the clock at one moment under one lock, so they
+// agree: if cancel() or fire_after() says that the timer was not active because it had fired, each
+// wait that had begun before returns ok, and if the call says that it was active, none of them
+// does by the old time.
 class timer {
  public:
   // A timer that is not set.
   timer() noexcept = default;
   template <class R, class P>
   explicit timer(std::chrono::duration<R, P> from_now) noexcept
-      : due_(detail::deadline_after(from_now)) {}
+      : set_(true), due_(detail::deadline_after(from_now)) {}
   template <class C, class D>
-  explicit timer(std::chrono::time_point<C, D> when) noexcept : due_(detail::deadline_at(when)) {}
-  // Destroying one that is waited for aborts.
+  explicit timer(std::chrono::time_point<C, D> when) noexcept
+      : set_(true), due_(detail::deadline_at(when)) {}
+  // Errors: destroying one that is waited for aborts.
   HILO_API ~timer();
   timer(const timer&) = delete;
   timer& operator=(const timer&) = delete;
 
   // Sets the time at which it fires, instead of any set before; who waits goes on waiting, for the
-  // new one. Never parks. Callable from: any fiber or thread.
+  // new one. True: it was active, which is set and not fired, so the old time will not come. False:
+  // it was not set, or had fired; then the waits that had begun return ok. Never parks.
+  // Callable from: any fiber or thread.
   template <class R, class P>
-  void fire_after(std::chrono::duration<R, P> from_now) noexcept {
-    set(detail::deadline_after(from_now));
+  bool fire_after(std::chrono::duration<R, P> from_now) noexcept {
+    return set(detail::deadline_after(from_now));
   }
   template <class C, class D>
-  void fire_at(std::chrono::time_point<C, D> when) noexcept {
-    set(detail::deadline_at(when));
+  bool fire_at(std::chrono::time_point<C, D> when) noexcept {
+    return set(detail::deadline_at(when));
   }
 
-  // Takes the time back; who waits gets cancelled. True: it was set and had not fired. Never parks.
-  // Callable from: any fiber or thread.
+  // Takes the time back: the waits that had begun return closed. True: it was active. False: it was
+  // not set, or had fired, and nothing changes. Never parks. Callable from: any fiber or thread.
   HILO_API bool cancel() noexcept;
 
-  // Waits until it fires: ok; at once if it has. cancelled: cancel() came first, it was not set, or
-  // a limit around the call ended it (hilo/limit.hpp), which may also be timed_out.
+  // Waits until it fires: ok; at once if it has. closed: it is not set, or cancel() came first.
+  // cancelled or timed_out: a stop request or a limit ended the wait (hilo/limit.hpp).
   // Parks: until then. Callable from: any fiber or thread, several at a time.
   // Ordering: what happened before fire_at, fire_after or cancel happens before a wait they end.
   HILO_API status wait() noexcept;
 
-  // Tells whether a wait would return ok at once. Never parks.
+  // Tells whether it has fired: then a wait returns ok at once. Never parks; a false answer counts
+  // as a wait that found what it wanted (docs/fibers.md).
   [[nodiscard]] HILO_API bool has_fired() const noexcept;
 
  private:
-  HILO_API void set(std::int64_t when) noexcept;
+  friend class detail::timer_case;
+
+  HILO_API bool set(std::int64_t when) noexcept;
+  bool is_due() const noexcept { return set_ && due_ <= detail::monotonic_now(); }
+  std::int64_t next() const noexcept { return set_ ? due_ : detail::no_deadline; }
 
   mutable detail::sync_lock lock_;
-  std::int64_t due_ = detail::no_deadline;  // guarded by lock_; no_deadline: not set
-  detail::wait_list waiters_;               // guarded by lock_; each waits until due_
+  bool set_ = false;                        // guarded by lock_
+  std::int64_t due_ = detail::no_deadline;  // guarded by lock_; no_deadline: it never fires
+  // Guarded by lock_. Each node of either waits until due_ and has a std::optional<status> as its
+  // slot: how the wait goes on, decided under the lock by the call that changes the time.
+  detail::wait_list waiters_;
+  detail::wait_list selects_;
 };
 
 // What a ticker does about ticks whose time passed before anybody waited for them.
@@ -79,39 +110,117 @@ class ticker {
  public:
   // Ticks first after one period. With skip and catch_up every tick lies a whole number of periods
   // after the start, however late the ones before it were taken.
-  // Errors: a period of 0 or less aborts.
+  // Errors: a period of 0 or less, or one that is not a number, aborts.
   template <class R, class P>
   explicit ticker(std::chrono::duration<R, P> period,
                   missed_ticks policy = missed_ticks::skip) noexcept
-      : ticker(std::chrono::ceil<std::chrono::nanoseconds>(period).count(), policy) {}
-  // Destroying one that is waited for aborts.
+      : ticker(detail::nanoseconds_of(period), policy) {}
+  // Errors: destroying one that is waited for aborts.
   HILO_API ~ticker();
   ticker(const ticker&) = delete;
   ticker& operator=(const ticker&) = delete;
 
-  // Waits for the next tick: ok. Each tick ends one wait: of several at a time, each gets its own.
-  // cancelled: it was stopped, or a limit around the call ended it (hilo/limit.hpp), which may also
-  // be timed_out; the tick is then lost.
+  // Waits for the next tick: ok. Each tick ends one wait or select; of several waits the one that
+  // began first. closed: it was stopped. cancelled or timed_out: a stop request or a limit ended
+  // the wait (hilo/limit.hpp), which then took no tick.
   // Parks: until then. Callable from: any fiber or thread.
   HILO_API status wait() noexcept;
 
-  // Ends it: who waits, and every later wait, gets cancelled. Never parks.
-  // Callable from: any fiber or thread.
-  HILO_API void stop() noexcept;
+  // Begins anew: the next tick comes after one new period, or at the time `first`, at once if that
+  // has passed; the later ones a period after each other. Ticks that nobody took are dropped; who
+  // waits goes on waiting, for the new ones. True: it was running. False: it was stopped, and runs
+  // again. Never parks. Callable from: any fiber or thread. Errors: as the constructor.
+  template <class R, class P>
+  bool reset(std::chrono::duration<R, P> period) noexcept {
+    return restart(detail::nanoseconds_of(period), detail::no_wait);
+  }
+  template <class R, class P, class C, class D>
+  bool reset(std::chrono::duration<R, P> period, std::chrono::time_point<C, D> first) noexcept {
+    return restart(detail::nanoseconds_of(period), detail::deadline_at(first));
+  }
+
+  // Ends it: who waits, and every later wait, gets closed, until reset(). True: it was running.
+  // Never parks. Callable from: any fiber or thread.
+  HILO_API bool stop() noexcept;
+
+  // The time of the first tick that nobody took yet; time_point::max() when there is none. Never
+  // parks.
+  [[nodiscard]] HILO_API std::chrono::steady_clock::time_point next_tick() const noexcept;
 
   // How many ticks were left out so far, with skip. Never parks.
   [[nodiscard]] HILO_API std::uint64_t skipped() const noexcept;
 
  private:
-  HILO_API ticker(std::int64_t period, missed_ticks policy) noexcept;
+  friend class detail::ticker_case;
 
-  const std::int64_t period_;  // ns
+  HILO_API ticker(std::int64_t period, missed_ticks policy) noexcept;
+  // first: no_wait means after one period.
+  HILO_API bool restart(std::int64_t period, std::int64_t first) noexcept;
+  bool take() noexcept;
+  detail::wait_node* pass_on(const void* mine) noexcept;
+  std::int64_t next() const noexcept { return stopped_ ? detail::no_deadline : next_; }
+
   const missed_ticks policy_;
   mutable detail::sync_lock lock_;
-  bool stopped_ = false;       // guarded by lock_
-  std::int64_t next_;          // guarded by lock_: the first tick that nobody waits for
-  std::uint64_t skipped_ = 0;  // guarded by lock_
-  detail::wait_list waiters_;  // guarded by lock_; each waits for a tick of its own
+  // All below guarded by lock_.
+  bool stopped_ = false;
+  std::int64_t period_;  // ns
+  std::int64_t next_;    // the first tick that nobody took
+  std::uint64_t skipped_ = 0;
+  // The wait that has a deadline, by its node's slot: it takes the next tick, and whenever it ends
+  // the one that waits longest follows it. Null: no wait, or all are about to look again.
+  const void* first_ = nullptr;
+  detail::wait_list waiters_;  // without a deadline, except for the first
+  detail::wait_list selects_;  // each with the deadline next_
 };
+
+namespace detail {
+
+class HILO_API timer_case final : public select_case {
+ public:
+  timer_case(timer& what, bool enabled) noexcept : select_case(enabled), what_(what) {}
+
+  spin_lock* lock() noexcept override { return &what_.lock_; }
+  status attempt(partner& other) override;
+  wait_list* list() noexcept override { return &what_.selects_; }
+  void* slot() noexcept override { return &answer_; }
+  std::int64_t deadline() const noexcept override { return due_; }
+  void renew() noexcept override { answer_.reset(); }
+
+ private:
+  timer& what_;
+  std::optional<status> answer_;    // guarded by the timer's lock
+  std::int64_t due_ = no_deadline;  // as of the last attempt
+};
+
+class HILO_API ticker_case final : public select_case {
+ public:
+  ticker_case(ticker& what, bool enabled) noexcept : select_case(enabled), what_(what) {}
+
+  spin_lock* lock() noexcept override { return &what_.lock_; }
+  status attempt(partner& other) override;
+  wait_list* list() noexcept override { return &what_.selects_; }
+  std::int64_t deadline() const noexcept override { return next_; }
+
+ private:
+  ticker& what_;
+  std::int64_t next_ = no_deadline;  // as of the last attempt
+};
+
+}  // namespace detail
+
+// Cases of a select (hilo/select.hpp).
+
+// Ready once the timer has fired. A timer that is not set is never ready: a select that waits goes
+// on when the timer is cancelled, and follows a new time.
+inline auto fired_of(timer& what, bool enabled = true) noexcept {
+  return detail::timer_case(what, enabled);
+}
+
+// Ready when a tick has come that nobody took; the select takes it, unless it takes another case. A
+// stopped ticker is never ready.
+inline auto tick_of(ticker& what, bool enabled = true) noexcept {
+  return detail::ticker_case(what, enabled);
+}
 
 }  // namespace hilo

@@ -97,7 +97,8 @@ class watch_receiver : public detail::counted_end<detail::watch_core, detail::en
       : counted_end(std::move(what)), seen_(seen) {}
 
   // The newest value, which stays as it is while the caller keeps it. Never parks.
-  // Callable from: anywhere. Ordering: what happened before it was sent happens before this.
+  // Callable from: anywhere but a signal handler. Ordering: what happened before it was sent
+  // happens before this.
   [[nodiscard]] std::shared_ptr<const T> borrow() const noexcept {
     std::uint64_t version = 0;
     return std::static_pointer_cast<const T>(from("borrow").newest(version));
@@ -127,7 +128,8 @@ class watch_receiver : public detail::counted_end<detail::watch_core, detail::en
   }
   template <class C, class D>
   [[nodiscard]] status changed_until(std::chrono::time_point<C, D> when) noexcept {
-    return from("changed_until").wait(seen_, detail::deadline_at(when));
+    return detail::wait_until_time(
+        when, [&](std::int64_t deadline) { return from("changed_until").wait(seen_, deadline); });
   }
 
   // Waits until predicate(newest value) holds, and gives that value; it counts as seen. Null when

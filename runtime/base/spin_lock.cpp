@@ -26,6 +26,10 @@ constexpr int patience = 100;
 constexpr int long_patience = 2000;  // where answers were quick: the owner may have lost its CPU
 constexpr std::uint8_t trusted = 20, most_credit = 32, slow_costs = 4;  // guesses
 
+// In a simulation: more than any holder needs to have its turn. After that the caller waits as any
+// other thread of the program does, which knows no simulation.
+constexpr int most_decisions = 100'000;
+
 constexpr int first_spins = 32;  // of a loser; guess: several times what a holder needs
 
 }  // namespace
@@ -37,6 +41,12 @@ constexpr int first_spins = 32;  // of a loser; guess: several times what a hold
 void spin_lock::wait_for_word() noexcept {
   constexpr int most_spins = 1024;  // guess: some 20 us; then the holder is not merely busy
   constexpr int yields = 64;        // guess: then it is not merely off its CPU
+  // In a simulation the holder is a fiber that was set aside in its critical section, and it goes
+  // on only if the decider lets it.
+  for (int i = 0; simulating() && i < most_decisions; ++i) {
+    decide();
+    if (word_.exchange(1, std::memory_order_acquire) == 0) return;  // (L1)
+  }
   for (int spins = first_spins; spins < most_spins; spins *= 2) {
     for (int i = 0; i < spins; ++i) base::cpu_relax();
     // relaxed: only a hint; the exchange acquires, (L1).

@@ -25,14 +25,20 @@
 namespace hilo::context {
 namespace {
 
-// The page size. Asked for at each use: a constant of this file would be 0 for a runtime that the
-// program constructs before the initialisers of this file have run.
-struct page_size {
-  operator std::size_t() const noexcept {
-    return static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
-  }
-};
-constexpr page_size page;
+// Asked for at each use: a constant of this file would be 0 for a runtime that the program
+// constructs before the initialisers of this file have run.
+std::size_t page_size() noexcept {
+  return static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
+}
+
+// Bytes below each stack of `stack_size` that fault. A stack and its guard are an odd number of
+// pages together, so that the tops of stacks spread over all sets of a TLB.
+std::size_t guard_bytes(std::size_t stack_size, std::size_t wanted) noexcept {
+  const std::size_t page = page_size();
+  const std::size_t bytes = (wanted + page - 1) / page * page;
+  return (stack_size + bytes) / page % 2 != 0 ? bytes : bytes + page;
+}
+
 constexpr std::size_t largest_reserve = std::size_t{1} << 40;
 
 char* reserve_range(std::size_t bytes) {
@@ -44,6 +50,14 @@ std::string address_space_limit() {
   rlimit limit{};
   if (::getrlimit(RLIMIT_AS, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY) return "";
   return "RLIMIT_AS is " + base::format_bytes(limit.rlim_cur) + "; raise it or ";
+}
+
+// The kernel counts memory that may be written, touched or not.
+std::string data_limit() {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_DATA, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY) return "";
+  return "RLIMIT_DATA is " + base::format_bytes(limit.rlim_cur) +
+         ", and counts stacks in full; raise it, set a smaller stack size, ";
 }
 
 // How many mappings the kernel allows a process; its default where /proc is not there.
@@ -85,16 +99,27 @@ void pretend_guard_support(const guard_support* wanted) noexcept {
   pretended.store(wanted, std::memory_order_release);
 }
 
-stack_arena::stack_arena(std::size_t stack_size, std::size_t reserve, bool unguarded)
-    : stack_size_(stack_size), stride_(stack_size + page), unguarded_(unguarded) {
+stack_arena::stack_arena(std::size_t stack_size, std::size_t reserve, bool unguarded,
+                         std::size_t guard_size)
+    : stack_size_(stack_size),
+      guard_(guard_bytes(stack_size, guard_size)),
+      stride_(stack_size + guard_),
+      unguarded_(unguarded || guard_size == 0) {
+  const std::size_t page = page_size();
   const bool fixed = reserve != 0;
-  bytes_ = fixed ? reserve : largest_reserve;
+  // A fixed reserve gives the number of stacks: of their guards it counts one page.
+  bytes_ = largest_reserve;
+  if (fixed &&
+      __builtin_mul_overflow(reserve / (stack_size + std::min(page, guard_)), stride_, &bytes_)) {
+    bytes_ = ~std::size_t{0} / 2 / page * page;  // more than there are addresses
+  }
   // An address-space limit (RLIMIT_AS) is no reason to fail while nobody asked for a size.
   const std::size_t enough = stride_ * 16;
-  while ((base_ = reserve_range(bytes_)) == nullptr) {
+  while ((base_ = reserve_range(std::max(bytes_, page))) == nullptr) {
     const int error = errno;
     if (fixed || bytes_ / 2 < enough) {
-      base::fail(error, "reserve " + base::format_bytes(bytes_) + " for fiber stacks",
+      base::fail(error,
+                 "reserve " + base::format_bytes(fixed ? reserve : bytes_) + " for fiber stacks",
                  address_space_limit() + (fixed ? "set a smaller runtime_options.stack_reserve"
                                                 : "set a smaller stack size"));
     }
@@ -115,11 +140,10 @@ stack_arena::stack_arena(std::size_t stack_size, std::size_t reserve, bool ungua
   }
   if (guards_ == guard_kind::mapping) {
     ::mprotect(base_, page, PROT_NONE);
-    // Two mappings a stack; a part of the limit stays with the program's own.
-    const std::size_t limit = told != nullptr ? told->mappings : map_limit();
-    mapping_limit_ = (limit - std::min(limit, limit / 8 + 1024)) / 2;
+    (void)mapping_limit();
   }
-  unguarded_from_.store(capacity_, std::memory_order_relaxed);  // nobody else knows the arena
+  // relaxed: nobody else knows the arena
+  unguarded_from_.store(guard_size == 0 ? 0 : capacity_, std::memory_order_relaxed);
   // Untouched until a slot is closed.
   void* bits = ::mmap(nullptr, closed_bytes(), PROT_READ | PROT_WRITE,
                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
@@ -127,7 +151,7 @@ stack_arena::stack_arena(std::size_t stack_size, std::size_t reserve, bool ungua
     const int error = errno;
     ::munmap(base_, bytes_);
     base::fail(error, "map " + base::format_bytes(closed_bytes()) + " to keep account of stacks",
-               "free memory or raise RLIMIT_AS");
+               data_limit() + "free memory or raise RLIMIT_AS");
   }
   closed_ = static_cast<std::uint64_t*>(bits);
   watch_guards(*this);
@@ -158,8 +182,25 @@ std::size_t stack_arena::claim(std::size_t wanted, std::size_t& first) noexcept 
   return count;
 }
 
+// Under opening_, or in the constructor: how many guards that are mappings all arenas may have
+// together.
+std::size_t stack_arena::mapping_limit() noexcept {
+  if (mapping_limit_ == unknown) {
+    // Two mappings a stack; a part of the limit stays with the program's own.
+    const guard_support* const told = pretended.load(std::memory_order_acquire);
+    const std::size_t limit = told != nullptr ? told->mappings : map_limit();
+    mapping_limit_ = (limit - std::min(limit, limit / 8 + 1024)) / 2;
+  }
+  return mapping_limit_;
+}
+
+// A limit may have room for one stack and not for a batch.
 stack_arena::batch stack_arena::open(std::size_t wanted) noexcept {
-  return guards_ == guard_kind::page_table ? open_guarded(wanted) : open_by_mapping(wanted);
+  const auto attempt = [this](std::size_t count) {
+    return guards_ == guard_kind::page_table ? open_guarded(count) : open_by_mapping(count);
+  };
+  const batch opened = attempt(wanted);
+  return opened.error == ENOMEM && wanted > 1 ? attempt(1) : opened;
 }
 
 stack_arena::batch stack_arena::open_guarded(std::size_t wanted) noexcept {
@@ -167,12 +208,43 @@ stack_arena::batch stack_arena::open_guarded(std::size_t wanted) noexcept {
   const std::size_t count = claim(wanted, first);
   if (count == 0) return {};
   char* const low = base_ + first * stride_;
-  int error = 0;
-  if (::mprotect(low, count * stride_, PROT_READ | PROT_WRITE) != 0) error = errno;
-  for (std::size_t i = 0; error == 0 && i < count; ++i) {
-    if (::madvise(low + i * stride_, page, MADV_GUARD_INSTALL) != 0) error = errno;
+  if (::mprotect(low, count * stride_, PROT_READ | PROT_WRITE) != 0) {
+    return hand_out(first, count, 0, errno);
   }
-  return hand_out(first, count, error);
+  // relaxed: as in guarded_by()
+  if (first >= unguarded_from_.load(std::memory_order_relaxed)) {
+    return hand_out(first, count, count, 0);
+  }
+  std::size_t guarded = 0;
+  while (guarded < count && install_guard(low + guarded * stride_)) ++guarded;
+  return guarded == count ? hand_out(first, count, count, 0)
+                          : guard_rest_by_mapping(first, count, guarded);
+}
+
+bool stack_arena::install_guard(char* low) const noexcept {
+  const guard_support* const told = pretended.load(std::memory_order_acquire);
+  return (told == nullptr || told->page_table) && ::madvise(low, guard_, MADV_GUARD_INSTALL) == 0;
+}
+
+// The kernel guards a page of the page table no more: memory is locked since (mlockall(2)), or a
+// filter refuses the advice. The slots that are left of a batch, all of it open, get mappings.
+stack_arena::batch stack_arena::guard_rest_by_mapping(std::size_t first, std::size_t count,
+                                                      std::size_t guarded) noexcept {
+  const std::scoped_lock guard(opening_);
+  const std::size_t granted = take_mapped_guards(count - guarded, mapping_limit());
+  std::size_t made = 0;
+  for (; made < granted; ++made) {
+    if (::mprotect(base_ + (first + guarded + made) * stride_, guard_, PROT_NONE) != 0) break;
+  }
+  mapped_guards.fetch_sub(granted - made, std::memory_order_relaxed);
+  mapped_guards_ += made;
+  guarded += made;
+  if (guarded < count && unguarded_) {
+    const std::size_t from = unguarded_from_.load(std::memory_order_relaxed);
+    unguarded_from_.store(std::min(from, first + guarded), std::memory_order_relaxed);
+    guarded = count;
+  }
+  return hand_out(first, count, guarded, EAGAIN);
 }
 
 stack_arena::batch stack_arena::open_by_mapping(std::size_t wanted) noexcept {
@@ -180,7 +252,7 @@ stack_arena::batch stack_arena::open_by_mapping(std::size_t wanted) noexcept {
   std::size_t first = opened_.load(std::memory_order_relaxed);
   if (first == capacity_) return {};
   bool guarded = first < unguarded_from_.load(std::memory_order_relaxed);
-  std::size_t granted = guarded ? take_mapped_guards(wanted, mapping_limit_) : 0;
+  std::size_t granted = guarded ? take_mapped_guards(wanted, mapping_limit()) : 0;
   if (guarded && granted == 0) {
     if (!unguarded_) return {.error = EAGAIN};
     unguarded_from_.store(first, std::memory_order_relaxed);
@@ -189,33 +261,37 @@ stack_arena::batch stack_arena::open_by_mapping(std::size_t wanted) noexcept {
   const std::size_t count = claim(guarded ? granted : wanted, first);
   char* const low = base_ + first * stride_;
   int error = 0;
+  std::size_t opened = 0;
   if (!guarded) {
+    opened = count;
     if (::mprotect(low, count * stride_, PROT_READ | PROT_WRITE) != 0) error = errno;
   }
-  for (std::size_t i = 0; guarded && error == 0 && i < count; ++i) {
-    if (::mprotect(low + i * stride_ + page, stack_size_, PROT_READ | PROT_WRITE) != 0) {
+  for (; guarded && error == 0 && opened < count; ++opened) {
+    if (::mprotect(low + opened * stride_ + guard_, stack_size_, PROT_READ | PROT_WRITE) != 0) {
       error = errno;
+      break;
     }
   }
-  if (error == 0) {
-    mapped_guards_ += granted;
-  } else {
-    mapped_guards.fetch_sub(granted, std::memory_order_relaxed);
-  }
-  return hand_out(first, count, error);
+  if (error != 0 && !guarded) opened = 0;
+  mapped_guards_ += guarded ? opened : 0;
+  mapped_guards.fetch_sub(granted - (guarded ? opened : 0), std::memory_order_relaxed);
+  return hand_out(first, count, opened, error);
 }
 
-stack_arena::batch stack_arena::hand_out(std::size_t first, std::size_t count, int error) noexcept {
-  if (error != 0) {
-    // Hand the range back if nobody opened one behind it; otherwise these addresses, which hold no
-    // memory, stay unused until the arena goes.
+// Of `count` slots that were claimed the first `usable` can be used. `error`: why not the others.
+stack_arena::batch stack_arena::hand_out(std::size_t first, std::size_t count, std::size_t usable,
+                                         int error) noexcept {
+  if (usable < count) {
+    ::mprotect(base_ + (first + usable) * stride_, (count - usable) * stride_, PROT_NONE);
+    // Hand the rest back if nobody opened a slot behind it; otherwise these addresses, which hold
+    // no memory, stay unused until the arena goes.
     std::size_t end = first + count;
-    opened_.compare_exchange_strong(end, first, std::memory_order_relaxed);
-    return {.error = error};
+    opened_.compare_exchange_strong(end, first + usable, std::memory_order_relaxed);
   }
+  if (usable == 0) return {.error = error};
   char* const top = base_ + (first + 1) * stride_;
-  registered_.add(top - stack_size_, stack_size_, stride_, count);
-  return {.first_top = top, .count = count};
+  registered_.add(top - stack_size_, stack_size_, stride_, usable);
+  return {.first_top = top, .count = usable};
 }
 
 std::size_t stack_arena::unguarded() const noexcept {
@@ -245,13 +321,19 @@ char* stack_arena::reopen() noexcept {
 
 std::string stack_arena::explain(int error) const {
   if (error == EAGAIN) {
-    return "this kernel guards each stack with a mapping, and vm.max_map_count allows guards for " +
-           std::to_string(mapping_limit_) +
-           " stacks; raise it, use Linux 6.13, or set runtime_options.unguarded_stacks";
+    return (guards_ == guard_kind::page_table
+                ? "memory is locked, or a filter refuses MADV_GUARD_INSTALL: a mapping guards each "
+                  "new stack, and vm.max_map_count allows guards for "
+                : "this kernel guards each stack with a mapping, and vm.max_map_count allows "
+                  "guards "
+                  "for ") +
+           std::to_string(mapping_limit_) + " stacks; raise it, " +
+           (guards_ == guard_kind::page_table ? "" : "use Linux 6.13, ") +
+           "or set runtime_options.unguarded_stacks";
   }
   if (error != 0) {
-    return "the kernel would not open another stack of " + base::format_bytes(stack_size_) +
-           "; free memory, or raise the memory or overcommit limit" +
+    return "the kernel would not open another stack of " + base::format_bytes(stack_size_) + "; " +
+           data_limit() + "free memory, or raise the memory or overcommit limit" +
            (guards_ == guard_kind::mapping ? " or vm.max_map_count" : "");
   }
   return "all " + std::to_string(capacity_) + " stacks of " + base::format_bytes(stack_size_) +
@@ -265,7 +347,7 @@ char* stack_arena::guarded_by(const void* address) const noexcept {
   const std::size_t opened = opened_.load(std::memory_order_relaxed);
   if (at < start || at >= start + opened * stride_) return nullptr;
   const std::size_t slot = (at - start) / stride_;
-  if ((at - start) % stride_ >= page) return nullptr;
+  if ((at - start) % stride_ >= guard_) return nullptr;
   if (slot >= unguarded_from_.load(std::memory_order_relaxed)) return nullptr;  // as opened_
   return base_ + (slot + 1) * stride_;
 }

@@ -11,7 +11,13 @@
 // left of the reservation between the stacks, as PROT_NONE; then every stack and every guard is a
 // mapping of its own, and the guards of all arenas are bounded by vm.max_map_count, which this file
 // checks before the kernel does. Past that bound there are no more stacks, or, where it was asked
-// for, stacks without guards: those follow each other in one mapping.
+// for, stacks without guards: those follow each other in one mapping. Where the kernel refuses
+// MADV_GUARD_INSTALL later (memory that was locked, a filter), the stacks that are opened then get
+// mappings too.
+//
+// A guard is as large as the frames that compilers make: a function whose frame is larger than the
+// guard can step over it, and write into the stack below, unless the function was compiled with
+// -fstack-clash-protection. A guard costs addresses and entries of the page table, no memory.
 //
 // A slot that is not needed for a while is closed: its memory goes back to the kernel, its
 // addresses and its guard stay, and it is reopened before a new one is opened.
@@ -39,12 +45,18 @@ struct guard_support {
 // For tests of older kernels: arenas made from now on believe this; null: they find out.
 void pretend_guard_support(const guard_support* pretended) noexcept;
 
+// Bytes of a guard where nobody asks for others: what gcc for aarch64 takes for granted below every
+// stack.
+inline constexpr std::size_t default_guard_size = 64 * 1024;
+
 class stack_arena {
  public:
   // Reserves `reserve` bytes of addresses for stacks of `stack_size` bytes; reserve 0 takes as much
   // as the process is allowed, at most 1 TiB. stack_size is a multiple of the page size. unguarded:
-  // past the bound on guards there are stacks without. Throws std::system_error.
-  stack_arena(std::size_t stack_size, std::size_t reserve, bool unguarded = false);
+  // past the bound on guards there are stacks without. guard_size is rounded up to pages, and by
+  // one more where that spreads the stacks; 0: no stack has a guard. Throws std::system_error.
+  stack_arena(std::size_t stack_size, std::size_t reserve, bool unguarded = false,
+              std::size_t guard_size = default_guard_size);
   ~stack_arena();
   stack_arena(const stack_arena&) = delete;
   stack_arena& operator=(const stack_arena&) = delete;
@@ -73,6 +85,7 @@ class stack_arena {
 
   std::size_t stack_size() const noexcept { return stack_size_; }
   std::size_t stride() const noexcept { return stride_; }
+  std::size_t guard_size() const noexcept { return guard_; }
   std::size_t capacity() const noexcept { return capacity_; }
   guard_kind guards() const noexcept { return guards_; }
 
@@ -88,11 +101,17 @@ class stack_arena {
  private:
   batch open_guarded(std::size_t wanted) noexcept;
   batch open_by_mapping(std::size_t wanted) noexcept;
-  batch hand_out(std::size_t first, std::size_t count, int error) noexcept;
+  batch guard_rest_by_mapping(std::size_t first, std::size_t count, std::size_t guarded) noexcept;
+  bool install_guard(char* low) const noexcept;
+  std::size_t mapping_limit() noexcept;
+  batch hand_out(std::size_t first, std::size_t count, std::size_t usable, int error) noexcept;
   std::size_t claim(std::size_t wanted, std::size_t& first) noexcept;
   std::size_t closed_bytes() const noexcept;
 
+  static constexpr std::size_t unknown = ~std::size_t{0};
+
   std::size_t stack_size_;
+  std::size_t guard_;  // bytes
   std::size_t stride_;
   std::size_t capacity_;
   guard_kind guards_;
@@ -106,9 +125,9 @@ class stack_arena {
   // Guards that are mappings: slots from `unguarded_from_` on have none. Written under opening_,
   // read by the fault handler; relaxed, as opened_.
   kernel::mutex opening_;
-  const bool unguarded_;  // allowed
-  std::size_t mapping_limit_ = 0;
-  std::size_t mapped_guards_ = 0;  // guarded by opening_; counted against all arenas' limit
+  const bool unguarded_;                 // allowed
+  std::size_t mapping_limit_ = unknown;  // guarded by opening_; explain() reads it afterwards
+  std::size_t mapped_guards_ = 0;        // guarded by opening_; counted against all arenas' limit
   std::atomic<std::size_t> unguarded_from_;
 
   // Valgrind's names of the stacks it was told of.

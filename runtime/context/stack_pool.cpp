@@ -48,8 +48,8 @@ void stack_pool::list::append(list& other) noexcept {
 }
 
 stack_pool::stack_pool(std::size_t stack_size, std::size_t reserve, unsigned size_class,
-                       build_stack build, bool unguarded)
-    : arena_(stack_size, reserve, unguarded),
+                       build_stack build, bool unguarded, std::size_t guard_size)
+    : arena_(stack_size, reserve, unguarded, guard_size),
       size_class_(size_class),
       build_(build),
       built_(static_cast<std::uint64_t*>(

@@ -43,7 +43,7 @@ using build_stack = stack* (*)(char* top, std::size_t index, stack_pool& pool);
 class stack_pool {
  public:
   stack_pool(std::size_t stack_size, std::size_t reserve, unsigned size_class, build_stack build,
-             bool unguarded = false);
+             bool unguarded = false, std::size_t guard_size = default_guard_size);
 
   std::size_t stack_size() const noexcept { return arena_.stack_size(); }
   unsigned size_class() const noexcept { return size_class_; }

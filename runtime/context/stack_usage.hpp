@@ -12,8 +12,9 @@ void paint_stack(char* low, char* high) noexcept;
 // May run while the stack is used.
 const char* lowest_painted_over(const char* low, const char* top) noexcept;
 
-// The lowest page in [low, top) that has memory, in RAM or swapped out; low for the page that holds it.
-// Returns top if there is none. Throws std::system_error where /proc/self/pagemap cannot be read.
+// The lowest page in [low, top) that has memory, in RAM or swapped out; low for the page that holds
+// it. Returns top if there is none. Throws std::system_error where /proc/self/pagemap cannot be
+// read.
 const char* lowest_page_in_use(const char* low, const char* top);
 
 }  // namespace hilo::context

@@ -8,6 +8,7 @@
 
 #include <pthread.h>
 #include <sys/auxv.h>
+#include <sys/mman.h>
 
 #include "hilo/detail/spin_lock.hpp"
 
@@ -54,9 +55,36 @@ free_blocks& all_free() {
   return list;
 }
 
-// Above the kernel's PID_MAX_LIMIT.
+// Two copies of hilo in one process (libhilo.so and a plugin with libhilo.a in it, or two plugins)
+// know nothing of each other, and yet no two fibers may have the same number. So each copy has a
+// range of its own. It is the first whose ticket it gets: a page at an address that all copies
+// know, which the kernel maps for one of them. The child of a fork inherits both tickets and
+// ranges.
+//   Rejected: a symbol that the copies share. It is hidden where a plugin hides its libraries'.
+constexpr unsigned range_bits = 24;
+constexpr unsigned ranges = 1U << (30 - range_bits);
+constexpr std::uintptr_t tickets = std::uintptr_t{1} << 37;  // free on each CPU, by its layout
+constexpr std::size_t ticket_size = 65536;                   // the largest page size
+
+bool take_ticket(unsigned which) noexcept {
+  void* const wanted = reinterpret_cast<void*>(tickets + which * ticket_size);
+  void* const got =
+      ::mmap(wanted, ticket_size, PROT_NONE,
+             MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, -1, 0);
+  if (got == wanted) return true;
+  if (got != MAP_FAILED) ::munmap(got, ticket_size);  // before Linux 4.17 the address is a hint
+  return false;
+}
+
+// The first range begins above the kernel's PID_MAX_LIMIT. Without a ticket it is the last.
+std::uint32_t first_number() noexcept {
+  unsigned mine = 0;
+  while (mine < ranges - 1 && !take_ticket(mine)) ++mine;
+  return (mine << range_bits) + (mine == 0 ? 1U << 22 : 0);
+}
+
 std::uint32_t next_number() noexcept {
-  static std::atomic<std::uint32_t> last{1U << 22};
+  static std::atomic<std::uint32_t> last{first_number()};
   return last.fetch_add(1, std::memory_order_relaxed) + 1;  // only has to differ
 }
 

@@ -4,8 +4,9 @@
 // The block is one as kernel threads have them (runtime/thread/thread_block.hpp) and is recycled as
 // theirs are. What differs, because the kernel knows its threads by themselves:
 //
-//   thread number  a number of the block's own, above any that the kernel gives (PID_MAX_LIMIT is
-//                  2^22) and within what a futex word holds (2^30): glibc compares it to see who
+//   thread number  a number of the block's own, unlike any other in the process, above any that the
+//                  kernel gives (PID_MAX_LIMIT is 2^22) and within what a futex word holds (2^30):
+//                  glibc compares it to see who
 //                  owns a recursive, error-checking or robust mutex, so it may not change with the
 //                  carrier. pthread_kill and others that pass it to the kernel get ESRCH, except on
 //                  the caller itself, for which glibc asks the kernel.

@@ -24,6 +24,27 @@ namespace {
 
 constexpr std::int64_t overlooked = 5'000'000;  // ns
 
+// The port of a worker while no descriptor is left for a ring or an epoll set. A call that needs
+// none is made all the same; a call that would wait naps and tries again, and by then there may be
+// a better port. It is nobody's for long: the next call asks for a better one first.
+class napping_port final : public port {
+ public:
+  bool poll() noexcept override { return false; }
+  bool may_wait() noexcept override { return false; }
+  bool wait(std::int64_t) noexcept override { return false; }
+  void stay_up() noexcept override {}
+  void wake() noexcept override {}
+  bool has_mail() const noexcept override { return false; }
+  bool bound() const noexcept override { return false; }
+  void evacuate() noexcept override {}
+  void leave_carrier() noexcept override {}
+  outcome make(const request& what, std::int64_t deadline) noexcept override;
+  // A select looks at once, and again when it is asked again.
+  void begin(select_poll& one) noexcept override { one.fail(status::failed, EMFILE); }
+  void give_up(select_poll&) noexcept override {}
+  void end(select_poll&) noexcept override {}
+};
+
 // The port of a worker that waits by epoll: the poller it shares, and its turn there.
 class epoll_port final : public port {
  public:
@@ -62,7 +83,8 @@ void epoll_port::begin(select_poll& one) noexcept {
   if (error != 0) one.fail(status::failed, error);
 }
 
-outcome epoll_port::make(const request& what, std::int64_t deadline) noexcept {
+// Makes a call that need not wait, or leaves it to hilo::blocking. {-EAGAIN}: it has to wait.
+outcome make_at_once(const request& what, std::int64_t deadline) noexcept {
   if (detail::waiter& self = detail::current_waiter(); ++self.eager == 0) {
     detail::spend_budget();  // 256 calls may have had no need to wait
   }
@@ -80,15 +102,45 @@ outcome epoll_port::make(const request& what, std::int64_t deadline) noexcept {
     const outcome done = make_blocking(what.fd, deadline, block);
     return waits_for_other_end ? open_fifo(what, deadline) : done;
   }
-  const long result = attempt(what);
-  if (result != -EAGAIN) return {result};
+  return {attempt(what)};
+}
+
+outcome epoll_port::make(const request& what, std::int64_t deadline) noexcept {
+  const outcome at_once = make_at_once(what, deadline);
+  if (at_once.why != status::ok || at_once.value != -EAGAIN || only_blocks(what)) return at_once;
+  const auto block = [&] { return perform(what); };
   int error = 0;
   const outcome done = shared_.wait_and_try(what, deadline, error);
   if (error == EPERM) return make_blocking(what.fd, deadline, block);
   return error != 0 ? outcome{-error} : done;
 }
 
+outcome napping_port::make(const request& what, std::int64_t deadline) noexcept {
+  const outcome at_once = make_at_once(what, deadline);
+  if (at_once.why != status::ok || at_once.value != -EAGAIN || only_blocks(what)) return at_once;
+  detail::waiter& self = detail::current_waiter();
+  status end = detail::limit_wait(self, deadline);
+  if (end != status::ok) return {0, end};
+  constexpr std::int64_t nap = 2'000'000;  // ns; guess
+  const std::int64_t until = std::min(deadline, detail::monotonic_now() + nap);
+  detail::open_wait(self);
+  detail::show_wait(self);
+  end = detail::sit_out(self, until, "io without a descriptor to wait by");
+  detail::close_wait(self);
+  if (end == status::timed_out && until < deadline) return {-EINTR};  // to be made again
+  return {0, end};
+}
+
+// Whether an error is a lack that may end.
+bool may_end(const std::system_error& error) noexcept {
+  const int number = error.code().value();
+  return number == EMFILE || number == ENFILE || number == ENOMEM;
+}
+
 }  // namespace
+
+driver::driver(io_driver chosen, std::string why)
+    : chosen_(chosen), why_(std::move(why)), napping_(std::make_unique<napping_port>()) {}
 
 poller& driver::shared_poller() {
   const std::scoped_lock guard(opening_);
@@ -115,7 +167,12 @@ std::unique_ptr<port> driver::open(sched::worker& here) {
 port& driver::port_of(sched::worker& here) {
   if (here.io() == nullptr) [[unlikely]] {
     auto& its = static_cast<driver&>(here.home().io());
-    here.open_io(its.open(here));
+    try {
+      here.open_io(its.open(here));
+    } catch (const std::system_error& error) {
+      if (!may_end(error)) throw;
+      return *its.napping_;
+    }
   }
   return static_cast<port&>(*here.io());
 }
@@ -149,8 +206,10 @@ std::unique_ptr<driver> make_driver(io_driver wanted) {
   if (wanted == io_driver::epoll) {
     return std::make_unique<io::driver>(io_driver::epoll, std::string());
   }
-  const io::ring_support& ring = io::ring_supported();
-  if (ring.error == 0) return std::make_unique<io::driver>(io_driver::uring, std::string());
+  const io::ring_support ring = io::ring_supported();
+  // A lack of descriptors or memory does not decide: each worker asks again.
+  if (ring.error == 0 || (wanted == io_driver::any && ring.may_change()))
+    return std::make_unique<io::driver>(io_driver::uring, std::string());
   if (wanted == io_driver::uring) {
     base::fail(ring.error, "drive I/O by io_uring",
                "it is refused: " + ring.why + "; choose io_driver::any or HILO_IO=epoll");

@@ -1,8 +1,9 @@
 // The driver of a runtime: what was chosen, and the ports it gives to workers.
 //
 // A worker gets a ring of its own; one for which the kernel has none left (memory, descriptors)
-// waits by epoll beside the others. The epoll part is one for the runtime and made when the first
-// port needs it.
+// waits by epoll beside the others. While there is no descriptor for that either, its calls are
+// made as far as they need not wait, and else tried again every few milliseconds. The epoll part is
+// one for the runtime and made when the first port needs it.
 #pragma once
 
 #include <atomic>
@@ -24,7 +25,7 @@ namespace hilo::io {
 
 class driver final : public sched::driver {
  public:
-  driver(io_driver chosen, std::string why) : chosen_(chosen), why_(std::move(why)) {}
+  driver(io_driver chosen, std::string why);
 
   sched::port* common_port() noexcept override;
   void look_after(std::int64_t now) noexcept override;
@@ -42,6 +43,7 @@ class driver final : public sched::driver {
 
   const io_driver chosen_;
   const std::string why_;
+  const std::unique_ptr<port> napping_;  // of all workers that have none
   kernel::mutex opening_;
   std::unique_ptr<poller> made_poller_;  // written under opening_, as the next
   std::unique_ptr<port> made_common_;

@@ -56,13 +56,13 @@ void between_forks::release(int fd) noexcept {
   std::erase(all().kept, fd);
 }
 
-void close_kept(int fd) noexcept {
+void close_kept(sys::own_descriptor& which) noexcept {
   registry& its = all();
   const std::scoped_lock guard(its.lock);
-  const auto at = std::find(its.kept.begin(), its.kept.end(), fd);
-  if (at == its.kept.end()) return;
+  const auto at = std::find(its.kept.begin(), its.kept.end(), which.number());
+  if (at == its.kept.end()) return (void)which.release();
   its.kept.erase(at);
-  ::close(fd);
+  which = sys::own_descriptor();
 }
 
 }  // namespace hilo::io

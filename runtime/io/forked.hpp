@@ -3,6 +3,8 @@
 // that no child gets their memory. And it forgets the calls that its parent has in flight.
 #pragma once
 
+#include "runtime/sys/own_descriptor.hpp"
+
 namespace hilo::io {
 
 // While one lives, no thread forks: a descriptor is made and told of, or taken off and closed, as
@@ -20,7 +22,7 @@ class between_forks {
   void release(int fd) noexcept;
 };
 
-// Closes it here; does nothing in a child, where it is closed already.
-void close_kept(int fd) noexcept;
+// Closes it here, if it is still ours; does nothing in a child, where it is closed already.
+void close_kept(sys::own_descriptor& which) noexcept;
 
 }  // namespace hilo::io

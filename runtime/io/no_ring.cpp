@@ -6,10 +6,12 @@
 
 namespace hilo::io {
 
-const ring_support& ring_supported() {
-  static const auto& none =
-      *new ring_support{.error = ENOSYS, .why = "ENOSYS (hilo was built without liburing)"};
-  return none;
+ring_support ring_supported() {
+  return {.error = ENOSYS, .why = "ENOSYS (hilo was built without liburing)"};
+}
+
+bool ring_support::may_change() const noexcept {
+  return false;
 }
 
 std::unique_ptr<port> open_ring(sched::worker&) {

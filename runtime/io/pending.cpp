@@ -39,6 +39,14 @@ slot* slot_of(int fd) noexcept {
   return &(*there)[number % there->size()];
 }
 
+void for_each_slot(const std::function<void(slot&)>& f) {
+  for (const std::atomic<chunk*>& place : table) {
+    chunk* const there = place.load(std::memory_order_acquire);  // (T)
+    if (there == nullptr) continue;
+    for (slot& one : *there) f(one);
+  }
+}
+
 // Relaxed: the child has one thread, which saw each chunk that it can have used.
 void forget_calls() noexcept {
   for (const std::atomic<chunk*>& place : table) {

@@ -22,6 +22,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <utility>
 
@@ -88,6 +89,9 @@ struct slot {
 // The slot of a descriptor: one table for the process, as descriptors are. Slots are never freed.
 // Null when there is no memory for it. Numbers too large for the table share slots.
 slot* slot_of(int fd) noexcept;
+
+// Calls f on each slot that there is, in no order.
+void for_each_slot(const std::function<void(slot&)>& f);
 
 // In the child of a fork: what its parent's fibers have in flight is none of its business, nor are
 // locks that they held.

@@ -6,11 +6,13 @@
 #include <ctime>
 #include <mutex>
 
+#include <fcntl.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
 #include "hilo/detail/deadline.hpp"
+#include "hilo/kernel/mutex.hpp"
 
 #include "runtime/base/error.hpp"
 #include "runtime/io/forked.hpp"
@@ -47,19 +49,17 @@ long wait_for_events(int set, epoll_event* events, std::int64_t timeout) noexcep
 
 poller::poller() {
   between_forks guard;
-  set_ = ::epoll_create1(EPOLL_CLOEXEC);
-  const int failed = set_ < 0 ? errno : 0;
-  wake_ = set_ < 0 ? -1 : ::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-  epoll_event event{.events = EPOLLIN, .data = {.fd = -1}};
-  if (wake_ < 0 || ::epoll_ctl(set_, EPOLL_CTL_ADD, wake_, &event) != 0) {
-    const int error = failed != 0 ? failed : errno;
-    if (wake_ >= 0) ::close(wake_);
-    if (set_ >= 0) ::close(set_);
-    base::fail(error, "wait for descriptors by epoll",
+  const auto check = [](long result) {
+    if (result >= 0) return static_cast<int>(result);
+    base::fail(static_cast<int>(-result), "wait for descriptors by epoll",
                "no descriptor is left: see ulimit -n and fs.file-max");
-  }
-  guard.keep(set_);
-  guard.keep(wake_);
+  };
+  set_ = sys::own_descriptor(check(sys::call(SYS_epoll_create1, EPOLL_CLOEXEC)));
+  wake_ = sys::own_descriptor(check(sys::call(SYS_eventfd2, 0, EFD_CLOEXEC | EFD_NONBLOCK)));
+  epoll_event event{.events = EPOLLIN, .data = {.fd = -1}};
+  check(sys::call(SYS_epoll_ctl, set_.number(), EPOLL_CTL_ADD, wake_.number(), &event));
+  guard.keep(set_.number());
+  guard.keep(wake_.number());
 }
 
 poller::~poller() {
@@ -73,11 +73,11 @@ int poller::arm(slot& its, int fd, std::uint32_t events) noexcept {
     if (one->fd == fd && !one->told) events |= one->events;
   }
   epoll_event event{.events = events | EPOLLONESHOT, .data = {.fd = fd}};
-  long result =
-      sys::call(SYS_epoll_ctl, set_, its.in_epoll ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, fd, &event);
+  long result = sys::call(SYS_epoll_ctl, set_.number(),
+                          its.in_epoll ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, fd, &event);
   if (result == -ENOENT || result == -EEXIST) {
-    result = sys::call(SYS_epoll_ctl, set_, result == -ENOENT ? EPOLL_CTL_ADD : EPOLL_CTL_MOD, fd,
-                       &event);
+    result = sys::call(SYS_epoll_ctl, set_.number(),
+                       result == -ENOENT ? EPOLL_CTL_ADD : EPOLL_CTL_MOD, fd, &event);
   }
   its.in_epoll = result == 0;
   return static_cast<int>(-result);
@@ -167,9 +167,42 @@ void poller::ready(int fd, std::uint32_t events, pending*& woken) noexcept {
   if (others) (void)arm(*its, fd, 0);
 }
 
+void poller::renew() noexcept {
+  constexpr timespec moment{.tv_sec = 0, .tv_nsec = 1'000'000};
+  const auto put = [](long made, int number) {
+    if (made < 0) return false;
+    // Not over a file that the program has put there meanwhile.
+    const bool free = sys::call(SYS_fcntl, number, F_GETFD) == -EBADF;
+    const bool done = free && sys::call(SYS_dup3, made, number, O_CLOEXEC) >= 0;
+    sys::call(SYS_close, made);
+    return done;
+  };
+  static constinit kernel::mutex renewing;
+  const std::scoped_lock guard(renewing);
+  if (sys::call(SYS_fcntl, set_.number(), F_GETFD) >= 0) {
+    (void)sys::call(SYS_clock_nanosleep, CLOCK_MONOTONIC, 0, &moment, nullptr);
+    return;  // another caller made it; or it is the program's, and looks go slowly
+  }
+  (void)put(sys::call(SYS_eventfd2, 0, EFD_CLOEXEC | EFD_NONBLOCK), wake_.number());
+  if (!put(sys::call(SYS_epoll_create1, EPOLL_CLOEXEC), set_.number())) {
+    (void)sys::call(SYS_clock_nanosleep, CLOCK_MONOTONIC, 0, &moment, nullptr);
+    return;
+  }
+  epoll_event event{.events = EPOLLIN, .data = {.fd = -1}};
+  (void)sys::call(SYS_epoll_ctl, set_.number(), EPOLL_CTL_ADD, wake_.number(), &event);
+  for_each_slot([this](slot& its) {
+    const std::scoped_lock lock(its.lock);
+    for (const pending* one = its.first; one != nullptr; one = one->next) {
+      if (one->events != 0 && !one->told) (void)arm(its, one->fd, 0);
+    }
+  });
+}
+
 bool poller::look(std::int64_t timeout) noexcept {
   epoll_event events[most_events];
-  const long count = wait_for_events(set_, events, timeout);
+  const long count = wait_for_events(set_.number(), events, timeout);
+  if (count == -EBADF || count == -EINVAL) [[unlikely]]
+    renew();
   looked_at_.store(detail::monotonic_now(), std::memory_order_relaxed);
   pending* woken = nullptr;
   for (long i = count - 1; i >= 0; --i) {  // the first event's fiber is woken first
@@ -177,7 +210,7 @@ bool poller::look(std::int64_t timeout) noexcept {
       ready(events[i].data.fd, events[i].events, woken);
     } else if (timeout != 0) {  // for whoever has the turn, and for nobody else
       std::uint64_t count_of_wakes = 0;
-      (void)sys::call(SYS_read, wake_, &count_of_wakes, sizeof count_of_wakes);
+      (void)sys::call(SYS_read, wake_.number(), &count_of_wakes, sizeof count_of_wakes);
     }
   }
   if (woken == nullptr) return false;
@@ -193,7 +226,7 @@ bool poller::look(std::int64_t timeout) noexcept {
 
 void poller::wake() noexcept {
   const std::uint64_t one = 1;
-  (void)sys::call(SYS_write, wake_, &one, sizeof one);
+  if (wake_.is_ours()) (void)sys::call(SYS_write, wake_.number(), &one, sizeof one);
 }
 
 }  // namespace hilo::io

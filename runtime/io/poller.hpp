@@ -8,6 +8,10 @@
 // Of the workers that sleep at most one sleeps in epoll_wait, the others in their futex; all that
 // are awake look from time to time. If the one that slept there goes on to compute, the next to
 // fall asleep takes its turn, or the monitor looks.
+//
+// A program may close the set behind our back, as a daemon does with all numbers that it does not
+// know. Then the next look makes a new set at the same number, and arms all that waits again. Only
+// if the program has put another file there, fibers wait until a limit ends them.
 #pragma once
 
 #include <atomic>
@@ -18,6 +22,7 @@
 #include "runtime/io/pending.hpp"
 #include "runtime/io/port.hpp"
 #include "runtime/io/request.hpp"
+#include "runtime/sys/own_descriptor.hpp"
 
 namespace hilo::sched {
 class worker;
@@ -62,9 +67,10 @@ class poller {
   int enter(slot& its, pending& one, status& end) noexcept;
   int arm(slot& its, int fd, std::uint32_t events) noexcept;
   void ready(int fd, std::uint32_t events, pending*& woken) noexcept;
+  void renew() noexcept;
 
-  int set_ = -1;
-  int wake_ = -1;                           // an eventfd in the set, read by who has the turn
+  sys::own_descriptor set_;
+  sys::own_descriptor wake_;                // an eventfd in the set, read by who has the turn
   std::atomic<std::uint32_t> waiting_{0};   // who waits; relaxed: a hint
   std::atomic<bool> asleep_{false};         // somebody has the turn
   std::atomic<std::int64_t> looked_at_{0};  // ns; relaxed: for the monitor

@@ -42,13 +42,17 @@ class port : public sched::port {
   virtual void end(select_poll& one) noexcept = 0;
 };
 
-// Whether this kernel lets us have rings, and which setup flags it takes; tried once.
+// Whether this kernel lets us have rings, and which setup flags it takes; tried until that is
+// known.
 struct ring_support {
   int error = 0;       // an errno; 0: yes
   std::string why;     // in words
   unsigned flags = 0;  // of io_uring_setup(2)
+
+  // Whether the error is a lack of descriptors or memory, which may end.
+  bool may_change() const noexcept;
 };
-const ring_support& ring_supported();
+ring_support ring_supported();
 
 // Throws std::system_error.
 std::unique_ptr<port> open_ring(sched::worker& whose);

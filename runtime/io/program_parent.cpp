@@ -60,12 +60,12 @@ child make_program(const start_plan& plan, std::error_code& error) {
   sched::worker* const here = sched::current_worker();
   if (here == nullptr || is_pinned(here->running())) return make_here(plan, error);
   child made;
-  auto [out, in] = make_oneshot<bool>();
+  oneshot_ends<bool> ends = make_oneshot<bool>();
   std::error_code no_thread;
   {
     const without_signals guard;
     thread parent(no_thread, {.name = "hilo-parent", .stack_size = stack_size},
-                  [&plan, &error, &made, done = std::move(out)]() mutable {
+                  [&plan, &error, &made, done = std::move(ends.out)]() mutable {
                     made = clone_program(plan, error);
                     const pid_t id = made.id();
                     (void)done.send(true);  // from here on the caller's frame may be gone
@@ -75,7 +75,7 @@ child make_program(const start_plan& plan, std::error_code& error) {
   }
   if (no_thread) return make_here(plan, error);
   std::optional<bool> handed_over;
-  (void)shielded([&] { return in.receive(handed_over); });
+  (void)shielded([&] { return ends.in.receive(handed_over); });
   return made;
 }
 

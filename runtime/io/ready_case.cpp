@@ -17,14 +17,11 @@
 namespace hilo::detail {
 
 ready_case::ready_case(int fd, short events, result<short>& ready, bool enabled) noexcept
-    : select_case(enabled, woken_by::a_driver), fd_(fd), events_(events), ready_(ready) {
-  renew();
-}
+    : select_case(enabled, woken_by::a_driver), fd_(fd), events_(events), ready_(ready) {}
 
 ready_case::~ready_case() = default;
 
 void ready_case::renew() noexcept {
-  ready_ = {status::would_block, EAGAIN};
   found_.reset();
 }
 

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "hilo/detail/deadline.hpp"
+#include "hilo/kernel/mutex.hpp"
 
 #include "runtime/base/check.hpp"
 #include "runtime/base/cpu.hpp"
@@ -26,8 +27,7 @@ namespace {
 
 using call = request::call;
 
-constexpr unsigned submissions = 256;   // queued at most before the kernel is entered for them
-constexpr unsigned completions = 4096;  // more in flight at once than that cost an allocation each
+constexpr unsigned submissions = 256;  // queued at most before the kernel is entered for them
 
 // Completions taken at a time: a few less than fibers run until the next look, so that what is
 // fetched for them here is still in the cache when they run, and that the others keep their order.
@@ -45,56 +45,6 @@ constexpr int restart = 512;  // ERESTARTSYS, which the ring passes on of a spli
 
 constexpr std::uint64_t no_call = 0;    // user_data of cancellations
 constexpr std::uint64_t wake_call = 1;  // of the poll of wake_
-
-int set_up(io_uring& ring, unsigned entries, unsigned flags) noexcept {
-  io_uring_params how{};
-  how.flags = flags | IORING_SETUP_CQSIZE | IORING_SETUP_CLAMP;
-  how.cq_entries = std::max(completions, 2 * entries);
-  return ::io_uring_queue_init_params(entries, &ring, &how);
-}
-
-ring_support try_ring() {
-  const between_forks guard;
-  // From the best to what all kernels from 6.0 on take.
-  constexpr unsigned choices[] = {
-      IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_TASKRUN_FLAG,
-      IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_COOP_TASKRUN | IORING_SETUP_TASKRUN_FLAG,
-      IORING_SETUP_COOP_TASKRUN | IORING_SETUP_TASKRUN_FLAG,
-  };
-  ring_support result;
-  for (const unsigned flags : choices) {
-    io_uring ring{};
-    result.error = -set_up(ring, 2, flags);
-    if (result.error == EINVAL) continue;
-    if (result.error != 0) break;
-    io_uring_probe* const probe = ::io_uring_get_probe_ring(&ring);
-    const bool able = probe != nullptr && io_uring_opcode_supported(probe, IORING_OP_SEND_ZC) != 0;
-    ::io_uring_free_probe(probe);
-    ::io_uring_queue_exit(&ring);
-    result.flags = flags;
-    if (!able) result.error = EINVAL;
-    break;
-  }
-  switch (result.error) {
-    case 0:
-      break;
-    case EPERM:
-    case EACCES:
-      result.why = "EPERM (a seccomp filter, or kernel.io_uring_disabled, refuses io_uring)";
-      break;
-    case ENOSYS:
-      result.why = "ENOSYS (this kernel has no io_uring, or a filter says so)";
-      break;
-    case EINVAL:
-      result.why = "EINVAL (this kernel's io_uring is older than Linux 6.0's)";
-      break;
-    default:
-      result.why = base::errno_name(result.error) +
-                   " (descriptors: see ulimit -n; locked memory: "
-                   "see ulimit -l)";
-  }
-  return result;
-}
 
 void prepare(io_uring_sqe& entry, const request& one) noexcept {
   const auto bytes = static_cast<unsigned>(std::min<std::size_t>(one.length, 0x7ffff000));
@@ -148,11 +98,6 @@ void prepare(io_uring_sqe& entry, const request& one) noexcept {
 
 }  // namespace
 
-const ring_support& ring_supported() {
-  static const auto& result = *new ring_support(try_ring());  // exit handlers may start runtimes
-  return result;
-}
-
 std::unique_ptr<port> open_ring(sched::worker& whose) {
   return std::make_unique<ring_port>(whose);
 }
@@ -160,16 +105,12 @@ std::unique_ptr<port> open_ring(sched::worker& whose) {
 ring_port::ring_port(sched::worker& whose) : owner_(whose) {
   {
     between_forks guard;
-    wake_ = ::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    if (wake_ < 0) {
+    const int made = ::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (made < 0) {
       base::fail(errno, "make an io_uring for a carrier", "no descriptor is left: see ulimit -n");
     }
-    try {
-      guard.keep(wake_);
-    } catch (...) {
-      ::close(wake_);
-      throw;
-    }
+    wake_ = sys::own_descriptor(made);
+    guard.keep(wake_.number());
   }
   try {
     open();
@@ -194,16 +135,20 @@ void ring_port::open() {
       base::fail(-result, "make an io_uring for a carrier",
                  "descriptors: see ulimit -n; locked memory: see ulimit -l");
     }
+    number_ = sys::own_descriptor(ring_.ring_fd);
+    ring_.ring_fd = ring_.enter_ring_fd = number_.number();
     try {
       guard.keep(ring_.ring_fd);
     } catch (...) {
+      ring_.ring_fd = number_.release();
       ::io_uring_queue_exit(&ring_);
       throw;
     }
     open_ = true;
     (void)::io_uring_ring_dontfork(&ring_);
   }
-  (void)::io_uring_register_ring_fd(&ring_);  // saves the kernel a look-up; works without
+  // Saves the kernel a look-up, and outlives a close of the number by the program. Works without.
+  (void)::io_uring_register_ring_fd(&ring_);
   watch_wake();
 }
 
@@ -212,6 +157,10 @@ void ring_port::close() noexcept {
   open_ = false;
   between_forks guard;
   guard.release(ring_.ring_fd);
+  // The number may be the program's by now.
+  const bool ours = number_.is_ours();
+  (void)number_.release();
+  if (!ours) ring_.ring_fd = -1;
   ::io_uring_queue_exit(&ring_);
 }
 
@@ -227,7 +176,7 @@ io_uring_sqe* ring_port::entry() noexcept {
 
 void ring_port::watch_wake() noexcept {
   io_uring_sqe* const one = entry();
-  io_uring_prep_poll_multishot(one, wake_, POLLIN);
+  io_uring_prep_poll_multishot(one, wake_.number(), POLLIN);
   one->user_data = wake_call;
 }
 
@@ -477,7 +426,7 @@ bool ring_port::wait(std::int64_t until) noexcept {
 
 void ring_port::wake() noexcept {
   const std::uint64_t one = 1;
-  (void)sys::call(SYS_write, wake_, &one, sizeof one);
+  if (wake_.is_ours()) (void)sys::call(SYS_write, wake_.number(), &one, sizeof one);
 }
 
 void ring_port::evacuate() noexcept {

@@ -25,8 +25,12 @@
 #include "runtime/io/pending.hpp"
 #include "runtime/io/port.hpp"
 #include "runtime/io/request.hpp"
+#include "runtime/sys/own_descriptor.hpp"
 
 namespace hilo::io {
+
+// io_uring_setup(2), with as many completions as we want. Returns 0 or -errno.
+int set_up(io_uring& ring, unsigned entries, unsigned flags) noexcept;
 
 class ring_port final : public port {
  public:
@@ -79,7 +83,8 @@ class ring_port final : public port {
   sched::worker& owner_;
   io_uring ring_{};
   bool open_ = false;
-  int wake_ = -1;                // an eventfd that the ring polls; never read
+  sys::own_descriptor number_;   // of ring_
+  sys::own_descriptor wake_;     // an eventfd that the ring polls; never read
   std::uint32_t in_flight_ = 0;  // calls of fibers; the worker's own
   pending* hurried_ = nullptr;   // whose fiber does not wait yet, while hurry() runs; likewise
 

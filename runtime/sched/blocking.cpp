@@ -11,6 +11,7 @@
 #include "hilo/detail/decision.hpp"
 
 #include "runtime/sched/blocking.hpp"
+#include "runtime/sched/forked_fiber.hpp"
 #include "runtime/sched/worker.hpp"
 
 namespace hilo::sched {
@@ -53,7 +54,7 @@ bool worker::stand_in_for(worker& held) noexcept {
     return false;
   }
   hold(*held.place_);
-  shared_.store(held.shared(), std::memory_order_relaxed);
+  shared_.store(held.shared() || shares_for_good(), std::memory_order_relaxed);
   std::swap(caches_, held.caches_);  // ours were given back before the sleep
   // Thieves may take some meanwhile; so we are one of them.
   for (auto [from, to] : {std::pair{&held.spawned_, &spawned_}, {&held.ready_, &ready_}}) {
@@ -141,6 +142,7 @@ worker* begin_blocking_within(std::int64_t deadline, status& end) noexcept {
     spares.begin_extra(*here);
     here->beside = spares.open_extra(*here);
   }
+  detail::stand_for(here->forks);  // a mutex that the fiber holds is still its own
   set_current_worker(nullptr);
   return here;
 }
@@ -158,6 +160,8 @@ worker* begin_blocking() noexcept {
 
 void end_blocking(worker* held) noexcept {
   if (held == nullptr) return;
+  stand_for(nullptr);
+  if (held->home().left_behind()) return sched::go_on_as_thread(held->running());
   if (sched::place* const extra = std::exchange(held->beside, nullptr)) {
     held->home().spare().close_extra(*extra);
     sched::set_current_worker(held);

@@ -5,6 +5,7 @@
 #include <chrono>
 #include <csignal>
 #include <cstdio>
+#include <memory>
 #include <mutex>
 #include <string>
 
@@ -126,11 +127,12 @@ std::string describe_place(void* pc) {
 
 }  // namespace
 
-bool report_busy_fiber(worker& one, std::uint32_t tick, std::int64_t held,
+bool report_busy_fiber(worker& one, std::uint32_t tick, std::int64_t held, bool ask_it,
                        const std::function<void(std::string_view)>& sink) noexcept try {
   std::string who = "a fiber";
   std::string place = "an unknown place (no answer to SIGURG)";
-  {
+  if (!ask_it) place = "an unknown place (a signal might end a system call of it)";
+  if (ask_it) {
     const std::scoped_lock guard(asking);
     if (ask(one.carrier_id())) {
       if (sample.tick != tick || sample.who[0] == '\0') return false;
@@ -152,6 +154,11 @@ bool report_busy_fiber(worker& one, std::uint32_t tick, std::int64_t held,
   return true;
 } catch (const std::exception&) {
   return false;  // no memory for the line
+}
+
+void forget_question() noexcept {
+  std::construct_at(&asking);
+  sample.tid.store(0, std::memory_order_relaxed);
 }
 
 }  // namespace hilo::sched

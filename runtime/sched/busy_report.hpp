@@ -16,8 +16,12 @@ namespace hilo::sched {
 class worker;
 
 // Reports the fiber that runs on `one` since the switch `tick`, for `held` nanoseconds. False: it
-// has switched meanwhile. `sink`: who gets the line; standard error if it is empty.
-bool report_busy_fiber(worker& one, std::uint32_t tick, std::int64_t held,
+// has switched meanwhile. `ask`: the carrier is in no system call, which the signal could end.
+// `sink`: who gets the line; standard error if it is empty.
+bool report_busy_fiber(worker& one, std::uint32_t tick, std::int64_t held, bool ask,
                        const std::function<void(std::string_view)>& sink) noexcept;
+
+// In the child of a fork: a question that was under way in the parent is nobody's there.
+void forget_question() noexcept;
 
 }  // namespace hilo::sched

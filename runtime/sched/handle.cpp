@@ -9,6 +9,7 @@
 #include "runtime/base/check.hpp"
 #include "runtime/base/error.hpp"
 #include "runtime/context/stack_usage.hpp"
+#include "runtime/sched/forked_fiber.hpp"
 #include "runtime/sched/spawn.hpp"
 #include "runtime/sched/worker.hpp"
 
@@ -95,6 +96,8 @@ void refuse_own_end(const waiter& self, const fiber& one, const char* what) noex
   // acquire: as (J1) when the fiber ended before; its result is there.
   std::uintptr_t seen = one.join.load(std::memory_order_acquire);
   if (seen == sched::join_word::ended) return status::ok;
+  if (one.home->left_behind()) [[unlikely]]
+    sched::refuse_to_wait(one);
   waiter& self = current_waiter();
   refuse_own_end(self, one, "joins itself");
   seen = sched::join_word::running;
@@ -125,6 +128,10 @@ status join_fiber(fiber& one) noexcept {
 status wait_for_end(fiber& one, std::int64_t deadline) noexcept {
   refuse_own_end(current_waiter(), one, "waits for its own end");
   decision_point();
+  if (one.home->left_behind() && (deadline == no_deadline || deadline == until_woken) &&
+      one.join.load(std::memory_order_acquire) != sched::join_word::ended) [[unlikely]] {
+    sched::refuse_to_wait(one);
+  }
   one.end_lock.lock();
   if (sched::watch_end(one)) {
     one.end_lock.unlock();
@@ -155,6 +162,7 @@ void detach_fiber(fiber& one) noexcept {
 
 void stop_fiber(fiber& one) noexcept {
   if (one.join.load(std::memory_order_acquire) == sched::join_word::ended) return;
+  if (one.home->left_behind()) return;
   if (!sched::stop_source_of(one).request_stop()) return;
   begin_stop(one);
   heavy_fence();  // between (E3) and (E4)
@@ -180,6 +188,10 @@ stack_usage_report stack_usage_of(const fiber* one) {
                                           : context::lowest_page_in_use(low, one->top);
   return {
       .size = size, .used = static_cast<std::size_t>(one->top - lowest), .painted = one->painted};
+}
+
+bool left_behind(const fiber& one) noexcept {
+  return one.home->left_behind();
 }
 
 std::uint64_t id_of(const fiber& one) noexcept {

@@ -16,6 +16,7 @@
 // attends at its next switch.
 #include "runtime/base/check.hpp"
 #include "runtime/sched/decider.hpp"
+#include "runtime/sched/forked_fiber.hpp"
 #include "runtime/sched/spawn.hpp"
 #include "runtime/sched/worker.hpp"
 
@@ -31,11 +32,12 @@ bool worker::attend(std::uint32_t tick, fiber*& chosen) noexcept {
   (void)attend_at_.exchange(tick + poll_period, std::memory_order_acq_rel);  // (A)
   if (scheduler_.decides() != nullptr) return false;
   if (called_back()) return true;
+  if (out_of_sight_.load(std::memory_order_relaxed) && !shares_for_good()) share_for_good();
   if (port_ != nullptr && port_->has_mail()) (void)port_->poll();
   if (tick - polled_ >= poll_period) {
     polled_ = tick;
     // No thief is left: then none comes before the owner slept in a system call (share()).
-    if (shared() && scheduler_.carriers() == 1 && scheduler_.spare().extra_places() == 0) {
+    if (shared() && !shares_for_good() && scheduler_.spare().extra_places() == 0) {
       shared_.store(false, std::memory_order_relaxed);
     }
     if (timers().next_ns() != timer_wheel::never) {
@@ -121,6 +123,7 @@ void begin_special(fiber& self) noexcept {
 }
 
 void end_special(fiber& self) noexcept {
+  if (self.home->left_behind()) end_in_child(self);
   if (decider* const who = self.home->decides()) who->returned(self);
   if (self.pins == 0) return;
   self.pins = 1;

@@ -8,6 +8,7 @@
 #include <pthread.h>
 #include <unistd.h>
 
+#include "runtime/sched/forked_fiber.hpp"
 #include "runtime/sched/worker.hpp"
 
 extern "C" {
@@ -51,7 +52,8 @@ thread_local end_of_thread ending;
 
 detail::local_value*& first_local() noexcept {
   sched::worker* const here = sched::current_worker();
-  return here != nullptr ? here->running().locals : of_thread;
+  if (here != nullptr) return here->running().locals;
+  return sched::forked_fiber == nullptr ? of_thread : sched::forked_fiber->locals;
 }
 
 }  // namespace

@@ -1,13 +1,9 @@
 #include "runtime/sched/monitor.hpp"
 
 #include <algorithm>
-#include <cstdio>
 #include <exception>
 #include <mutex>
 #include <utility>
-
-#include <fcntl.h>
-#include <unistd.h>
 
 #include "runtime/sched/busy_report.hpp"
 #include "runtime/sched/worker.hpp"
@@ -26,19 +22,8 @@ constexpr std::int64_t longest_nap = nanoseconds(milliseconds(100)).count();
 constexpr std::int64_t overdue = nanoseconds(milliseconds(1)).count();
 constexpr std::int64_t report_period = nanoseconds(std::chrono::seconds(1)).count();
 
-// Whether a thread of this process is asleep in a system call: proc(5), /proc/pid/syscall, which
-// says "running", or a number, or -1 outside of calls (a page fault). Where the kernel does not
-// offer it, nobody is.
-bool in_system_call(int tid) noexcept {
-  char path[64];
-  std::snprintf(path, sizeof path, "/proc/self/task/%d/syscall", tid);
-  const int file = ::open(path, O_RDONLY | O_CLOEXEC);
-  if (file < 0) return false;
-  char text[16] = "";
-  const auto length = ::read(file, text, sizeof text - 1);
-  ::close(file);
-  return length > 0 && text[0] >= '0' && text[0] <= '9';
-}
+// How long to wait for a moment in which a busy fiber can be asked where it is.
+constexpr std::int64_t patience = nanoseconds(std::chrono::seconds(1)).count();
 
 std::int64_t to_ns(milliseconds time) noexcept {
   return nanoseconds(std::clamp<milliseconds>(time, milliseconds(0), std::chrono::hours(24 * 365)))
@@ -147,6 +132,7 @@ monitor::finding monitor::look_at(worker& one, record& last, std::int64_t now) n
   if (!runs || moved || last.since == 0) {
     last.tick = tick;
     last.since = now;
+    last.at_last = cpu_use();
     if (last.extra != nullptr) {
       scheduler_.spare().close_extra(*std::exchange(last.extra, nullptr));
       --open_;
@@ -157,21 +143,41 @@ monitor::finding monitor::look_at(worker& one, record& last, std::int64_t now) n
   const std::int64_t held = now - last.since;
   const bool stuck = stuck_after_ != 0 && held >= stuck_after_;
   const bool busy = busy_after_ != 0 && held >= busy_after_ && now - reported_at_ >= report_period;
+  const sight seen = see(one, last, now, stuck || busy);
   if (!stuck && !busy) return finding::waits;
-  if (in_system_call(one.carrier_id())) {
-    if (stuck) relieve(one, last);
-  } else if (busy && report_busy_fiber(one, tick, held, report_)) {
-    reported_at_ = now;
+  if (stuck && seen.state != carrier_state::computes) relieve(one, last, seen.exact);
+  if (busy && seen.state == carrier_state::computes) {
+    const bool askable = computes_for_certain(one.carrier_id(), last.at_first);
+    if (!askable && held < busy_after_ + patience) return finding::waits;
+    if (report_busy_fiber(one, tick, held, askable, report_)) reported_at_ = now;
   }
   return finding::waits;
 }
 
-void monitor::relieve(worker& one, record& last) noexcept {
+// By the clock: that it used less than an eighth of the time since the last look. Guess; a loop of
+// short calls uses less, and a thread that computes more, on all but the most loaded machines.
+monitor::sight monitor::see(worker& one, record& last, std::int64_t now, bool thorough) noexcept {
+  const cpu_use use = cpu_use_of(one.carrier_id());
+  const cpu_use before = std::exchange(last.at_last, use);
+  const std::int64_t time = now - std::exchange(last.last_at, now);
+  if (before.all < 0) last.at_first = use;
+  if (const carrier_state exact = one.exact_state(thorough); exact != carrier_state::unknown) {
+    return {exact, true};
+  }
+  if (use.all < 0 || before.all < 0) return {};
+  return {(use.all - before.all) * 8 < time ? carrier_state::in_call : carrier_state::computes,
+          false};
+}
+
+void monitor::relieve(worker& one, record& last, bool exact) noexcept {
+  // A worker that has no thieves yet must be in a system call beyond doubt: so whatever it does
+  // next, it knows of them. The one that is out of sight shares at its next switch.
+  if (!exact && !one.shares_for_good()) return;
   scheduler_.spare().begin_extra(one);
   // Still in the call, not in its own sleep, and not told otherwise by an attend() that was under
-  // way before the call: so whatever it does next, it knows of thieves.
-  if (in_system_call(one.carrier_id()) && one.is_shared() && one.tick() == last.tick &&
-      one.now_doing() == worker::activity::running && !one.blocks()) {
+  // way before the call.
+  if ((!exact || one.exact_state(true) == carrier_state::in_call) && one.is_shared() &&
+      one.tick() == last.tick && one.now_doing() == worker::activity::running && !one.blocks()) {
     last.extra = scheduler_.spare().open_extra(one);
     if (last.extra != nullptr) ++open_;
   } else {

@@ -2,11 +2,15 @@
 //
 // Every few milliseconds it reads each worker's count of switches. One that stands still while its
 // worker runs a fiber is held up:
-//   asleep in a system call (/proc says so): after `stuck_after` an extra place is opened beside it
+//   asleep in a system call (carrier_sight.hpp): after `stuck_after` an extra place is opened
+//   beside it
 //     (spares.hpp), and closed when it moves again;
 //   computing: after `report_busy_after` its fiber is reported (busy_report.hpp).
-// And a wheel whose timers are overdue, because its worker computes, is advanced from here. What is
-// in the rings of such a worker others steal as always.
+// Where the kernel tells that by the CPU time that its thread used alone, a thread that computes
+// and hardly gets a CPU is taken for one that sleeps. Then it has an extra place beside it for
+// nothing, which does no harm. It is never taken for one that computes, nor gets a signal, while it
+// sleeps. And a wheel whose timers are overdue, because its worker computes, is advanced from here.
+// What is in the rings of such a worker others steal as always.
 //
 // It is started when a worker first runs a fiber, sleeps without end once all workers sleep and
 // none has moved for a nap and no extra place is open, and is woken by the first that runs a fiber
@@ -31,6 +35,7 @@
 #include "hilo/runtime.hpp"
 #include "hilo/thread.hpp"
 
+#include "runtime/sched/carrier_sight.hpp"
 #include "runtime/sys/futex.hpp"
 
 namespace hilo::sched {
@@ -59,6 +64,10 @@ class monitor {
     std::uint32_t tick = 0;
     std::int64_t since = 0;  // when it was first seen at that tick
     place* extra = nullptr;  // opened beside it
+    // CPU time that its thread had used when it was first seen standing still, and last.
+    cpu_use at_first;
+    cpu_use at_last;
+    std::int64_t last_at = 0;
   };
 
   [[gnu::cold]] void rouse() noexcept;
@@ -68,7 +77,14 @@ class monitor {
   finding look(std::int64_t now) noexcept;
   finding look_at(worker& one, record& last, std::int64_t now) noexcept;
   std::int64_t next_timer() noexcept;
-  void relieve(worker& one, record& last) noexcept;
+  // What a worker that stands still does; `exact`: whether beyond doubt. If it is not thorough, it
+  // only notes what the next look needs.
+  struct sight {
+    carrier_state state = carrier_state::unknown;
+    bool exact = false;
+  };
+  static sight see(worker& one, record& last, std::int64_t now, bool thorough) noexcept;
+  void relieve(worker& one, record& last, bool exact) noexcept;
 
   scheduler& scheduler_;
   const std::int64_t stuck_after_;  // ns; 0: never

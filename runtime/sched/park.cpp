@@ -12,6 +12,7 @@
 #include "hilo/fiber.hpp"
 
 #include "runtime/sched/decider.hpp"
+#include "runtime/sched/forked_fiber.hpp"
 #include "runtime/sched/worker.hpp"
 #include "runtime/sys/futex.hpp"
 
@@ -46,6 +47,8 @@ waiter_kind kind_of_first_wait() noexcept {
 
 // The waiter of a thread that runs no fiber. It outlives every wait of its thread.
 waiter& thread_waiter() noexcept {
+  if (sched::forked_fiber != nullptr) [[unlikely]]
+    return *sched::forked_fiber;
   static thread_local waiter one{kind_of_first_wait()};
   return one;
 }
@@ -93,6 +96,21 @@ waiter& thread_waiter() noexcept {
 waiter& current_waiter() noexcept {
   worker* const here = sched::current_worker();
   return here != nullptr ? static_cast<waiter&>(here->running()) : thread_waiter();
+}
+
+// The slot of a thread's waiter is free between its waits, so the name has a place of its own: that
+// of the fiber for which the thread makes a blocking call.
+const void* current_thread_holder() noexcept {
+  return holder_of(thread_waiter());
+}
+
+const void* holder_of(waiter& one) noexcept {
+  if (one.kind == waiter_kind::fiber) return static_cast<const fork_list*>(&fiber::of(one));
+  return one.stands_for != nullptr ? one.stands_for : &one;
+}
+
+void stand_for(const void* holder) noexcept {
+  thread_waiter().stands_for = holder;
 }
 
 status park(waiter& self, const char* reason) noexcept {

@@ -11,12 +11,16 @@
 
 #include <sched.h>
 #include <sys/prctl.h>
+#include <unistd.h>
 
 #include "runtime/base/check.hpp"
 #include "runtime/base/code_address.hpp"
 #include "runtime/base/error.hpp"
+#include "runtime/base/exiting.hpp"
 #include "runtime/context/guard_report.hpp"
+#include "runtime/sched/forked_fiber.hpp"
 #include "runtime/sched/worker.hpp"
+#include "runtime/thread/loaded.hpp"
 
 namespace hilo::sched {
 namespace {
@@ -54,6 +58,7 @@ scheduler::scheduler(const runtime_options& options, decider* decides)
                       .paint = options.paint_stacks,
                       .simulated = decides != nullptr},
       unguarded_stacks_(options.unguarded_stacks),
+      guard_size_(options.guard_size),
       wanted_io_(options.io == io_driver::any ? driver_of_environment() : options.io),
       carriers_(options.carriers),
       spares_(*this, options.spare_carriers),
@@ -72,8 +77,15 @@ scheduler::scheduler(const runtime_options& options, decider* decides)
                "runtime_options.spare_carriers is " + std::to_string(options.spare_carriers) +
                    "; it must be from 1 to " + std::to_string(most_spares));
   }
+  if (options.guard_size > largest_guard) {
+    base::fail(EINVAL, "start a runtime",
+               "runtime_options.guard_size is " + base::format_bytes(options.guard_size) +
+                   "; it must be at most " + base::format_bytes(largest_guard));
+  }
   if (wanted_io_ == io_driver::uring) (void)io();
   detail::free_light_fence();
+  kernel::stay_loaded();
+  expect_forks();
   context::describe_stacks_with(describe_stack);
   pool(default_class_);  // the usual stacks: an error comes here and not at the first spawn
   // As many more in place of those that overstay (spares.hpp).
@@ -173,6 +185,16 @@ scheduler::~scheduler() {
   for (auto& one : pools_) delete one.load(std::memory_order_relaxed);  // no carrier is left
 }
 
+bool scheduler::must_stay() noexcept {
+  if (left_behind()) return true;
+  if (all_ended() && spawned() == returned()) return false;  // as usual
+  if (!base::in_exit()) return false;
+  if (::gettid() != ::getpid()) return true;
+  // The handles of fibers that ended may be in frames that exit() left, or be destroyed later.
+  wait_for_fibers();
+  return spawned() != returned();
+}
+
 void scheduler::stop() noexcept {
   // seq_cst: (P1) of the idle protocol, with stopping as the queue
   stopping_.store(true, std::memory_order_seq_cst);
@@ -202,7 +224,7 @@ context::stack_pool& scheduler::pool(unsigned size_class) {
   const std::scoped_lock guard(pools_lock_);
   if (auto* there = place.load(std::memory_order_relaxed)) return *there;  // written under the lock
   auto* made = new context::stack_pool(smallest_stack << size_class, stack_reserve_, size_class,
-                                       build_fiber, unguarded_stacks_);
+                                       build_fiber, unguarded_stacks_, guard_size_);
   place.store(made, std::memory_order_release);  // (C)
   return *made;
 }
@@ -253,6 +275,12 @@ std::uint64_t scheduler::returned() const noexcept {
   return sum;
 }
 
+// Keeps in sight what is not destroyed, so that a leak checker does not report it.
+void abandon(scheduler& one) noexcept {
+  static constinit std::atomic<scheduler*> last{nullptr};
+  one.abandoned_before_ = last.exchange(&one, std::memory_order_relaxed);  // nobody reads it
+}
+
 // Ends are summed before spawns. Both only grow, and a fiber's spawn is counted before its end. So
 // if the sums are equal, every fiber that was spawned when the second sum was complete had ended
 // when the first was: at the moment between them none was alive.
@@ -286,6 +314,7 @@ namespace hilo {
 runtime::runtime(const runtime_options& options) : scheduler_(new sched::scheduler(options)) {}
 runtime::~runtime() = default;
 void runtime::deleter::operator()(sched::scheduler* one) const noexcept {
+  if (one->must_stay()) return sched::abandon(*one);
   delete one;
 }
 unsigned runtime::carriers() const noexcept {

@@ -22,6 +22,7 @@
 #include "runtime/sched/spares.hpp"
 #include "runtime/sched/user_stacks.hpp"
 #include "runtime/sys/futex.hpp"
+#include "runtime/thread/forked_process.hpp"
 
 namespace hilo::sched {
 
@@ -33,6 +34,7 @@ class scheduler {
   // Stack sizes are powers of two: class 0 is 16 KiB, the last one 1 GiB.
   static constexpr unsigned size_classes = 17;
   static constexpr std::size_t smallest_stack = 16 * 1024;
+  static constexpr std::size_t largest_guard = std::size_t{1} << 30;
   static constexpr unsigned most_carriers = 1024;
   static constexpr unsigned most_spares = 32 * 1024;
 
@@ -43,6 +45,14 @@ class scheduler {
   ~scheduler();
   scheduler(const scheduler&) = delete;
   scheduler& operator=(const scheduler&) = delete;
+
+  // Whether it is the runtime of a process that this one was forked from. Nothing of it runs here
+  // (forked_fiber.hpp).
+  bool left_behind() const noexcept { return process_ != kernel::process_number(); }
+  // Whether the destructor must not run: the process is ending, or left the runtime behind. exit(3)
+  // in the main thread waits for the fibers, as the destructor does; in any other thread it does
+  // not, because they may wait for the thread that called it, or be it.
+  bool must_stay() noexcept;
 
   // Kernel threads that run fibers at a time, but for extra places.
   unsigned carriers() const noexcept { return carriers_; }
@@ -85,7 +95,10 @@ class scheduler {
 
   // The same from a thread that is none of its carriers. The fiber may run, and be the last one,
   // before published() is through with this object; the guest count keeps the destructor waiting.
+  // In the child of a fork a fiber of the parent is dropped.
   [[gnu::noinline]] void inject_as_guest(fiber& one) noexcept {
+    if (left_behind()) [[unlikely]]
+      return;
     guests_.fetch_add(1, std::memory_order_relaxed);  // ordered before the end by the push
     inject(one);
     guests_.fetch_sub(1, std::memory_order_release);  // (G) pairs with the destructor's acquire
@@ -165,10 +178,12 @@ class scheduler {
   void stop() noexcept;
 
   decider* const decides_;
+  const std::uint32_t process_ = kernel::process_number();
   std::size_t stack_reserve_;
   unsigned default_class_;
   fiber_extras default_extras_;
   bool unguarded_stacks_;
+  std::size_t guard_size_;
 
   // Pools by class. Made under pools_lock_, published by release, read by acquire (label C).
   kernel::mutex pools_lock_;
@@ -213,6 +228,12 @@ class scheduler {
   spares spares_;
   monitor monitor_;
   std::vector<thread> threads_;  // workers_[i]'s carrier
+
+  friend void abandon(scheduler& one) noexcept;
+  scheduler* abandoned_before_ = nullptr;
 };
+
+// Of a runtime that must_stay().
+void abandon(scheduler& one) noexcept;
 
 }  // namespace hilo::sched

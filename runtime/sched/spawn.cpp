@@ -16,6 +16,7 @@
 #include "runtime/base/error.hpp"
 #include "runtime/context/stack_usage.hpp"
 #include "runtime/sched/decider.hpp"
+#include "runtime/sched/forked_fiber.hpp"
 #include "runtime/sched/worker.hpp"
 
 namespace hilo::sched {
@@ -37,6 +38,7 @@ constexpr std::size_t least_alignment = 16;  // of a frame, and so of the task a
 
 [[gnu::noinline]] void give_back_as_guest(fiber& one) noexcept {
   scheduler& home = *one.home;
+  if (home.left_behind()) return;  // another thread may have held the pool's lock at the fork
   one.pool->give(&one);
   home.count_guest_return();
 }
@@ -68,7 +70,8 @@ constexpr std::size_t least_alignment = 16;  // of a frame, and so of the task a
       return leave_user_stack(one, here);
     forget_requests(one);
   }
-  if (context::sanitizing && (here == nullptr || &here->running() != &one)) {
+  if (context::sanitizing && !one.home->left_behind() &&
+      (here == nullptr || &here->running() != &one)) {
     one.context.wait_off_cpu();
     one.context.sanitizer.destroy();
   }
@@ -179,6 +182,11 @@ void* create(scheduler* where, const spawn_options* options, std::size_t bytes,
     where = &here->home();
   }
   worker* const local = here != nullptr && &here->home() == where ? here : nullptr;
+  if (local == nullptr && where->left_behind()) [[unlikely]] {
+    base::fail(ESRCH, "spawn a fiber",
+               "its runtime is the parent's and does not run in the child of a fork; start one in "
+               "the child");
+  }
   fiber* const one = take_stack(*where, local, options);
   one->context.wait_off_cpu();  // see give_back()
   std::uint64_t id;

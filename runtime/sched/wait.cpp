@@ -15,6 +15,7 @@
 
 #include "runtime/base/check.hpp"
 #include "runtime/base/cpu.hpp"
+#include "runtime/base/exiting.hpp"
 #include "runtime/sched/worker.hpp"
 #include "runtime/sys/futex.hpp"
 
@@ -34,7 +35,8 @@ void settle(waiter& self) noexcept {
     if (spins < 100) {
       base::cpu_relax();
     } else {
-      ::sched_yield();  // an interrupter lost its CPU
+      decision_point();  // or its turn
+      ::sched_yield();   // an interrupter lost its CPU
     }
   }
 }
@@ -113,13 +115,14 @@ void shield_wait(waiter& self) noexcept {
   self.shield.store(full_shield, std::memory_order_relaxed);  // likewise
 }
 
-void wait_in_shielded(wait_list& list, spin_lock& held, void* slot, const char* reason) noexcept {
+status wait_in_shielded(wait_list& list, spin_lock& held, void* slot, const char* reason) noexcept {
   waiter& self = current_waiter();
   shield_wait(self);
   link_last(self, list, held, slot);
   held.unlock_to_wait();
-  (void)park(self, reason);
+  const status end = park(self, reason);
   self.shield.store(0, std::memory_order_relaxed);
+  return end;
 }
 
 }  // namespace
@@ -132,6 +135,7 @@ bool end_wait(waiter& who) noexcept {
 
 void leave_claimed(waiter& who) noexcept {
   if (who.guard == nullptr) return;
+  decision_point();
   const std::scoped_lock guard(*who.guard);
   who.list->leave(who);
 }
@@ -205,10 +209,7 @@ status finish_wait(waiter& self, std::int64_t deadline, const char* reason) noex
 
 status wait_limited(wait_list& list, spin_lock& held, void* slot, std::int64_t deadline,
                     const char* reason) noexcept {
-  if (deadline == until_woken) {
-    wait_in_shielded(list, held, slot, reason);
-    return status::ok;
-  }
+  if (deadline == until_woken) return wait_in_shielded(list, held, slot, reason);
   waiter& self = current_waiter();
   const status end = begin_wait(self, list, held, slot, deadline);
   held.unlock_to_wait();
@@ -232,11 +233,27 @@ status sleep_until_ns(std::int64_t when) noexcept {
   return end == status::timed_out && deadline == when ? status::ok : end;
 }
 
+static bool all_left_behind(const wait_list& list) noexcept {
+  for (const wait_node* one = list.first(); one != nullptr; one = one->next) {
+    const waiter& who = *one->owner;
+    if (who.kind != waiter_kind::fiber) return false;
+    if (!static_cast<const fiber&>(who).home->left_behind()) return false;
+  }
+  return true;
+}
+
 void retire(wait_list& list, spin_lock& guard, const char* message) noexcept {
+  decision_point();
   guard.lock();
-  HILO_CHECK(list.empty(), "%s", message);
+  if (!list.empty()) {
+    // exit() destroys static objects while fibers wait; and a parent's fibers do not run in the
+    // child of a fork.
+    if (!all_left_behind(list) && !base::in_exit()) base::die("%s", message);
+    return guard.unlock();
+  }
   while (!list.left()) {  // its last access is the release of the lock
     guard.unlock();
+    decision_point();  // in a simulation it leaves when it has its turn
     ::sched_yield();
     guard.lock();
   }

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <chrono>
+#include <mutex>
 #include <utility>
 
 #include <cxxabi.h>
@@ -48,7 +49,8 @@ worker::worker(scheduler& owner, unsigned index, place* at)
       shared_(owner.carriers() > 1),
       index_(index),
       random_state_(index * 0x9e3779b9U + 0x7f4a7c15U),
-      activity_(at != nullptr ? activity::running : activity::spare) {
+      activity_(at != nullptr ? activity::running : activity::spare),
+      shares_for_good_(owner.carriers() > 1) {
   if (at != nullptr) hold(*at);
   forks = &base_;
   HILO_CHECK(static_cast<void*>(static_cast<detail::carrier*>(this)) == this,
@@ -76,6 +78,7 @@ void worker::run() {
   const context::alternate_stack signals;
   set_current_worker(this);
   adopt_stack();
+  show_to_monitor();
   if (place_ == nullptr) await_wake_up();  // whoever started this spare sends it somewhere
   while (true) {
     if (place_ == nullptr) {
@@ -111,7 +114,41 @@ void worker::run() {
     sleep();
   }
   if (port_ != nullptr) port_->leave_carrier();
+  hide_from_monitor();
   set_current_worker(nullptr);
+}
+
+// A worker that knows of no thieves shows the monitor what its thread does. Of many spares only the
+// first have a descriptor for that.
+void worker::show_to_monitor() noexcept {
+  constexpr unsigned most_files = 8;
+  if (scheduler_.carriers() > 1) return;
+  sys::own_descriptor file;
+  if (index_ < most_files) file = open_call_file();
+  if (read_call_file(file) == carrier_state::unknown) return share_for_good();
+  const std::scoped_lock guard(sight_lock_);
+  call_file_ = std::move(file);
+  out_of_sight_.store(false, std::memory_order_relaxed);
+  shares_for_good_.store(false, std::memory_order_relaxed);
+}
+
+void worker::hide_from_monitor() noexcept {
+  const std::scoped_lock guard(sight_lock_);
+  call_file_ = sys::own_descriptor();
+}
+
+carrier_state worker::exact_state(bool thorough) noexcept {
+  {
+    const std::scoped_lock guard(sight_lock_);
+    if (call_file_.is_open()) {
+      const carrier_state found = read_call_file(call_file_);
+      if (found != carrier_state::unknown) return found;
+      call_file_ = sys::own_descriptor();
+      out_of_sight_.store(true, std::memory_order_relaxed);
+      prompt();
+    }
+  }
+  return thorough ? look_at_thread(carrier_id()) : carrier_state::unknown;
 }
 
 void worker::begin_simulation() noexcept {

@@ -34,7 +34,10 @@
 #include <memory>
 #include <utility>
 
+#include "hilo/kernel/mutex.hpp"
+
 #include "runtime/base/cpu.hpp"
+#include "runtime/sched/carrier_sight.hpp"
 #include "runtime/sched/current.hpp"
 #include "runtime/sched/driver.hpp"
 #include "runtime/sched/fiber.hpp"
@@ -219,6 +222,11 @@ class worker : public detail::carrier {
   timer_wheel* last_timers() const noexcept { return wheel_.load(std::memory_order_relaxed); }
   bool blocks() const noexcept { return offer_.load(std::memory_order_relaxed) != kept; }
   int carrier_id() const noexcept { return tid_.load(std::memory_order_relaxed); }
+  // What its kernel thread does, exactly (carrier_sight.hpp); unknown where that cannot be told, or
+  // takes a descriptor and the look is not to be thorough.
+  carrier_state exact_state(bool thorough) noexcept;
+  // Whether it knows of thieves at all times, by its own doing.
+  bool shares_for_good() const noexcept { return shares_for_good_.load(std::memory_order_relaxed); }
 
   // For `thief`: takes a fiber that has not begun yet, and moves up to half of those there.
   fiber* steal_new(worker& thief) noexcept { return steal_half(spawned_, thief.spawned_); }
@@ -290,6 +298,13 @@ class worker : public detail::carrier {
     wheel_.store(at.timers, std::memory_order_relaxed);
   }
   void adopt_stack() noexcept;
+  void show_to_monitor() noexcept;
+  void hide_from_monitor() noexcept;
+  // By the owner, between two operations on its ring.
+  void share_for_good() noexcept {
+    shares_for_good_.store(true, std::memory_order_relaxed);
+    share();
+  }
   fiber* search() noexcept;
   void end_search() noexcept;
   void ask_for_forks() noexcept;
@@ -341,6 +356,14 @@ class worker : public detail::carrier {
   // The tick at which to attend(). Written by the owner, and by who prompts it (A).
   std::atomic<std::uint32_t> attend_at_{poll_period};
   std::atomic<activity> activity_;
+  // What the monitor reads of the carrier's thread; guarded by sight_lock_. Empty where there are
+  // thieves anyway.
+  kernel::mutex sight_lock_;
+  sys::own_descriptor call_file_;
+  // The file is lost: the owner shall share for good. Written by the monitor, read by the owner at
+  // each attend(). Relaxed, as the next: it publishes nothing.
+  std::atomic<bool> out_of_sight_{false};
+  std::atomic<bool> shares_for_good_;         // written by the owner
   std::atomic<int> tid_{0};                   // of the carrier
   std::atomic<timer_wheel*> wheel_{nullptr};  // of the last place it held; as old as the scheduler
 

@@ -263,11 +263,13 @@ void simulation::pass_time() noexcept {
     now_ = std::max(now_, timers.next_ns());
     timers.advance(now_);
   };
-  if (!ready_.empty() && timers.size() != 0 && timers.next_ns() <= now_ + options_.delay.count() &&
+  // What is due at the end of the number line never comes.
+  const auto left = [&] { return timers.size() != 0 && timers.next_ns() != timers.never; };
+  if (!ready_.empty() && left() && timers.next_ns() - now_ <= options_.delay.count() &&
       chance_.one_in_power(early_bits)) {
     leap();
   }
-  while (ready_.empty() && timers.size() != 0) leap();
+  while (ready_.empty() && left()) leap();
 }
 
 void simulation::returned(fiber& one) noexcept {

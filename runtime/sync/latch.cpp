@@ -15,15 +15,24 @@ countdown::~countdown() {
 void countdown::change(std::ptrdiff_t change, const char* what) noexcept {
   lock_.lock();
   HILO_CHECK(change >= 0 || count_ >= -change, "a %s is counted below 0", what);
+  HILO_CHECK(change <= PTRDIFF_MAX - count_ || change < 0, "a %s counts too much", what);
   count_ += change;
   wait_node* const all = count_ == 0 ? waiters_.take_all() : nullptr;
   lock_.unlock();
   wake_all(all, status::ok);
 }
 
+void countdown::count_down(std::ptrdiff_t by, const char* what) noexcept {
+  HILO_CHECK(by >= 0, "a %s is counted down by %td; it cannot be negative", what, by);
+  change(-by, what);
+}
+
 bool countdown::is_open() const noexcept {
-  const std::scoped_lock guard(lock_);
-  return count_ == 0;
+  lock_.lock();
+  const bool open = count_ == 0;
+  lock_.unlock();
+  if (!open) count_eager();
+  return open;
 }
 
 status countdown::wait_until(std::int64_t deadline, const char* reason) const noexcept {
@@ -55,8 +64,11 @@ void event::reset() noexcept {
 }
 
 bool event::is_set() const noexcept {
-  const std::scoped_lock guard(lock_);
-  return set_;
+  lock_.lock();
+  const bool set = set_;
+  lock_.unlock();
+  if (!set) detail::count_eager();
+  return set;
 }
 
 status event::wait_until_ns(std::int64_t deadline) const noexcept {
@@ -68,42 +80,38 @@ status event::wait_until_ns(std::int64_t deadline) const noexcept {
   return detail::wait_in_until(waiters_, lock_, nullptr, deadline, "event");
 }
 
-barrier::barrier(std::ptrdiff_t participants, std::function<void()> completion)
-    : participants_(participants), missing_(participants), completion_(std::move(completion)) {
-  HILO_CHECK(participants >= 0, "a barrier is made for %td participants", participants);
+auto_reset_event::~auto_reset_event() {
+  detail::retire(waiters_, lock_, "an auto_reset_event is destroyed while somebody waits on it");
 }
 
-barrier::~barrier() {
-  detail::retire(waiters_, lock_, "a barrier is destroyed while somebody waits on it");
-}
-
-// Counts an arrival; lock_ is held. False when others are still missing. True: the round is over,
-// the lock released and the others woken.
-bool barrier::arrive_locked() noexcept {
-  HILO_CHECK(missing_ > 0, "more arrive at a barrier than it has participants");
-  if (--missing_ != 0) return false;
-  // Nobody can arrive before the round is over: all participants are here. So the completion runs
-  // without the lock, and may take its time or park.
+void auto_reset_event::set() noexcept {
+  lock_.lock();
+  detail::wait_node* const one = waiters_.pop();
+  if (one == nullptr) set_ = true;
   lock_.unlock();
-  if (completion_) completion_();
+  if (one != nullptr) detail::wake(*one->owner, status::ok);
+}
+
+void auto_reset_event::reset() noexcept {
+  const std::scoped_lock guard(lock_);
+  set_ = false;
+}
+
+bool auto_reset_event::try_wait() noexcept {
   lock_.lock();
-  missing_ = participants_;
-  detail::wait_node* const all = waiters_.take_all();
+  const bool mine = std::exchange(set_, false);
   lock_.unlock();
-  detail::wake_all(all, status::ok);
-  return true;
+  if (!mine) detail::count_eager();
+  return mine;
 }
 
-status barrier::arrive_and_wait_until(std::int64_t deadline) noexcept {
+status auto_reset_event::wait_until_ns(std::int64_t deadline) noexcept {
   lock_.lock();
-  if (arrive_locked()) return status::ok;
-  return detail::wait_in_until(waiters_, lock_, nullptr, deadline, "barrier");
-}
-
-void barrier::arrive_and_drop() noexcept {
-  lock_.lock();
-  --participants_;
-  if (!arrive_locked()) lock_.unlock();
+  if (std::exchange(set_, false)) {
+    lock_.unlock();
+    return status::ok;
+  }
+  return detail::wait_in_until(waiters_, lock_, nullptr, deadline, "auto_reset_event");
 }
 
 }  // namespace hilo

@@ -2,9 +2,11 @@
 // spin_lock.hpp) that is cheaper than a word that is taken and given up by two locked instructions,
 // and without one it is no dearer, since its release is a plain store too.
 //
-// The woken one competes with whoever comes along: a running locker that takes an open mutex saves
-// a switch. To keep that from starving anybody, a waiter that lost once asks for a hand-over:
-// unlock then leaves the mutex closed and gives it to that waiter.
+// The woken waiter competes with callers that come along: a running caller that takes an open mutex
+// saves a switch. To keep that from starving a waiter, one that lost once asks for a hand-over:
+// unlock then leaves the mutex closed and gives it to that waiter. And only one waiter is on its
+// way at a time (`waking_`): until it has come back, unlock wakes no other. So the waiter that lost
+// goes back to the front of the list and nobody in the list has waited longer: the order is kept.
 
 #include "hilo/mutex.hpp"
 
@@ -26,31 +28,55 @@ char hand_over;
 }  // namespace
 
 bool mutex::lock_slow(std::int64_t deadline) noexcept {
+  const void* const me = detail::current_holder();
+  // relaxed: equal to us only if we wrote it, or were handed the mutex
+  if (holder_.load(std::memory_order_relaxed) == me &&
+      (deadline == detail::until_woken || deadline == detail::no_deadline)) {
+    base::die("lock of a mutex that the caller holds already: use a recursive_mutex");
+  }
   for (int spins = first_spins; spins <= most_spins && !detail::simulating(); spins *= 2) {
     for (int i = 0; i < spins; ++i) base::cpu_relax();
-    if (try_lock()) return true;
+    if (attempt()) return true;
   }
-  for (bool lost_before = false;; lost_before = true) {
-    lock_.lock();
-    if (take()) {
-      lock_.unlock_and_keep();
-      return true;
-    }
-    const status end = detail::wait_in_until(waiters_, lock_, lost_before ? &hand_over : nullptr,
-                                             deadline, "mutex");
-    if (end != status::ok) return false;
-    if (lost_before) return true;  // it was handed over, ordered by the wake
+  lock_.lock();
+  if (take(me)) {
+    lock_.unlock_and_keep();
+    return true;
   }
+  if (detail::wait_in_until(waiters_, lock_, nullptr, deadline, "mutex") != status::ok) {
+    return false;
+  }
+  return take_woken(me, deadline);
 }
 
-// With lock_ held: the mutex is free already, or somebody waits.
-void mutex::unlock_slow() noexcept {
-  if (!held_.load(std::memory_order_relaxed)) {
-    lock_.unlock();
-    base::die("unlock of a mutex that is not locked");
+// The caller was woken by an unlock that opened the mutex.
+bool mutex::take_woken(const void* me, std::int64_t deadline) noexcept {
+  lock_.lock();
+  waking_ = false;
+  if (take(me)) {
+    lock_.unlock_and_keep();
+    return true;
   }
-  detail::wait_node* const next = waiters_.pop();
-  if (next == nullptr || next->slot != &hand_over) held_.store(false, std::memory_order_relaxed);
+  detail::waiter& self = detail::current_waiter();
+  status end = detail::begin_wait(self, waiters_, lock_, &hand_over, deadline);
+  if (end == status::ok) waiters_.move_last_to_front();
+  lock_.unlock_to_wait();
+  if (end == status::ok) end = detail::finish_wait(self, deadline, "mutex");
+  return end == status::ok;  // it was handed over, ordered by the wake
+}
+
+// With lock_ held: the caller `me` does not hold the mutex, or somebody waits.
+void mutex::unlock_slow(const void* me) noexcept {
+  const void* const holder = holder_.load(std::memory_order_relaxed);
+  if (holder != me) {
+    lock_.unlock();
+    base::die(holder == nullptr ? "unlock of a mutex that is not locked"
+                                : "unlock of a mutex that another fiber or thread holds");
+  }
+  detail::wait_node* const next = waking_ ? nullptr : waiters_.pop();
+  const bool handed = next != nullptr && next->slot == &hand_over;
+  if (!handed) waking_ = waking_ || next != nullptr;
+  holder_.store(handed ? detail::holder_of(*next->owner) : nullptr, std::memory_order_relaxed);
   lock_.unlock();
   if (next != nullptr) detail::wake(*next->owner, status::ok);
 }
@@ -58,7 +84,8 @@ void mutex::unlock_slow() noexcept {
 mutex::~mutex() {
   // An unlock that opened the mutex may not have released lock_ yet; that is its last access.
   detail::retire(waiters_, lock_, "a mutex is destroyed while it is locked and others wait for it");
-  HILO_CHECK(!held_.load(std::memory_order_relaxed), "a mutex is destroyed while it is locked");
+  HILO_CHECK(holder_.load(std::memory_order_relaxed) == nullptr,
+             "a mutex is destroyed while it is locked");
 }
 
 bool recursive_mutex::enter_again() noexcept {
@@ -69,28 +96,29 @@ bool recursive_mutex::enter_again() noexcept {
 }
 
 bool recursive_mutex::try_lock() noexcept {
+  if (attempt()) return true;
+  detail::count_eager();
+  return false;
+}
+
+bool recursive_mutex::attempt() noexcept {
   if (enter_again()) return true;
-  if (!mutex_.try_lock()) return false;
+  if (!mutex_.attempt()) return false;
   holder_.store(&detail::current_waiter(), std::memory_order_relaxed);  // for ourselves only
   times_ = 1;
   return true;
 }
 
 bool recursive_mutex::lock_until(std::int64_t deadline) noexcept {
-  if (try_lock()) return true;
-  if (deadline == detail::no_deadline) {
-    mutex_.lock();
-  } else if (!mutex_.try_lock_until(
-                 std::chrono::steady_clock::time_point(std::chrono::nanoseconds(deadline)))) {
-    return false;
-  }
+  if (attempt()) return true;
+  if (!mutex_.lock_slow(deadline)) return false;
   holder_.store(&detail::current_waiter(), std::memory_order_relaxed);  // for ourselves only
   times_ = 1;
   return true;
 }
 
 void recursive_mutex::lock() noexcept {
-  (void)lock_until(detail::no_deadline);
+  (void)lock_until(detail::until_woken);
 }
 
 void recursive_mutex::unlock() noexcept {

@@ -15,6 +15,7 @@
 #include "runtime/base/error.hpp"
 #include "runtime/sched/spawn.hpp"
 #include "runtime/sched/worker.hpp"
+#include "runtime/thread/forked_process.hpp"
 
 namespace hilo::detail {
 
@@ -26,11 +27,16 @@ void refuse_shared_stack() {
 }
 
 scope_core::scope_core(std::size_t limit, std::int64_t deadline)
-    : deadline_(deadline),
+    : process_(kernel::process_number()),
+      deadline_(deadline),
       bounded_(limit != 0),
       free_(limit > static_cast<std::size_t>(semaphore::max())
                 ? semaphore::max()
                 : static_cast<std::ptrdiff_t>(limit)) {}
+
+bool scope_core::left_behind() const noexcept {
+  return process_ != kernel::process_number();
+}
 
 // A child has the scope's stop state. Waiting for all of them it would wait for itself.
 void scope_core::refuse_child(const char* what) const noexcept {
@@ -43,6 +49,7 @@ void scope_core::refuse_child(const char* what) const noexcept {
 }
 
 scope_core::~scope_core() {
+  if (left_behind()) return;
   refuse_child("destroys");
   request_stop();
   running_.wait();
@@ -102,6 +109,7 @@ void scope_core::fail(std::exception_ptr error) noexcept {
 
 void scope_core::request_stop() noexcept {
   (void)stop_.request_stop();  // false also if it was requested of one child, by its stop token
+  if (left_behind()) return;
   const std::scoped_lock guard(lock_);
   if (std::exchange(stopped_, true) || children_ == nullptr) return;
   for (scope_child* one = children_; one != nullptr; one = one->next) {
@@ -114,7 +122,9 @@ void scope_core::request_stop() noexcept {
 }
 
 status scope_core::join() noexcept {
+  if (left_behind()) return status::cancelled;
   refuse_child("joins");
+  if (left_behind()) return status::cancelled;
   const status end = running_.wait(interruptible);
   if (end != status::ok) {
     request_stop();

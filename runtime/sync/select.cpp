@@ -1,15 +1,31 @@
 // Waiting for the first of several cases.
 //
-// Two passes. The first tries each case by itself, from a random one on, and most selects end
-// there. The second holds the locks of all cases at once, in the order of their addresses, tries
-// again, and links a node into each wait list before it lets any of them go. So no case can become
-// ready between the look at it and the wait. While it holds the locks nobody can find its nodes,
-// hence it never meets itself, and it need not claim its own wait to serve another's.
+// Two passes. The first tries each case by itself, under its own lock, and most selects end there:
+// a case that is found ready is taken. The second pass holds the locks of all cases at once, in the
+// order of their addresses, and tries again. Only the second pass can find that no case is ready.
+// The first looks at different moments: between two looks a value can move from a case that comes
+// later to a case that was looked at before. So a select with `otherwise` decides under all locks,
+// and a select that waits links a node into each wait list before it releases any of them. While it
+// holds the locks nobody can find its nodes, hence it never meets itself, and it need not claim its
+// own wait to serve another's.
 //   Rejected: linking one after the other with a claim of both sides where two meet (Reppy's
-//   Parallel CML): two selects that meet each other have to back off, and who finds one of them
-//   half claimed has to spin.
+//   Parallel CML): two selects that meet each other have to back off, and a select that finds
+//   another one half claimed has to spin.
 //
-// The nodes are contested (hilo/detail/waiter.hpp): whoever wakes it first claims it, and leaves in
+// What no lock guards. A time and a stop request become ready and stay so: when the look under the
+// locks finds them not ready, they were not ready at any time before it. A descriptor is the
+// kernel's, and a look at it may sleep (poll(2) of a file system in user space), so it is looked at
+// in the first pass and never under locks.
+//
+// Order. The cases are tried in a random permutation, so that of several ready cases each is the
+// first equally often, whatever stands before them. The first place is drawn alone, since most
+// selects need no other; each further one when the case before it was not ready. The permutation is
+// kept in the cases themselves. Nodes are linked in that order too: a channel that is in several
+// cases wakes the first of them.
+//   Rejected: a rotation from a random start. A ready case behind others that are not ready is
+//   taken in their place too.
+//
+// The nodes are contested (hilo/detail/waiter.hpp): the first waker claims the wait, and leaves in
 // `slot` of the waiter which node it was. The owner unlinks all others, which is O(1) each.
 //
 // A waker may say "try again" instead of serving it: then all begins anew. So does a driver of I/O,
@@ -19,8 +35,10 @@
 
 #include <algorithm>
 #include <array>
+#include <limits>
 #include <memory>
 #include <mutex>
+#include <utility>
 
 #include "hilo/detail/decision.hpp"
 
@@ -60,84 +78,231 @@ class lock_order {
   spin_lock** last_;
 };
 
+// Locks that are taken in any order, none of them by waiting but the first.
+class gathered_locks {
+ public:
+  // False: it would have to wait, or there is no room.
+  bool gather(spin_lock& one) noexcept {
+    if (count_ == 0) {
+      one.lock();
+    } else {
+      for (std::size_t i = 0; i < count_; ++i) {
+        if (all_[i] == &one) return true;  // a channel may be in several cases
+      }
+      if (count_ == all_.size() || !one.try_lock()) return false;
+    }
+    all_[count_++] = &one;
+    return true;
+  }
+
+  // For a unique_lock; lock() is never called.
+  void lock() noexcept {}
+  void unlock() noexcept {
+    while (count_ > 0) all_[--count_]->unlock();
+  }
+
+ private:
+  std::array<spin_lock*, 8> all_;
+  std::size_t count_ = 0;
+};
+
 }  // namespace
 
 struct select_wait {
   std::span<select_case* const> cases;
-  std::size_t start;
+  select_order order;
+  std::uint64_t chance;   // 32 bits of it at the beginning
+  std::size_t first = 0;  // the number of the case in place 0 of the order
+  std::size_t drawn = 1;  // places of the order that have their case
+  // The order, four bits a place; of more cases than `few` turn_ of the cases has it.
+  static constexpr std::size_t few = 16;
+  std::uint64_t places = 0xfedcba9876543210U;
 
-  select_case& at(std::size_t turn) const noexcept {
-    const std::size_t index = start + turn;
-    return *cases[index < cases.size() ? index : index - cases.size()];
+  select_wait(std::span<select_case* const> all, select_order which) noexcept
+      : cases(all), order(which), chance(0) {
+    if (which == select_order::first || all.size() < 2) return;
+    chance = sched::random_word();
+    first = static_cast<std::size_t>((chance * all.size()) >> 32);
   }
-  std::size_t index_of(const select_case& one) const noexcept {
-    return static_cast<std::size_t>(std::find(cases.begin(), cases.end(), &one) - cases.begin());
+
+  // Knuth's multiplier (MMIX); the upper half of such a number is good.
+  std::size_t draw_below(std::size_t count) noexcept {
+    chance = chance * 6364136223846793005U + 1442695040888963407U;
+    return static_cast<std::size_t>(((chance >> 32) * count) >> 32);
+  }
+
+  // The number of the case in this place of the order. Place 0 first, and then none left out.
+  std::size_t at(std::size_t place) noexcept {
+    if (place == 0) return first;
+    if (order == select_order::first) return place;
+    if (cases.size() > few) return at_of_many(place);
+    if (place == drawn) {
+      if (place == 1) exchange(0, first);
+      exchange(place, place + draw_below(cases.size() - place));
+      ++drawn;
+    }
+    return (places >> (4 * place)) & 15;
+  }
+
+  void exchange(std::size_t a, std::size_t b) noexcept {
+    const std::uint64_t change = ((places >> (4 * a)) ^ (places >> (4 * b))) & 15;
+    places ^= change << (4 * a) | change << (4 * b);  // 0 if a is b
+  }
+
+  [[gnu::noinline]] std::size_t at_of_many(std::size_t place) noexcept {
+    if (place == drawn) {
+      if (place == 1) {
+        std::uint32_t number = 0;
+        for (select_case* one : cases) one->turn_ = number++;
+        std::swap(cases[0]->turn_, cases[first]->turn_);
+      }
+      std::swap(cases[place]->turn_, cases[place + draw_below(cases.size() - place)]->turn_);
+      ++drawn;
+    }
+    return cases[place]->turn_;
   }
 
   // Tries one case whose lock `guard` has; if it fires, releases that and wakes whom it served.
   template <class L>
-  bool attempt(select_case& one, std::unique_lock<L>& guard, selected& result) const {
+  [[gnu::always_inline]] bool attempt(std::size_t number, std::unique_lock<L>& guard,
+                                      selected& result) const {
+    select_case& one = *cases[number];
     partner other;
-    result.end = attempt_under(guard, other, [&one](partner& its) { return one.attempt(its); });
+    try {
+      result.end = attempt_under(guard, other, [&one](partner& its) { return one.attempt(its); });
+    } catch (...) {
+      one.clear();
+      throw;
+    }
     if (result.end == status::would_block) return false;
     guard.unlock();
     if (other.who != nullptr) wake(*other.who->owner, other.end);
-    result.index = index_of(one);
+    result.index = number;
     return true;
   }
 
-  bool try_each(selected& result) const {
-    for (std::size_t turn = 0; turn < cases.size(); ++turn) {
-      select_case& one = at(turn);
+  // The same of a case that has a time. `now` is 0 until the clock was read.
+  static bool is_over(const select_case& one, std::int64_t& now) noexcept {
+    if (one.deadline() <= 0) return true;
+    if (now == 0) now = monotonic_now();
+    return one.deadline() <= now;
+  }
+
+  // Each case by itself.
+  bool try_each(selected& result) {
+    std::int64_t now = 0;
+    bool decided = true;  // the caller had the first decision point
+    for (std::size_t place = 0; place < cases.size(); ++place) {
+      const std::size_t number = at(place);
+      select_case& one = *cases[number];
       if (!one.enabled()) continue;
-      spin_lock* const its = one.lock();
-      if (its == nullptr) {
-        if (one.deadline() > 0 && one.deadline() > monotonic_now()) continue;
-        result = {index_of(one), status::ok};
+      if (spin_lock* const its = one.lock()) {
+        if (!std::exchange(decided, false)) decision_point();
+        std::unique_lock guard(*its);
+        if (attempt(number, guard, result)) return true;
+      } else if (is_over(one, now)) {
+        result = {number, status::ok};
         return true;
       }
-      std::unique_lock guard(*its);
-      if (attempt(one, guard, result)) return true;
     }
     return false;
   }
 
-  // The case whose time comes first.
-  select_case* earliest() const noexcept {
-    select_case* first = nullptr;
-    for (select_case* one : cases) {
-      if (!one->enabled() || one->deadline() == no_deadline) continue;
-      if (first == nullptr || one->deadline() < first->deadline()) first = one;
+  // All cases at one moment, under `guard`, which releases all locks. Descriptors are left out.
+  template <class L>
+  bool try_together(std::unique_lock<L>& guard, selected& result) {
+    std::int64_t now = 0;
+    for (std::size_t place = 0; place < cases.size(); ++place) {
+      const std::size_t number = at(place);
+      select_case& one = *cases[number];
+      if (!one.enabled() || one.driven_) continue;
+      if (one.lock() != nullptr) {
+        if (attempt(number, guard, result)) return true;
+      } else if (is_over(one, now)) {
+        result = {number, status::ok};
+        return true;
+      }
     }
-    return first;
+    return false;
+  }
+
+  // Without waiting. As both passes, but in one go if no lock has to be waited for: each lock is
+  // kept while the next case is tried.
+  bool try_now(selected& result) {
+    gathered_locks locks;
+    {
+      std::unique_lock guard(locks, std::adopt_lock);
+      std::int64_t now = 0;
+      std::size_t place = 0;
+      for (; place < cases.size(); ++place) {
+        const std::size_t number = at(place);
+        select_case& one = *cases[number];
+        if (!one.enabled()) continue;
+        if (spin_lock* const its = one.lock()) {
+          if (one.driven_ || !locks.gather(*its)) break;
+          if (attempt(number, guard, result)) return true;
+        } else if (is_over(one, now)) {
+          result = {number, status::ok};
+          return true;
+        }
+      }
+      if (place == cases.size()) return false;
+    }
+    decision_point();
+    if (try_each(result)) return true;
+    lock_order all(cases);
+    decision_point();
+    std::unique_lock guard(all);
+    return try_together(guard, result);
+  }
+
+  // The case whose time comes first.
+  select_case* earliest() noexcept {
+    select_case* best = nullptr;
+    for (std::size_t place = 0; place < cases.size(); ++place) {
+      select_case& one = *cases[at(place)];
+      if (!one.enabled() || one.deadline() == no_deadline) continue;
+      if (best == nullptr || one.deadline() < best->deadline()) best = &one;
+    }
+    return best;
+  }
+  std::size_t number_of(const select_case& one) const noexcept {
+    return static_cast<std::size_t>(std::find(cases.begin(), cases.end(), &one) - cases.begin());
   }
 
   selected wait() {
     waiter& self = current_waiter();
-    select_case* const timed = earliest();
-    const std::int64_t own = timed != nullptr ? timed->deadline() : no_deadline;
-    std::int64_t deadline = own;
+    std::int64_t deadline = no_deadline;
     status end = limit_wait(self, deadline);
     if (end != status::ok) {
       count_eager();
       return {no_case, end};
     }
+    select_case* timed = nullptr;
     lock_order locks(cases);
     {
       std::unique_lock guard(locks);
       selected result;
-      for (std::size_t turn = 0; turn < cases.size(); ++turn) {
-        select_case& one = at(turn);
+      for (std::size_t place = 0; place < cases.size(); ++place) {
+        const std::size_t number = at(place);
+        select_case& one = *cases[number];
         if (!one.enabled() || one.lock() == nullptr) continue;
-        if (attempt(one, guard, result)) return result;
+        if (attempt(number, guard, result)) return result;
+      }
+      timed = earliest();
+      if (timed != nullptr && timed->deadline() <= deadline) {
+        deadline = timed->deadline();
+      } else {
+        timed = nullptr;
       }
       self.slot = nullptr;
       open_wait(self);
-      for (select_case* one : cases) {
-        if (!one->enabled() || one->lock() == nullptr) continue;
-        one->node_.emplace(self);
-        one->node_->slot = one->slot();
-        one->list()->push(*one->node_);
+      for (std::size_t place = 0; place < cases.size(); ++place) {
+        select_case& one = *cases[at(place)];
+        if (!one.enabled() || one.lock() == nullptr) continue;
+        one.node_.emplace(self);
+        one.node_->slot = one.slot();
+        one.list()->push(*one.node_);
       }
       show_wait(self);
     }
@@ -148,38 +313,53 @@ struct select_wait {
     // A node in `slot`: its waker claimed us. Else it was our time, a limit or a stop request.
     const auto* const fired = static_cast<wait_node*>(self.slot);
     selected result{no_case, end};
+    // A case with a lock and a time decides under the lock whether its time counts, while it is
+    // still known that the select waited for it.
+    bool undecided_times =
+        fired == nullptr ? end == status::timed_out && timed != nullptr : end == try_again;
     for (std::size_t i = 0; i < cases.size(); ++i) {
       select_case& one = *cases[i];
       if (!one.node_.has_value()) continue;
       if (&*one.node_ == fired) {
-        result.index = i;
+        if (end != try_again) result.index = i;
       } else {
-        const std::scoped_lock guard(*one.lock());
+        decision_point();
+        std::unique_lock guard(*one.lock());
         one.list()->leave(*one.node_);
+        if (undecided_times && one.deadline() != no_deadline) {
+          undecided_times = !attempt(i, guard, result);
+        }
       }
       one.node_.reset();
       if (one.driven_) one.give_up();
     }
     close_wait(self);
-    if (fired == nullptr && end == status::timed_out && deadline == own) {
-      result = {index_of(*timed), status::ok};
+    if (fired == nullptr && end == status::timed_out && undecided_times) {
+      if (timed->lock() != nullptr) return {no_case, try_again};
+      return {number_of(*timed), status::ok};
     }
+    return result;
+  }
+
+  // What all calls end with. A taken case that ended without a value empties its destination.
+  selected end_with(const selected& result) const noexcept {
+    if (result.end != status::ok && result.index != no_case) cases[result.index]->clear();
     return result;
   }
 };
 
 selected select_among(std::span<select_case* const> cases, select_order order, bool otherwise) {
-  const std::size_t start = order == select_order::first || cases.size() < 2
-                                ? 0
-                                : sched::random_below(static_cast<std::uint32_t>(cases.size()));
-  select_wait one{cases, start};
+  select_wait one(cases, order);
   while (true) {
     decision_point();
     selected result;
-    if (one.try_each(result) || otherwise) {
+    if (otherwise ? one.try_now(result) : one.try_each(result)) {
       count_eager();
-      if (result.index == no_case) result.end = status::would_block;
-      return result;
+      return one.end_with(result);
+    }
+    if (otherwise) {
+      count_eager();
+      return {no_case, status::would_block};
     }
     struct preparation {
       explicit preparation(std::span<select_case* const> all) : cases(all) {
@@ -195,10 +375,12 @@ selected select_among(std::span<select_case* const> cases, select_order order, b
       std::span<select_case* const> cases;
       std::size_t count = 0;
     };
-    const preparation prepared(cases);
-    decision_point();
-    result = one.wait();
-    if (result.end != try_again) return result;
+    {
+      const preparation prepared(cases);
+      decision_point();
+      result = one.wait();
+    }
+    if (result.end != try_again) return one.end_with(result);
   }
 }
 

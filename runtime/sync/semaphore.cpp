@@ -1,3 +1,5 @@
+// Served in the order of arrival: while somebody waits, nothing is taken past the first in the
+// list, so `count_` is then less than the first wants. Whatever changes either calls grant().
 #include "hilo/semaphore.hpp"
 
 #include <mutex>
@@ -5,49 +7,101 @@
 #include "runtime/base/check.hpp"
 
 namespace hilo {
+namespace {
 
-semaphore::semaphore(std::ptrdiff_t count) : count_(count) {
-  HILO_CHECK(count >= 0, "a semaphore is made with a count of %td; it cannot be negative", count);
+// The slot of a waiter is the number that it wants.
+void* slot_of(std::ptrdiff_t count) noexcept {
+  return reinterpret_cast<void*>(count);
+}
+
+std::ptrdiff_t wanted_by(const detail::wait_node& one) noexcept {
+  return reinterpret_cast<std::ptrdiff_t>(one.slot);
+}
+
+void check_wanted(std::ptrdiff_t count) noexcept {
+  HILO_CHECK(count >= 0, "%td of a semaphore are acquired; it cannot be negative", count);
+}
+
+}  // namespace
+
+std::ptrdiff_t semaphore::refuse_count(std::ptrdiff_t count) noexcept {
+  base::die("a semaphore is made with a count of %td; it cannot be negative", count);
+}
+
+void semaphore::refuse_closed() noexcept {
+  base::die(
+      "acquire of a closed semaphore: use acquire(hilo::interruptible), which returns closed");
 }
 
 semaphore::~semaphore() {
   detail::retire(waiters_, lock_, "a semaphore is destroyed while somebody waits on it");
 }
 
-bool semaphore::try_acquire() noexcept {
-  const std::scoped_lock guard(lock_);
-  if (count_ == 0) return false;
-  --count_;
-  return true;
+bool semaphore::try_acquire(std::ptrdiff_t count) noexcept {
+  check_wanted(count);
+  lock_.lock();
+  const bool taken = !closed_ && waiters_.empty() && count_ >= count;
+  if (taken) count_ -= count;
+  lock_.unlock();
+  if (!taken) detail::count_eager();
+  return taken;
 }
 
-status semaphore::acquire_until(std::int64_t deadline) noexcept {
+status semaphore::acquire_until(std::ptrdiff_t count, std::int64_t deadline) noexcept {
+  check_wanted(count);
   lock_.lock();
-  if (count_ != 0) {
-    --count_;
+  if (closed_) {
+    lock_.unlock();
+    detail::count_eager();
+    return status::closed;
+  }
+  if (waiters_.empty() && count_ >= count) {
+    count_ -= count;
     lock_.unlock();
     return status::ok;
   }
-  return detail::wait_in_until(waiters_, lock_, nullptr, deadline, "semaphore");
+  const status end = detail::wait_in_until(waiters_, lock_, slot_of(count), deadline, "semaphore");
+  if (end == status::ok || end == status::closed) return end;
+  // One that gave up may have kept others waiting behind it.
+  lock_.lock();
+  detail::wait_node* const served = grant();
+  lock_.unlock();
+  detail::wake_all(served, status::ok);
+  return end;
+}
+
+// Gives those whose turn it is what they want, under lock_. Returns them, unlinked and linked to
+// each other by next, for the caller to wake.
+detail::wait_node* semaphore::grant() noexcept {
+  detail::wait_node* served = nullptr;
+  detail::wait_node** end = &served;
+  while (detail::wait_node* const first = waiters_.first()) {
+    if (count_ < wanted_by(*first)) break;
+    if (!waiters_.take(*first)) continue;  // it is giving up
+    count_ -= wanted_by(*first);
+    first->next = nullptr;
+    *end = first;
+    end = &first->next;
+  }
+  return served;
 }
 
 void semaphore::release(std::ptrdiff_t count) noexcept {
   HILO_CHECK(count >= 0, "a semaphore is released %td times; it cannot be negative", count);
-  // What is released goes to who waits, one each; only what nobody waits for is counted.
-  detail::wait_node* served = nullptr;
-  detail::wait_node** end = &served;
   lock_.lock();
-  for (; count != 0; --count) {
-    detail::wait_node* const one = waiters_.pop();
-    if (one == nullptr) break;
-    *end = one;
-    end = &one->next;
-  }
-  *end = nullptr;
   HILO_CHECK(count <= max() - count_, "a semaphore is released beyond its maximum");
   count_ += count;
+  detail::wait_node* const served = grant();
   lock_.unlock();
   detail::wake_all(served, status::ok);
+}
+
+void semaphore::close() noexcept {
+  lock_.lock();
+  closed_ = true;
+  detail::wait_node* const all = waiters_.take_all();
+  lock_.unlock();
+  detail::wake_all(all, status::closed);
 }
 
 }  // namespace hilo

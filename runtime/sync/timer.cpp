@@ -1,97 +1,208 @@
+// Timers and tickers: a time and two wait lists, of waits and of selects, whose deadline that time
+// is.
+//
+// When a deadline ends a wait, the clock has passed it before the lock of the timer is taken. And
+// each call reads the clock under the lock. So of a call that changes the time and a wait whose
+// time comes:
+//   - the call reads a clock before the time: it is the old time that will not come. The node of
+//     the wait is still linked, and the call says so in its slot. A deadline may claim the wait
+//     after that all the same, but its owner finds the slot.
+//   - the call reads a clock behind it: the timer has fired. What is linked is told so, and what
+//     is not linked any more was ended by its deadline.
+// Rejected: the owner looks at the timer again once its time has come. By then the timer may have
+// been set again, and the firing that another call has reported is lost.
 #include "hilo/timer.hpp"
 
+#include <algorithm>
 #include <mutex>
+#include <optional>
 
 #include "runtime/base/check.hpp"
 
 namespace hilo {
+namespace {
+
+// Ends all that wait in the list, which the caller's lock guards; the slot is for those that end by
+// themselves at this moment.
+detail::wait_node* end_all(detail::wait_list& list, status how) noexcept {
+  for (detail::wait_node* one = list.first(); one != nullptr; one = one->next) {
+    *static_cast<std::optional<status>*>(one->slot) = how;
+  }
+  return list.take_all();
+}
+
+}  // namespace
 
 timer::~timer() {
   detail::retire(waiters_, lock_, "a timer is destroyed while somebody waits for it");
+  detail::retire(selects_, lock_, "a timer is destroyed while a select waits for it");
 }
 
-void timer::set(std::int64_t when) noexcept {
+bool timer::set(std::int64_t when) noexcept {
   lock_.lock();
+  const bool had_fired = is_due();
+  const bool was_active = set_ && !had_fired;
+  set_ = true;
   due_ = when;
-  detail::wait_node* const all = waiters_.take_all();
+  const status how = had_fired ? status::ok : detail::try_again;  // to look at the new time
+  detail::wait_node* const waits = end_all(waiters_, how);
+  detail::wait_node* const selects = end_all(selects_, how);
   lock_.unlock();
-  detail::wake_all(all, status::ok);  // each looks at the new time
+  detail::wake_all(waits, how);
+  detail::wake_all(selects, how);
+  return was_active;
 }
 
+// Selects stay: they wait for their other cases, or for a new time.
 bool timer::cancel() noexcept {
   lock_.lock();
-  const bool was_set = due_ != detail::no_deadline && due_ > detail::monotonic_now();
-  due_ = detail::no_deadline;
-  detail::wait_node* const all = waiters_.take_all();
+  if (!set_ || is_due()) {
+    lock_.unlock();
+    return false;
+  }
+  set_ = false;
+  detail::wait_node* const waits = end_all(waiters_, status::closed);
   lock_.unlock();
-  detail::wake_all(all, status::cancelled);
-  return was_set;
+  detail::wake_all(waits, status::closed);
+  return true;
 }
 
 status timer::wait() noexcept {
+  detail::waiter& self = detail::current_waiter();
   while (true) {
     lock_.lock();
+    if (!set_ || is_due()) {
+      const status end = set_ ? status::ok : status::closed;
+      lock_.unlock();
+      detail::count_eager();
+      return end;
+    }
     const std::int64_t due = due_;
-    if (due == detail::no_deadline) {
-      lock_.unlock();
-      return status::cancelled;
+    std::int64_t deadline = due;
+    std::optional<status> told;
+    status end = detail::begin_wait(self, waiters_, lock_, &told, deadline);
+    lock_.unlock_to_wait();
+    if (end != status::ok) {
+      detail::count_eager();
+      return end;
     }
-    if (due <= detail::monotonic_now()) {
-      lock_.unlock();
-      return status::ok;
-    }
-    const status end = detail::wait_in_until(waiters_, lock_, nullptr, due, "timer");
-    if (end == status::cancelled) return end;
-    // The time came, it was set again, or a limit around us was nearer.
-    if (end == status::timed_out && detail::monotonic_now() < due) return end;
+    end = detail::finish_wait(self, deadline, "timer");
+    if (told.has_value()) end = *told;
+    if (end == detail::try_again) continue;
+    return end == status::timed_out && deadline == due ? status::ok : end;
   }
 }
 
 bool timer::has_fired() const noexcept {
-  const std::scoped_lock guard(lock_);
-  return due_ != detail::no_deadline && due_ <= detail::monotonic_now();
+  {
+    const std::scoped_lock guard(lock_);
+    if (is_due()) return true;
+  }
+  detail::count_eager();
+  return false;
 }
 
 ticker::ticker(std::int64_t period, missed_ticks policy) noexcept
-    : period_(period), policy_(policy), next_(detail::monotonic_now() + period) {
+    : policy_(policy),
+      period_(period),
+      next_(detail::nanoseconds_later(detail::monotonic_now(), std::max<std::int64_t>(period, 0))) {
   HILO_CHECK(period > 0, "a ticker is made with a period of %lld ns",
              static_cast<long long>(period));
 }
 
 ticker::~ticker() {
   detail::retire(waiters_, lock_, "a ticker is destroyed while somebody waits for it");
+  detail::retire(selects_, lock_, "a ticker is destroyed while a select waits for it");
+}
+
+// Takes the next tick if its time has come. Under the lock.
+bool ticker::take() noexcept {
+  if (stopped_) return false;
+  const std::int64_t now = detail::monotonic_now();
+  if (next_ > now) return false;
+  if (policy_ == missed_ticks::skip && now - next_ >= period_) {
+    // The newest tick that passed is taken; those before it are left out.
+    const std::int64_t passed = (now - next_) / period_;
+    skipped_ += static_cast<std::uint64_t>(passed);
+    next_ += passed * period_;
+  }
+  next_ = detail::nanoseconds_later(policy_ == missed_ticks::delay ? now : next_, period_);
+  return true;
+}
+
+// The wait with the slot `mine` is over. If it was the first, the one that waits longest becomes
+// it, and is to be woken to look again. Under the lock.
+detail::wait_node* ticker::pass_on(const void* mine) noexcept {
+  if (first_ != mine) return nullptr;
+  detail::wait_node* const next = waiters_.pop();
+  first_ = next != nullptr ? next->slot : nullptr;
+  return next;
 }
 
 status ticker::wait() noexcept {
-  lock_.lock();
-  if (stopped_) {
-    lock_.unlock();
-    return status::cancelled;
-  }
-  const std::int64_t now = detail::monotonic_now();
-  if (next_ <= now) {
-    if (policy_ == missed_ticks::skip && now - next_ >= period_) {
-      // The newest tick that passed is taken; those before it are left out.
-      const std::int64_t passed = (now - next_) / period_;
-      skipped_ += static_cast<std::uint64_t>(passed);
-      next_ += passed * period_;
+  detail::waiter& self = detail::current_waiter();
+  char mine = 0;  // its address tells this wait from others
+  while (true) {
+    lock_.lock();
+    status end = stopped_ ? status::closed : take() ? status::ok : status::would_block;
+    std::int64_t deadline = detail::no_deadline;
+    if (end == status::would_block) {
+      if (first_ == nullptr) first_ = &mine;
+      if (first_ == &mine) deadline = next_;
+      const std::int64_t own = deadline;
+      end = detail::begin_wait(self, waiters_, lock_, &mine, deadline);
+      if (end == status::ok) {
+        lock_.unlock_to_wait();
+        end = detail::finish_wait(self, deadline, "ticker");
+        if (end == detail::try_again || (end == status::timed_out && deadline == own)) continue;
+        lock_.lock();
+        detail::wait_node* const next = pass_on(&mine);
+        lock_.unlock();
+        if (next != nullptr) detail::wake(*next->owner, detail::try_again);
+        return end;
+      }
     }
-    next_ = (policy_ == missed_ticks::delay ? now : next_) + period_;
+    detail::wait_node* const next = pass_on(&mine);
     lock_.unlock();
-    return status::ok;
+    if (next != nullptr) detail::wake(*next->owner, detail::try_again);
+    detail::count_eager();
+    return end;
   }
-  const std::int64_t mine = next_;
-  next_ += period_;
-  const status end = detail::wait_in_until(waiters_, lock_, nullptr, mine, "ticker");
-  return end == status::timed_out && detail::monotonic_now() >= mine ? status::ok : end;
 }
 
-void ticker::stop() noexcept {
+bool ticker::restart(std::int64_t period, std::int64_t first) noexcept {
+  HILO_CHECK(period > 0, "a ticker is reset to a period of %lld ns",
+             static_cast<long long>(period));
   lock_.lock();
-  stopped_ = true;
-  detail::wait_node* const all = waiters_.take_all();
+  const bool was_running = !stopped_;
+  const std::int64_t now = detail::monotonic_now();
+  stopped_ = false;
+  period_ = period;
+  next_ = first == detail::no_wait ? detail::nanoseconds_later(now, period) : std::max(first, now);
+  first_ = nullptr;
+  detail::wait_node* const waits = waiters_.take_all();
+  detail::wait_node* const selects = selects_.take_all();
   lock_.unlock();
-  detail::wake_all(all, status::cancelled);
+  detail::wake_all(waits, detail::try_again);
+  detail::wake_all(selects, detail::try_again);
+  return was_running;
+}
+
+// Selects stay: they wait for their other cases, or for reset().
+bool ticker::stop() noexcept {
+  lock_.lock();
+  const bool was_running = !stopped_;
+  stopped_ = true;
+  first_ = nullptr;
+  detail::wait_node* const waits = waiters_.take_all();
+  lock_.unlock();
+  detail::wake_all(waits, status::closed);
+  return was_running;
+}
+
+std::chrono::steady_clock::time_point ticker::next_tick() const noexcept {
+  const std::scoped_lock guard(lock_);
+  return std::chrono::steady_clock::time_point(std::chrono::nanoseconds(next()));
 }
 
 std::uint64_t ticker::skipped() const noexcept {
@@ -99,4 +210,20 @@ std::uint64_t ticker::skipped() const noexcept {
   return skipped_;
 }
 
+namespace detail {
+
+status timer_case::attempt(partner&) {
+  if (answer_ == status::ok || what_.is_due()) return status::ok;
+  answer_.reset();
+  due_ = what_.next();
+  return status::would_block;
+}
+
+status ticker_case::attempt(partner&) {
+  if (what_.take()) return status::ok;
+  next_ = what_.next();
+  return status::would_block;
+}
+
+}  // namespace detail
 }  // namespace hilo

@@ -8,6 +8,8 @@
 #include "runtime/base/foreign_sanitizer.hpp"
 #include "runtime/base/libc.hpp"
 #include "runtime/base/sanitizers.hpp"
+#include "runtime/thread/forked_process.hpp"
+#include "runtime/thread/loaded.hpp"
 
 namespace hilo::kernel {
 namespace {
@@ -75,6 +77,8 @@ const backend_choice& chosen_backend() {
   // A failure to decide (no memory for the specimen) throws, and the next call tries again.
   static const auto* choice = [] {
     meet_foreign_sanitizer();
+    stay_loaded();
+    follow_forks();
     return new backend_choice(choose_backend(std::getenv("HILO_THREADS"), find_libc_symbol));
   }();
   return *choice;

@@ -171,7 +171,7 @@ exit_status child::wait() {
   return *end;
 }
 
-std::optional<exit_status> child::wait_until(std::chrono::steady_clock::time_point deadline) {
+std::optional<exit_status> child::wait_by(std::chrono::steady_clock::time_point deadline) {
   kernel::check_held(record_, "wait for a child");
   const std::optional<exit_status> end = kernel::wait(*record_, deadline);
   if (end.has_value()) kernel::discard(std::exchange(record_, nullptr));

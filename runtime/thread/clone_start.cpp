@@ -33,6 +33,7 @@
 #include "runtime/thread/clone_libc.hpp"
 #include "runtime/thread/clone_records.hpp"
 #include "runtime/thread/cpu.hpp"
+#include "runtime/thread/forked_process.hpp"
 #include "runtime/thread/live_threads.hpp"
 
 namespace hilo::kernel {
@@ -62,6 +63,7 @@ std::uint64_t address(T* pointer) noexcept {
 struct copied_libc {
   std::uint32_t* number = nullptr;
   const libc_layout* layout = nullptr;
+  bool copied = false;
   robust_list_head* robust = nullptr;
   std::size_t robust_length = 0;
 
@@ -69,6 +71,7 @@ struct copied_libc {
     copied_libc found;
     found.number = number_of_caller();
     found.layout = understood_layout().layout;
+    found.copied = true;
     sys::call(SYS_get_robust_list, 0, &found.robust, &found.robust_length);
     return found;
   }
@@ -77,6 +80,7 @@ struct copied_libc {
   void put_right() const noexcept {
     if (number != nullptr) *number = static_cast<std::uint32_t>(sys::call(SYS_gettid));
     if (layout != nullptr) count_only_caller(*layout);
+    if (copied) became_child();
     if (robust == nullptr) return;
     robust->list.next = &robust->list;
     sys::call(SYS_set_robust_list, robust, robust_length);

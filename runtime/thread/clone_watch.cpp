@@ -28,7 +28,9 @@ bool in_fiber() noexcept {
 
 timespec until_then(clock::time_point deadline) noexcept {
   using namespace std::chrono;
-  const auto left = std::max(deadline - clock::now(), clock::duration::zero());
+  const nanoseconds left(std::max<std::int64_t>(
+      0, detail::nanoseconds_between(clock::now().time_since_epoch(),
+                                     std::max(deadline, clock::time_point()).time_since_epoch())));
   const auto whole = duration_cast<seconds>(left);
   return {.tv_sec = static_cast<std::time_t>(whole.count()),
           .tv_nsec = static_cast<long>(duration_cast<nanoseconds>(left - whole).count())};

@@ -13,6 +13,7 @@
 // an empty list.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <cstdint>
 
@@ -20,6 +21,7 @@
 #include "hilo/detail/waiter.hpp"
 
 #include "runtime/thread/backend.hpp"
+#include "runtime/thread/forked_process.hpp"
 
 namespace hilo::kernel {
 
@@ -50,8 +52,9 @@ class ending {
       lock_.unlock();
       return true;
     }
-    const std::int64_t then =
-        until.has_value() ? until->time_since_epoch().count() : detail::until_woken;
+    const std::int64_t then = until.has_value()
+                                  ? std::max<std::int64_t>(0, until->time_since_epoch().count())
+                                  : detail::until_woken;
     return detail::wait_in_until(fibers_, lock_, nullptr, then, "thread join") == status::ok;
   }
 
@@ -71,6 +74,10 @@ namespace hilo::detail {
 // What a handle points at; each backend derives its own.
 struct kernel_thread {
   kernel::ending end;
+  std::uint32_t process =
+      0;  // that it runs in (forked_process.hpp); written and read by its handle
+
+  bool left_behind() const noexcept { return process != kernel::process_number(); }
 };
 
 }  // namespace hilo::detail

@@ -8,7 +8,9 @@
 #include "hilo/detail/decision.hpp"
 #include "hilo/detail/fence.hpp"
 
+#include "runtime/base/check.hpp"
 #include "runtime/base/error.hpp"
+#include "runtime/base/exiting.hpp"
 #include "runtime/sys/syscall.hpp"
 #include "runtime/thread/backend.hpp"
 #include "runtime/thread/ending.hpp"
@@ -42,7 +44,10 @@ kernel_thread* start_kernel_thread(const thread_options& options, const thread_b
   wrapped.construct = watched_body::construct;
   free_light_fence();
   try {
-    return kernel::start_placed(*kernel::chosen_backend().threads, options, wrapped);
+    kernel_thread* const started =
+        kernel::start_placed(*kernel::chosen_backend().threads, options, wrapped);
+    started->process = kernel::process_number();
+    return started;
   } catch (const std::bad_alloc&) {
     if (watched.threw) throw;
     if (error == nullptr) {
@@ -73,6 +78,16 @@ bool join_kernel_thread_until(kernel_thread* thread,
                               std::chrono::steady_clock::time_point deadline) noexcept {
   if (!await_end(*thread, deadline)) return false;
   return kernel::chosen_backend().threads->join(thread, deadline);
+}
+
+void end_kernel_thread(kernel_thread* thread) noexcept {
+  if (thread->left_behind()) return;
+  if (kernel::chosen_backend().threads->is_caller(thread)) {
+    HILO_CHECK(base::in_exit(),
+               "a thread destroys its own handle, and would wait for its own end; detach it");
+    return;
+  }
+  join_kernel_thread(thread);
 }
 
 void detach_kernel_thread(kernel_thread* thread) noexcept {
@@ -119,10 +134,18 @@ void check_joinable(const thread& handle, const char* what) {
   }
 }
 
+void check_here(const detail::kernel_thread& one) {
+  if (one.left_behind()) {
+    base::fail(ESRCH, "join a thread",
+               "it is one of the parent, and does not run in the child of a fork");
+  }
+}
+
 }  // namespace
 
 void thread::join() {
   check_joinable(*this, "join a thread");
+  check_here(*running_);
   if (kernel::chosen_backend().threads->is_caller(running_)) {
     base::fail(EDEADLK, "join a thread", "it is the calling thread, which would wait for itself");
   }
@@ -130,8 +153,9 @@ void thread::join() {
   running_ = nullptr;  // only now: a thread that joins itself meanwhile is to be told so
 }
 
-bool thread::join_until(std::chrono::steady_clock::time_point deadline) {
+bool thread::join_by(std::chrono::steady_clock::time_point deadline) {
   check_joinable(*this, "join a thread");
+  check_here(*running_);
   if (!detail::join_kernel_thread_until(running_, deadline)) return false;
   running_ = nullptr;
   return true;

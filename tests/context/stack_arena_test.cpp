@@ -12,6 +12,7 @@
 #include <vector>
 
 #include <pthread.h>
+#include <unistd.h>
 
 #include "runtime/context/context.hpp"
 #include "runtime/context/stack_cache.hpp"
@@ -34,6 +35,15 @@ stack* build(char* top, std::size_t index, stack_pool& pool) {
   one->pool = &pool;
   top[-1] = static_cast<char>(index);  // touches the stack's last byte
   return one;
+}
+
+bool can_read(const char* at) {
+  int ends[2];
+  REQUIRE(::pipe(ends) == 0);
+  const bool could = ::write(ends[1], at, 1) == 1;
+  ::close(ends[0]);
+  ::close(ends[1]);
+  return could;
 }
 
 std::size_t mappings() {
@@ -279,6 +289,68 @@ TEST_CASE("stack_arena: guards that are mappings are given back with their arena
     CHECK(arena.open(200).count == 100);
   }
   hilo::context::pretend_guard_support(nullptr);
+}
+
+TEST_CASE(
+    "stack_arena: where the page table is refused later, new stacks are guarded by mappings") {
+  static constexpr hilo::context::guard_support refused{.page_table = false, .mappings = 1400};
+  stack_arena arena(16 * kib, 64 * 1024 * kib);
+  stack_arena unbounded(16 * kib, 64 * 1024 * kib, true);
+  if (arena.guards() == hilo::context::guard_kind::mapping) {
+    HILO_SKIP("this kernel guards each stack with a mapping of its own");
+  }
+  const auto first = arena.open(10);
+  hilo::context::pretend_guard_support(&refused);
+  const auto second = arena.open(70);
+  const auto third = arena.open(70);  // 100 guards, as above
+  const auto none = arena.open(1);
+  const auto last = unbounded.open(20);
+  hilo::context::pretend_guard_support(nullptr);
+  CHECK(first.count == 10);
+  CHECK(second.count == 70);
+  CHECK(third.count == 30);
+  CHECK(none.count == 0);
+  CHECK(none.error == EAGAIN);
+  CHECK(arena.explain(EAGAIN).find("memory is locked, or a filter refuses MADV_GUARD_INSTALL: a "
+                                   "mapping guards each new stack") == 0);
+  CHECK(last.count == 20);
+  CHECK(unbounded.unguarded() == 20);
+  for (const auto& batch : {first, second, third}) {
+    for (std::size_t i = 0; i < batch.count; ++i) {
+      char* const top = batch.first_top + i * arena.stride();
+      top[-1] = top[-16 * static_cast<std::ptrdiff_t>(kib)] = 1;
+      CHECK(arena.guarded_by(top - 16 * kib - 1) == top);
+    }
+  }
+  CHECK(arena.open(1).count == 1);  // accepted again: the rest was handed back
+}
+
+TEST_CASE("stack_arena: a guard is as large as was asked for, and every byte of it faults") {
+  for (const std::size_t size : {4 * kib, 64 * kib, 1024 * kib}) {
+    CAPTURE(size);
+    for (const bool page_table : {true, false}) {
+      CAPTURE(page_table);
+      const hilo::context::guard_support kernel{.page_table = page_table, .mappings = 65530};
+      hilo::context::pretend_guard_support(&kernel);
+      stack_arena arena(64 * kib, 64 * 1024 * kib, false, size);
+      const auto opened = arena.open(3);
+      hilo::context::pretend_guard_support(nullptr);
+      REQUIRE(opened.count == 3);
+      CHECK(arena.guard_size() >= size);
+      CHECK(arena.guard_size() <= size + 4 * kib);
+      CHECK(arena.stride() / (4 * kib) % 2 == 1);
+      char* const low = opened.first_top + arena.stride() - 64 * kib;
+      for (std::size_t below = 1; below <= arena.guard_size(); below += 4 * kib - 1) {
+        CHECK(arena.guarded_by(low - below) == opened.first_top + arena.stride());
+        CHECK_FALSE(can_read(low - below));
+      }
+      CHECK(can_read(low));
+    }
+  }
+  stack_arena without(64 * kib, 64 * 1024 * kib, false, 0);
+  const auto opened = without.open(2);
+  REQUIRE(opened.count == 2);
+  CHECK(without.guarded_by(opened.first_top - 64 * kib - 1) == nullptr);
 }
 
 TEST_CASE("stack_arena: a guard that is a mapping is hit and told as any other") {

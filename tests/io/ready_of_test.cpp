@@ -126,7 +126,7 @@ TEST_CASE("ready_of: what is ready is taken without waiting") {
                              ready_of(pair.left(), POLLIN, readable), hilo::otherwise} == 0);
     REQUIRE(writable);
     CHECK(*writable == POLLOUT);
-    CHECK(readable.status() == status::would_block);  // it was not asked
+    CHECK(*readable == POLLIN);  // as it was, since its case was not taken
     CHECK(hilo::select{ready_of(pair.left(), POLLIN, readable, false), hilo::otherwise} == 1);
     // All of that without a driver.
     CHECK(hilo::sched::current_worker()->io() == nullptr);
@@ -149,6 +149,7 @@ TEST_CASE("ready_of: waits beside every other kind of case, and each may win") {
     std::optional<int> got;
     result<short> ready = 0;
     const auto wait = [&](auto then) {
+      ready = {status::would_block, EAGAIN};
       auto other = hilo::spawn([&, then] {
         until_waited_for(pair.left());
         then();
@@ -187,7 +188,7 @@ TEST_CASE("ready_of: one descriptor in several cases and in several fibers") {
     const stream_pair pair;
     const auto wait_twice = [&] {
       result<short> in = 0;
-      result<short> urgent = 0;
+      result<short> urgent{status::would_block, EAGAIN};
       const hilo::select taken{ready_of(pair.left(), POLLPRI, urgent),
                                ready_of(pair.left(), POLLIN, in),
                                ready_of(pair.left(), POLLIN, in)};
@@ -223,7 +224,8 @@ TEST_CASE("ready_of: a list of 64 descriptors is waited for again and again") {
   on_each_driver([] {
     constexpr std::size_t many = 64;
     std::vector<stream_pair> pairs(many);
-    std::vector<result<short>> ready(many, result<short>(0));
+    const result<short> unasked{status::would_block, EAGAIN};
+    std::vector<result<short>> ready(many, unasked);
     hilo::select_list list;
     for (std::size_t i = 0; i < many; ++i) {
       CHECK(list.add([&] { return ready_of(pairs[i].left(), POLLIN, ready[i]); }) == i);
@@ -242,6 +244,7 @@ TEST_CASE("ready_of: a list of 64 descriptors is waited for again and again") {
         CHECK((ready[j].status() == status::ok) == (i == j));
       }
       char byte = 0;
+      ready[i] = unasked;
       REQUIRE(::recv(pairs[i].left(), &byte, 1, MSG_DONTWAIT) == 1);
     }
   });
@@ -305,7 +308,7 @@ TEST_CASE("ready_of: closing the descriptor ends the select with closed") {
 TEST_CASE("ready_of: stop requests and limits end the select and leave nothing") {
   on_each_driver([] {
     const stream_pair pair;
-    result<short> ready = 0;
+    result<short> ready{status::would_block, EAGAIN};
     CHECK(hilo::select{ready_of(pair.left(), POLLIN, ready), hilo::after(1ms)} == 1);
     CHECK(forgotten(pair.left()));
     hilo::with_timeout(1ms, [&] {
@@ -462,7 +465,7 @@ TEST_CASE("ready_of: kernel threads wait in the same way") {
   setter.join();
   event.reset();
   std::thread peer([&] { put(pair.right()); });
-  result<short> urgent = 0;
+  result<short> urgent{status::would_block, EAGAIN};
   CHECK(hilo::select{hilo::set_of(event), ready_of(pair.left(), POLLPRI, urgent),
                      ready_of(pair.left(), POLLIN, ready)} == 2);
   peer.join();

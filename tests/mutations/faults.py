@@ -26,20 +26,32 @@ FAULTS = [
     Fault(
         "mutex: a locker queues without looking again",
         "runtime/sync/mutex.cpp",
-        "    if (take()) {",
-        "    if (false) {",
+        "  lock_.lock();\n  if (take(me)) {",
+        "  lock_.lock();\n  if (false) {",
     ),
     Fault(
         "mutex: a hand-over opens it",
         "runtime/sync/mutex.cpp",
-        "  if (next == nullptr || next->slot != &hand_over) held_.store(",
-        "  held_.store(",
+        "holder_.store(handed ? detail::holder_of(*next->owner) : nullptr,",
+        "holder_.store(nullptr,",
     ),
     Fault(
         "mutex: a hand-over is taken for a chance",
         "runtime/sync/mutex.cpp",
-        "    if (lost_before) return true;  // it was handed over, ordered by the wake\n",
+        "  return end == status::ok;  // it was handed over, ordered by the wake\n",
+        "  return end == status::ok && lock_slow(deadline);\n",
+    ),
+    Fault(
+        "mutex: a waiter that lost goes to the end",
+        "runtime/sync/mutex.cpp",
+        "  if (end == status::ok) waiters_.move_last_to_front();\n",
         "",
+    ),
+    Fault(
+        "mutex: the next is woken while one is on its way",
+        "runtime/sync/mutex.cpp",
+        "detail::wait_node* const next = waking_ ? nullptr : waiters_.pop();",
+        "detail::wait_node* const next = waiters_.pop();",
     ),
     Fault(
         "recursive_mutex: given up by the first unlock",
@@ -77,25 +89,47 @@ FAULTS = [
     Fault(
         "condition_variable: the lock goes before the caller queues",
         "include/hilo/condition_variable.hpp",
-        "    status end = enqueue(self, deadline);\n"
-        "    if (end != status::ok) return end;\n    lock.unlock();\n",
-        "    lock.unlock();\n    status end = enqueue(self, deadline);\n"
-        "    if (end != status::ok) {\n      lock.lock();\n      return end;\n    }\n",
+        "    status end = enqueue(self, deadline);\n    try {\n      lock.unlock();\n",
+        "    lock.unlock();\n    status end = enqueue(self, deadline);\n    try {\n",
         "locks_seeds",
     ),
     Fault(
         "semaphore: what was handed over is counted too",
         "runtime/sync/semaphore.cpp",
-        "  count_ += count;",
-        "  count_ += count + (served != nullptr);",
+        "    count_ -= wanted_by(*first);\n",
+        "",
     ),
     Fault(
         "semaphore: the newest is served first",
         "runtime/sync/semaphore.cpp",
-        "detail::wait_node* const one = waiters_.pop();",
-        "detail::wait_node* one = waiters_.first();\n"
-        "    while (one != nullptr && one->next != nullptr) one = one->next;\n"
-        "    if (one != nullptr && !waiters_.take(*one)) one = nullptr;",
+        "  while (detail::wait_node* const first = waiters_.first()) {\n",
+        "  while (detail::wait_node* first = waiters_.first()) {\n"
+        "    while (first->next != nullptr) first = first->next;\n",
+    ),
+    Fault(
+        "semaphore: one that wants few overtakes one that wants many",
+        "runtime/sync/semaphore.cpp",
+        "  if (waiters_.empty() && count_ >= count) {",
+        "  if (count_ >= count) {",
+    ),
+    Fault(
+        "semaphore: one that gives up does not let those behind it in",
+        "runtime/sync/semaphore.cpp",
+        "  detail::wait_node* const served = grant();\n  lock_.unlock();\n"
+        "  detail::wake_all(served, status::ok);\n  return end;",
+        "  lock_.unlock();\n  return end;",
+    ),
+    Fault(
+        "semaphore: close forgets those that wait",
+        "runtime/sync/semaphore.cpp",
+        "  detail::wait_node* const all = waiters_.take_all();\n",
+        "  detail::wait_node* const all = nullptr;\n",
+    ),
+    Fault(
+        "auto_reset_event: stays set although it let one through",
+        "runtime/sync/latch.cpp",
+        "  if (one == nullptr) set_ = true;\n",
+        "  set_ = true;\n",
     ),
     Fault(
         "call_once: no second look under the lock",
@@ -120,17 +154,91 @@ FAULTS = [
     ),
     Fault(
         "barrier: the next round begins after the wake",
-        "runtime/sync/latch.cpp",
-        "  missing_ = participants_;\n  detail::wait_node* const all = waiters_.take_all();\n"
-        "  lock_.unlock();\n  detail::wake_all(all, status::ok);\n",
-        "  detail::wait_node* const all = waiters_.take_all();\n"
-        "  lock_.unlock();\n  detail::wake_all(all, status::ok);\n  missing_ = participants_;\n",
+        "runtime/sync/barrier.cpp",
+        "    lock_.unlock();\n"
+        "    detail::wake_all(all, status::ok);  // from here on the barrier may be gone, if not `again`\n",
+        "    const auto next = std::exchange(missing_, 0);\n    lock_.unlock();\n"
+        "    detail::wake_all(all, status::ok);\n    missing_ = next;\n",
+    ),
+    Fault(
+        "barrier: who arrives during a completion is counted for the round that ends",
+        "runtime/sync/barrier.cpp",
+        "    missing_ = participants_ - early_;\n",
+        "    missing_ = participants_;\n",
+    ),
+    Fault(
+        "barrier: a completion wakes those of the next round",
+        "runtime/sync/barrier.cpp",
+        "    return round_ + 1;\n",
+        "    return round_;\n",
+    ),
+    Fault(
+        "barrier: a round that filled up during a completion is not ended",
+        "runtime/sync/barrier.cpp",
+        "    completing_ = missing_ == 0 && early_ != 0;  // then the next round is full\n",
+        "    completing_ = false;\n",
     ),
     Fault(
         "ticker: two waits get the same tick",
         "runtime/sync/timer.cpp",
-        "  const std::int64_t mine = next_;\n  next_ += period_;\n",
-        "  const std::int64_t mine = next_;\n",
+        "  next_ = detail::nanoseconds_later(policy_ == missed_ticks::delay ? now : next_, period_);\n",
+        "",
+    ),
+    Fault(
+        "timer: the waits that a new time finds fired wait again",
+        "runtime/sync/timer.cpp",
+        "  const status how = had_fired ? status::ok : detail::try_again;",
+        "  const status how = detail::try_again;",
+    ),
+    Fault(
+        "timer: a fired one is taken back",
+        "runtime/sync/timer.cpp",
+        "  if (!set_ || is_due()) {\n    lock_.unlock();\n    return false;",
+        "  if (!set_) {\n    lock_.unlock();\n    return false;",
+    ),
+    Fault(
+        "timer: a new time does not wake selects",
+        "runtime/sync/timer.cpp",
+        "  detail::wake_all(selects, how);\n  return was_active;",
+        "  detail::wake_all(nullptr, how);\n  return was_active;",
+    ),
+    Fault(
+        "timer: a select forgets that it fired while it waited",
+        "runtime/sync/timer.cpp",
+        "  if (answer_ == status::ok || what_.is_due()) return status::ok;",
+        "  if (what_.is_due()) return status::ok;",
+    ),
+    Fault(
+        "ticker: the wait that takes a tick leaves the others without a time",
+        "runtime/sync/timer.cpp",
+        "    detail::wait_node* const next = pass_on(&mine);\n    lock_.unlock();\n"
+        "    if (next != nullptr) detail::wake(*next->owner, detail::try_again);\n"
+        "    detail::count_eager();",
+        "    lock_.unlock();\n    detail::count_eager();",
+    ),
+    Fault(
+        "ticker: a wait that a limit ends leaves the others without a time",
+        "runtime/sync/timer.cpp",
+        "        detail::wait_node* const next = pass_on(&mine);\n        lock_.unlock();\n",
+        "        detail::wait_node* const next = nullptr;\n        lock_.unlock();\n",
+    ),
+    Fault(
+        "select: a timer's time is taken for its case",
+        "runtime/sync/select.cpp",
+        "      if (timed->lock() != nullptr) return {no_case, try_again};\n",
+        "",
+    ),
+    Fault(
+        "select: a timer that fired is looked at only after the select has let go of it",
+        "runtime/sync/select.cpp",
+        "        if (undecided_times && one.deadline() != no_deadline) {",
+        "        if (false) {",
+    ),
+    Fault(
+        "select: it waits for the time that a timer had before the locks were taken",
+        "runtime/sync/timer.cpp",
+        "  answer_.reset();\n  due_ = what_.next();",
+        "  answer_.reset();\n  if (due_ == no_deadline) due_ = what_.next();",
     ),
     Fault(
         "channel: close forgets the senders",
@@ -184,7 +292,7 @@ FAULTS = [
         "channel: a receive that ends without a value leaves the former one",
         "include/hilo/channel.hpp",
         "  [[nodiscard]] status receive_for(std::optional<T>& result, "
-        "std::chrono::duration<R, P> patience) {\n    result.reset();\n",
+        "std::chrono::duration<R, P> patience) {\n    empty(result);\n",
         "  [[nodiscard]] status receive_for(std::optional<T>& result, "
         "std::chrono::duration<R, P> patience) {\n",
         "channel_seeds",
@@ -311,14 +419,43 @@ FAULTS = [
     Fault(
         "select: no second look under the locks",
         "runtime/sync/select.cpp",
-        "        if (attempt(one, guard, result)) return result;\n      }\n      self.slot = nullptr;",
-        "      }\n      self.slot = nullptr;",
+        "        if (attempt(number, guard, result)) return result;\n      }\n      timed = earliest();",
+        "      }\n      timed = earliest();",
+    ),
+    Fault(
+        "select: without waiting it looks at one case after the other",
+        "runtime/sync/select.cpp",
+        "    if (otherwise ? one.try_now(result) : one.try_each(result)) {",
+        "    if (one.try_each(result)) {",
+    ),
+    Fault(
+        "select: the order is the written one from a random first case on",
+        "runtime/sync/select.cpp",
+        "    if (place == drawn) {\n      if (place == 1) exchange(0, first);",
+        "    if (order == select_order::random) return (first + place) % cases.size();\n"
+        "    if (place == drawn) {\n      if (place == 1) exchange(0, first);",
+    ),
+    Fault(
+        "select: nodes are linked in the written order",
+        "runtime/sync/select.cpp",
+        "        select_case& one = *cases[at(place)];\n"
+        "        if (!one.enabled() || one.lock() == nullptr) continue;\n"
+        "        one.node_.emplace(self);",
+        "        select_case& one = *cases[place];\n"
+        "        if (!one.enabled() || one.lock() == nullptr) continue;\n"
+        "        one.node_.emplace(self);",
+    ),
+    Fault(
+        "select: a case that ends without a value leaves its destination as it was",
+        "runtime/sync/select.cpp",
+        "    if (result.end != status::ok && result.index != no_case) cases[result.index]->clear();\n",
+        "",
     ),
     Fault(
         "scope: a child that comes after the stop is not stopped",
         "runtime/sync/scope.cpp",
-        "  if (stopped_) {",
-        "  if (false) {",
+        "  if (stop_.stop_requested()) {\n    begin_stop",
+        "  if (false) {\n    begin_stop",
     ),
     Fault(
         "scope: a child that ends leaves no room",

@@ -48,8 +48,11 @@ void run_each_way(const std::string& name, const std::vector<std::string>& argum
     const std::string program = name + link;
     if (!std::filesystem::exists(program_path(program))) continue;
     for (const way& how : all_ways) {
-      INFO(program << " " << arguments.front() << ", CARRIERS=" << how.carriers
-                   << " HILO_IO=" << how.driver << " HILO_THREADS=" << how.threads);
+      std::string command = program;
+      for (const std::string& argument : arguments) command += " \"" + argument + "\"";
+      command += std::string(", CARRIERS=") + how.carriers + " HILO_IO=" + how.driver +
+                 " HILO_THREADS=" + how.threads;
+      CAPTURE(command);
       const child_end end = run_program(program_path(program), arguments, how);
       CAPTURE(end.describe());
       body(end);

@@ -122,6 +122,96 @@ HILO_SEEDED("barrier: nobody leaves a round before all arrived, and one may drop
   require(completed == rounds, "a round is lost");
 }
 
+HILO_SEEDED("barrier: arrivals during a completion count for the next round") {
+  constexpr int crew = 3;
+  constexpr int rounds = 4;
+  int begun = 0;
+  int completed = 0;
+  std::vector<int> arrived(rounds, 0);
+  hilo::barrier meet(crew, [&] {
+    require(arrived[static_cast<std::size_t>(completed)] == crew, "a round ends early");
+    ++begun;
+    hilo::yield();  // others may arrive meanwhile: those that do not wait
+    ++completed;
+  });
+  int led = 0;
+  std::vector<hilo::fiber<void>> all;
+  for (int i = 0; i < crew; ++i) {
+    all.push_back(hilo::spawn([&, i] {
+      for (int round = 0; round < rounds; ++round) {
+        ++arrived[static_cast<std::size_t>(round)];
+        if (i == 0) {
+          // Its wait is over at once, so it comes for the next round while this one is completed.
+          const auto before = completed;
+          const status end =
+              hilo::with_timeout(0us, [&] { return meet.arrive_and_wait(hilo::interruptible); });
+          require(end == status::timed_out || completed > before, "a wait ends as what it is not");
+          while (begun <= round) hilo::sleep_for(10us);
+        } else if (i == 1) {
+          meet.wait(meet.arrive());
+          require(completed > round, "one passes a barrier alone");
+        } else {
+          led += meet.arrive_and_elect() ? 1 : 0;
+          require(completed > round, "one passes a barrier alone");
+        }
+      }
+    }));
+  }
+  for (auto& one : all) one.join();
+  require(completed == rounds && led == rounds, "a round is lost");
+}
+
+HILO_SEEDED("barrier: a round that fills up during a completion ends too") {
+  int completed = 0;
+  bool early = false;
+  hilo::barrier some(2, [&] {
+    if (++completed == 1) {
+      while (!early) hilo::yield();
+    }
+  });
+  auto other = hilo::spawn([&] {
+    (void)some.arrive();
+    while (completed == 0) hilo::yield();
+    auto token = some.arrive();
+    some.arrive_and_drop();
+    early = true;
+    some.wait(std::move(token));
+    require(completed == 2, "one passes a barrier alone");
+  });
+  hilo::sleep_for(1s);
+  some.arrive_and_wait();
+  other.join();
+  require(completed == 2, "a full round is not ended");
+  some.arrive_and_wait();
+  require(completed == 3, "who dropped out is waited for");
+}
+
+HILO_SEEDED("auto_reset_event: each set lets exactly one through") {
+  hilo::auto_reset_event turn;
+  int through = 0;
+  std::vector<hilo::fiber<void>> all;
+  for (int i = 0; i < 3; ++i) {
+    all.push_back(hilo::spawn([&, i] {
+      if (i == 0) {
+        while (!turn.wait_for(40us)) {
+        }
+      } else {
+        turn.wait();
+      }
+      ++through;
+    }));
+  }
+  for (int i = 1; i <= 3; ++i) {
+    require(through < i, "an auto_reset_event lets one through too many");
+    turn.set();
+    while (through != i) hilo::sleep_for(10us);
+    hilo::sleep_for(1s);
+    require(through == i, "one set lets two through");
+  }
+  for (auto& one : all) one.join();
+  require(!turn.try_wait(), "an auto_reset_event stays set");
+}
+
 HILO_SEEDED("sleep: ends in the order of time, never early") {
   const auto start = hilo::now();
   std::vector<int> order;
@@ -151,7 +241,7 @@ HILO_SEEDED("timer: fires once it is due, moved or not; cancel ends every wait")
         require(hilo::now() - start >= 100us, "a timer fires early");
         ++fired;
       } else {
-        require(end == status::cancelled, "a timer ends a wait as what it is not");
+        require(end == status::closed, "a timer ends a wait as what it is not");
         ++cancelled;
       }
     }));
@@ -184,7 +274,7 @@ HILO_SEEDED("ticker: each tick ends one wait") {
   one.join();
   other.join();
   beat.stop();
-  require(beat.wait() == status::cancelled, "a stopped ticker ticks");
+  require(beat.wait() == status::closed, "a stopped ticker ticks");
 }
 
 HILO_SEEDED("join: gets the result, however the end comes") {

@@ -76,6 +76,30 @@ HILO_SEEDED("mutex: may be destroyed by whoever locks it last") {
   other.join();
 }
 
+HILO_SEEDED("mutex: waiters get it in the order in which they came, though they lose at times") {
+  hilo::mutex guard;
+  std::vector<int> order;
+  std::vector<hilo::fiber<void>> all;
+  guard.lock();
+  for (int i = 0; i < crew; ++i) {
+    all.push_back(hilo::spawn([&, i] {
+      guard.lock();
+      order.push_back(i);
+      hilo::simulation_point();
+      guard.unlock();
+    }));
+    hilo::sleep_for(1s);  // it waits by now
+  }
+  for (int i = 0; i < rounds; ++i) {
+    guard.unlock();
+    guard.lock();
+    hilo::simulation_point();
+  }
+  guard.unlock();
+  for (auto& one : all) one.join();
+  require(order == std::vector<int>{0, 1, 2}, "a mutex is handed over out of order");
+}
+
 HILO_SEEDED("recursive_mutex: its holder takes it again, nobody else does") {
   hilo::recursive_mutex guard;
   int inside = 0;
@@ -290,6 +314,63 @@ HILO_SEEDED("semaphore: first come, first served") {
   slots.release();
   for (auto& one : all) one.join();
   require(order == std::vector<int>{0, 1, 2}, "a semaphore serves out of order");
+}
+
+HILO_SEEDED("semaphore: one that wants many is served in its turn, and none is lost") {
+  hilo::semaphore slots(2);
+  std::vector<int> order;
+  auto many = hilo::spawn([&] {
+    slots.acquire(3);
+    order.push_back(3);
+    slots.release(3);
+  });
+  hilo::sleep_for(1s);  // it waits by now
+  auto few = hilo::spawn([&] {
+    slots.acquire();
+    order.push_back(1);
+    slots.release();
+  });
+  auto timed = hilo::spawn([&] {
+    if (slots.try_acquire_for(100us, 2)) slots.release(2);
+  });
+  hilo::sleep_for(50us);
+  slots.release();
+  many.join();
+  few.join();
+  timed.join();
+  require(order == std::vector<int>{3, 1}, "one that wants few overtakes one that wants many");
+  require(slots.try_acquire(3) && !slots.try_acquire(), "a semaphore's count is wrong");
+}
+
+HILO_SEEDED("semaphore: one that gives up lets those behind it in") {
+  hilo::semaphore slots(1);
+  auto many = hilo::spawn(
+      [&] { require(!slots.try_acquire_for(100us, 2), "a semaphore gives what it has not"); });
+  hilo::sleep_for(50us);
+  auto few = hilo::spawn([&] { slots.acquire(); });
+  few.join();
+  many.join();
+  require(!slots.try_acquire(), "a semaphore's count is wrong");
+}
+
+HILO_SEEDED("semaphore: close ends every wait, and lets nobody in") {
+  hilo::semaphore slots(0);
+  int closed = 0;
+  std::vector<hilo::fiber<void>> all;
+  for (int i = 0; i < crew; ++i) {
+    all.push_back(hilo::spawn([&] {
+      const hilo::status end = slots.acquire(hilo::interruptible);
+      require(end == hilo::status::closed, "a closed semaphore lets one in");
+      ++closed;
+    }));
+  }
+  auto closes = hilo::spawn([&] {
+    slots.close();
+    slots.release(crew);
+  });
+  for (auto& one : all) one.join();
+  closes.join();
+  require(closed == crew && !slots.try_acquire(), "a closed semaphore lets one in");
 }
 
 HILO_SEEDED("call_once: once, and again after an exception") {

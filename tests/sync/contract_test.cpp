@@ -7,6 +7,7 @@
 #include <condition_variable>
 #include <deque>
 #include <functional>
+#include <memory>
 #include <mutex>
 #include <stdexcept>
 #include <stop_token>
@@ -302,7 +303,7 @@ TEST_CASE("contract: a wait whose unlock throws leaves nobody in the queue") {
 
 TEST_CASE("contract: a notification that a throwing unlock meets goes to the next that waits") {
   on_each_runtime([] {
-    hilo::mutex guard;
+    std::mutex guard;  // an unlock that parks is not allowed, so `act` may not park for the lock
     hilo::condition_variable changed;
     std::atomic<bool> next_waits{false};
     // The first in the queue is woken by its own unlock; the second waits behind it.
@@ -343,4 +344,58 @@ TEST_CASE("contract: a wait that cannot take its lock again terminates") {
           lost_lock guard{&changed};
           changed.wait(guard);
         }).aborted_with("the lock is lost"));
+}
+
+TEST_CASE("contract: a notification wakes no wait that begins after it") {
+  on_each_runtime([] {
+    hilo::mutex guard;
+    hilo::condition_variable changed;
+    std::unique_lock lock(guard);
+    changed.notify_one();
+    changed.notify_all();
+    CHECK(changed.wait_for(lock, 1ms) == std::cv_status::timeout);
+  });
+}
+
+TEST_CASE("contract: destroying what somebody waits on aborts with a line that names it") {
+  // Makes a T, has a fiber wait on it, and destroys it.
+  const auto destroyed = [](auto make, auto wait) {
+    return hilo::test::run_in_child([&] {
+      hilo::run({.carriers = 1}, [&] {
+        hilo::fiber<void> waits;
+        {
+          auto gate = make();
+          waits = hilo::spawn([&wait, &its = *gate] { wait(its); });
+          for (int i = 0; i < 5; ++i) hilo::yield();
+        }
+        waits.detach();
+      });
+    });
+  };
+  const auto wait = [](auto& gate) { gate.wait(); };
+  CHECK(destroyed([] { return std::make_unique<hilo::latch>(1); }, wait)
+            .aborted_with("hilo: a latch or wait_group is destroyed while somebody waits on it"));
+  CHECK(destroyed([] { return std::make_unique<hilo::event>(); }, wait)
+            .aborted_with("hilo: an event is destroyed while somebody waits on it"));
+  CHECK(destroyed([] { return std::make_unique<hilo::semaphore>(0); },
+                  [](auto& gate) { gate.acquire(); })
+            .aborted_with("hilo: a semaphore is destroyed while somebody waits on it"));
+  CHECK(destroyed([] { return std::make_unique<hilo::barrier>(2); },
+                  [](auto& gate) { gate.arrive_and_wait(); })
+            .aborted_with("hilo: a barrier is destroyed while somebody waits on it"));
+  CHECK(destroyed([] { return std::make_unique<hilo::condition_variable>(); },
+                  [](auto& gate) {
+                    hilo::mutex guard;
+                    std::unique_lock lock(guard);
+                    gate.wait(lock);
+                  })
+            .aborted_with("hilo: a condition_variable is destroyed while somebody waits on it"));
+  CHECK(destroyed(
+            [] {
+              auto guard = std::make_unique<hilo::shared_mutex>();
+              guard->lock_shared();
+              return guard;
+            },
+            [](auto& guard) { guard.lock(); })
+            .aborted_with("hilo: a shared_mutex is destroyed while it is locked or waited for"));
 }

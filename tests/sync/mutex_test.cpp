@@ -3,10 +3,12 @@
 #include <atomic>
 #include <chrono>
 #include <mutex>
+#include <shared_mutex>
+#include <string>
 #include <thread>
 #include <vector>
 
-#include "hilo/fiber.hpp"
+#include "hilo/hilo.hpp"
 
 #include "tests/death.hpp"
 #include "tests/doctest.hpp"
@@ -86,6 +88,164 @@ TEST_CASE("mutex: a waiter gets it although another takes it again and again") {
       hilo::yield();
     }
     waiter.join();
+  });
+}
+
+TEST_CASE("mutex: waiters get it in the order in which they came, though they lose to the holder") {
+  hilo::run({.carriers = 1}, [] {
+    constexpr int waiters = 6;
+    hilo::mutex guard;
+    std::vector<int> order;
+    std::vector<hilo::fiber<void>> all;
+    guard.lock();
+    for (int i = 0; i < waiters; ++i) {
+      all.push_back(hilo::spawn([&, i] {
+        const std::scoped_lock lock(guard);
+        order.push_back(i);
+      }));
+      hilo::yield();
+    }
+    // Each unlock wakes one, which finds the mutex taken again.
+    for (int i = 0; i < 3 * waiters; ++i) {
+      guard.unlock();
+      guard.lock();
+      hilo::yield();
+    }
+    guard.unlock();
+    for (auto& one : all) one.join();
+    CHECK(order == std::vector<int>{0, 1, 2, 3, 4, 5});
+  });
+}
+
+TEST_CASE("mutex: misuse by a fiber or thread is one line and an abort, never a hang") {
+  using hilo::test::run_in_child;
+  constexpr const char* relock = "hilo: lock of a mutex that the caller holds already";
+  constexpr const char* foreign = "hilo: unlock of a mutex that another fiber or thread holds";
+  const auto by_both = [](const auto& body, const char* message) {
+    CHECK(run_in_child(body).aborted_with(message));
+    CHECK(run_in_child([&] { hilo::run({.carriers = 1}, body); }).aborted_with(message));
+    CHECK(run_in_child([&] { hilo::run({.carriers = 2}, body); }).aborted_with(message));
+  };
+  by_both(
+      [] {
+        hilo::mutex guard;
+        guard.lock();
+        guard.lock();
+      },
+      relock);
+  by_both(
+      [] {
+        hilo::mutex guard;
+        guard.lock();
+        (void)guard.try_lock_for(std::chrono::hours::max());
+      },
+      relock);
+  by_both(
+      [] {
+        hilo::mutex guard;
+        guard.lock();
+        std::thread([&] { guard.unlock(); }).join();
+      },
+      foreign);
+  by_both(
+      [] {
+        hilo::mutex guard;
+        hilo::condition_variable changed;
+        changed.wait(guard);
+      },
+      "hilo: unlock of a mutex that is not locked");
+  CHECK(run_in_child([] {
+          hilo::run([] {
+            hilo::mutex guard;
+            guard.lock();
+            hilo::spawn([&] { guard.unlock(); }).join();
+          });
+        }).aborted_with(foreign));
+  CHECK(run_in_child([] {
+          hilo::once_flag flag;
+          hilo::call_once(flag, [&] { hilo::call_once(flag, [] {}); });
+        }).aborted_with(relock));
+  hilo::mutex guard;
+  guard.lock();
+  CHECK_FALSE(guard.try_lock_for(std::chrono::milliseconds(1)));
+  guard.unlock();
+}
+
+TEST_CASE("mutex: its holder is the fiber, also on another carrier and on a spare") {
+  on_each_runtime([] {
+    hilo::mutex guard;
+    hilo::shared_mutex shared;
+    std::vector<hilo::fiber<void>> all;
+    for (int f = 0; f < 8; ++f) {
+      all.push_back(hilo::spawn([&, f] {
+        for (int i = 0; i < 50; ++i) {
+          std::unique_lock lock(guard);
+          std::unique_lock exclusive(shared);
+          hilo::yield();
+          if (f == 0 && i % 10 == 0) {
+            hilo::blocking([&] {
+              exclusive.unlock();
+              lock.unlock();
+            });
+          }
+        }
+      }));
+    }
+    for (auto& one : all) one.join();
+  });
+}
+
+TEST_CASE("shared_mutex: waiters get it in the order of arrival, neighbouring readers together") {
+  hilo::run({.carriers = 1}, [] {
+    hilo::shared_mutex guard;
+    std::string order;
+    int readers = 0;
+    const auto read = [&] {
+      const std::shared_lock lock(guard);
+      ++readers;
+      order += 'r';
+      hilo::yield();
+      order += readers == 2 ? '2' : '1';
+      hilo::yield();
+      --readers;
+    };
+    const auto write = [&] {
+      const std::scoped_lock lock(guard);
+      order += 'w';
+      CHECK(readers == 0);
+    };
+    std::vector<hilo::fiber<void>> all;
+    guard.lock();
+    const auto queue = [&](auto body) {
+      all.push_back(hilo::spawn(body));
+      hilo::yield();
+    };
+    queue(read);
+    queue(read);
+    queue(write);
+    queue(read);
+    queue(write);
+    guard.unlock();
+    for (auto& one : all) one.join();
+    CHECK(order == "rr22wr1w");
+  });
+}
+
+TEST_CASE("recursive_mutex: an endless timed lock is ended by a stop request or a limit") {
+  on_each_runtime([] {
+    hilo::recursive_mutex guard;
+    guard.lock();
+    auto waits = hilo::spawn([&] {
+      CHECK_FALSE(guard.try_lock_for(std::chrono::hours::max()));
+      CHECK_FALSE(guard.try_lock_until(std::chrono::steady_clock::time_point::max()));
+    });
+    waits.request_stop();
+    waits.join();
+    hilo::spawn([&] {
+      hilo::with_timeout(std::chrono::milliseconds(1),
+                         [&] { CHECK_FALSE(guard.try_lock_for(std::chrono::nanoseconds::max())); });
+    }).join();
+    guard.unlock();
   });
 }
 

@@ -161,8 +161,9 @@ TEST_CASE("oneshot: in select, with other kinds of cases and in a list") {
       CHECK(end.index == 1);
       CHECK(end.end == status::closed);
       CHECK_FALSE(answer.has_value());
-      CHECK_THROWS_AS(ask([](sender& out) { CHECK(out.fail(make_error("no")) == status::ok); }),
-                      std::runtime_error);
+      CHECK_THROWS_AS(
+          (void)ask([](sender& out) { CHECK(out.fail(make_error("no")) == status::ok); }),
+          std::runtime_error);
     }
     auto [out, in] = make_oneshot<int>();
     hilo::select_list cases;

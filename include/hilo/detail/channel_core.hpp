@@ -35,7 +35,8 @@ struct partner {
 // attempt(other), whose lock `guard` has. Should it throw, the lock is released, and whom it was
 // about to serve tries again.
 template <class L, class F>
-status attempt_under(std::unique_lock<L>& guard, partner& other, F attempt) {
+[[gnu::always_inline]] inline status attempt_under(std::unique_lock<L>& guard, partner& other,
+                                                   F attempt) {
   try {
     return attempt(other);
   } catch (...) {

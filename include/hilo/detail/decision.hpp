@@ -1,9 +1,16 @@
 // Where a simulation (hilo/simulate.hpp) may let another fiber run: decision points.
 //
-// A primitive has one before each critical section, by the type of its lock; where it works without
-// a lock, before it takes something and after it gave it up. Waking and spawning are decision
-// points of their own (runtime/simulate/simulation.hpp). Outside of simulations a point is a test
-// of one word that never changes, and a lock with an owner has not even that.
+// A primitive has one before each critical section, by the type of its lock (sync_lock). Code that
+// takes a lock of a primitive as a plain spin_lock, to unlink a waiter or to hold several locks,
+// has decision_point() before it, unless it holds a lock already, is in an `undecided` section, or
+// ends the fiber. Where a primitive works without a lock it has a point before it takes something
+// and after it gave it up. Waking and spawning are decision points of their own
+// (runtime/simulate/simulation.hpp). Outside of simulations a point is a test of one word that
+// never changes, and a lock with an owner has not even that.
+//
+// A fiber may be set aside while it holds a lock, because under it a destructor of the program's
+// comes to another primitive. A fiber that wants that lock then decides again until it has it
+// (runtime/base/spin_lock.cpp).
 #pragma once
 
 #include <atomic>
@@ -30,14 +37,21 @@ inline void decision_point() noexcept {
     decide();
 }
 
-// The lock of a primitive. Those that only pass through, to unlink somebody or to hold several at a
-// time, take it as the spin_lock it is. No carrier of a simulation owns one, so the way of owners
+// The lock of a primitive. No carrier of a simulation owns one, so the way of owners
 // (detail/spin_lock.hpp) does without the test.
 class sync_lock : public spin_lock {
  public:
-  void lock() noexcept {
+  void lock() noexcept { (void)lock_here(); }
+
+  // The same; returns the caller's carrier, which it had to look up.
+  const carrier* lock_here() noexcept {
     const std::uintptr_t me = caller();
-    if (!lock_owned(me)) decide_and_lock(me);
+    if (!lock_owned(me)) {
+      decide_and_lock(me);
+    } else if (me == 0) {
+      __builtin_unreachable();  // only a carrier owns a lock: saves the callers a test
+    }
+    return reinterpret_cast<const carrier*>(me);
   }
 
  private:

@@ -38,6 +38,9 @@ struct thread_body {
 // Waits until the thread is gone from the kernel, a fiber by parking; its handle is dead
 // afterwards.
 HILO_API void join_kernel_thread(kernel_thread* thread) noexcept;
+// The same for a destructor: a thread of the parent does not run in the child of a fork, and one
+// that called exit(3) does not wait for itself.
+HILO_API void end_kernel_thread(kernel_thread* thread) noexcept;
 
 // The same with a deadline: false when it passed, and the handle stays good.
 [[nodiscard]] HILO_API bool join_kernel_thread_until(

@@ -1,12 +1,14 @@
 // How the primitives of hilo::kernel sleep: a kernel thread in a futex, on a word of the primitive.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <cstdint>
 #include <type_traits>
 
 #include "hilo/detail/api.hpp"
+#include "hilo/detail/nanoseconds.hpp"
 
 namespace hilo::detail {
 
@@ -26,27 +28,34 @@ HILO_API long kernel_wake_all(const kernel_word* word) noexcept;
 // Ends the process with "hilo: <what>".
 [[noreturn, gnu::cold]] HILO_API void kernel_misuse(const char* what) noexcept;
 
-// Now and a duration of any kind, which may be too long for the clock.
+// Now and a duration of any kind; what is too far to count is the end of the clock, which is never.
 template <class Rep, class Period>
 kernel_deadline kernel_time_after(const std::chrono::duration<Rep, Period>& patience) {
-  using clock = std::chrono::steady_clock;
-  const auto now = clock::now();
-  using wide = std::chrono::duration<long double>;
-  if (patience <= patience.zero()) return now;
-  if (wide(patience) >= wide(kernel_deadline::max() - now)) return kernel_deadline::max();
-  return now + std::chrono::ceil<clock::duration>(patience);
+  const std::int64_t ns = std::max<std::int64_t>(0, nanoseconds_of(patience));
+  const std::chrono::nanoseconds now = kernel_deadline::clock::now().time_since_epoch();
+  return kernel_deadline(std::chrono::nanoseconds(nanoseconds_later(now.count(), ns)));
+}
+
+// A time of any clock; of another than steady_clock what is left until then.
+template <class Clock, class Duration>
+kernel_deadline kernel_time_at(const std::chrono::time_point<Clock, Duration>& when) {
+  if constexpr (std::is_same_v<Clock, kernel_deadline::clock>) {
+    return kernel_deadline(std::chrono::nanoseconds(nanoseconds_of(when.time_since_epoch())));
+  } else {
+    return kernel_time_after(std::chrono::nanoseconds(nanoseconds_until(when)));
+  }
 }
 
 // Calls attempt(deadline) until it is true or `until` has passed on its own clock, which may be set
-// meanwhile, unlike the clock that futexes count in.
+// meanwhile, unlike the clock that futexes count in. If it is set forward, the wait ends late.
 template <class Clock, class Duration, class Attempt>
 bool attempt_until(const std::chrono::time_point<Clock, Duration>& until, Attempt&& attempt) {
-  if constexpr (std::is_same_v<std::chrono::time_point<Clock, Duration>, kernel_deadline>) {
-    return attempt(until);
+  if constexpr (std::is_same_v<Clock, kernel_deadline::clock>) {
+    return attempt(kernel_time_at(until));
   } else {
     do {
-      if (attempt(kernel_time_after(until - Clock::now()))) return true;
-    } while (Clock::now() < until);
+      if (attempt(kernel_time_at(until))) return true;
+    } while (nanoseconds_until(until) > 0);
     return false;
   }
 }

@@ -61,6 +61,10 @@ class HILO_API scope_core {
  private:
   void refuse_child(const char* what) const noexcept;
 
+  // Whether a fork left the scope behind, with children that do not run in this process.
+  bool left_behind() const noexcept;
+
+  const std::uint32_t process_;
   std::stop_source stop_;
   const std::int64_t deadline_;
   const bool bounded_;

@@ -40,10 +40,15 @@ class select_case {
   virtual wait_list* list() noexcept { return nullptr; }
   virtual void* slot() noexcept { return nullptr; }
 
-  // When it fires by itself.
+  // When it fires by itself: then the select takes it. The time of a case with a lock is that of
+  // the last attempt, and when it has come the select begins anew.
   virtual std::int64_t deadline() const noexcept { return no_deadline; }
 
-  // Before a select_list waits again.
+  // After the wait, without a lock: this case was taken and ended without a value. Empties the
+  // destination. The destinations of all other cases stay as they are.
+  virtual void clear() noexcept {}
+
+  // Before a select_list waits again: forgets what the last wait left in the case itself.
   virtual void renew() noexcept {}
 
   // Before the locks are taken to wait, and after the wait.
@@ -61,11 +66,12 @@ class select_case {
   enum class woken_by : std::uint8_t { its_list, a_driver };
   explicit select_case(bool enabled, woken_by whom = woken_by::its_list) noexcept
       : enabled_(enabled), driven_(whom == woken_by::a_driver) {}
-  ~select_case() = default;
+  virtual ~select_case() = default;
 
  private:
   friend struct select_wait;
   std::optional<wait_node> node_;  // while it waits
+  std::uint32_t turn_ = 0;         // the random order of the select: which case has this place
   bool enabled_;
   const bool driven_;  // begin() and give_up() do something
 };
@@ -79,7 +85,7 @@ struct selected {
 
 enum class select_order : std::uint8_t { random, first };
 
-// `otherwise`: does not wait; then no_case and would_block. `reason` shows in dumps.
+// `otherwise`: does not wait. If no case is ready at one moment, returns no_case and would_block.
 HILO_API selected select_among(std::span<select_case* const> cases, select_order order,
                                bool otherwise);
 

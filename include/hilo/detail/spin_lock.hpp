@@ -38,6 +38,10 @@ class spin_lock {
     if (!lock_owned(me)) lock_word(me);
   }
 
+  // Takes the lock if that needs no wait, so also while the caller holds others. False when it is
+  // held, and when its ownership is another's or not settled yet: then lock() settles it.
+  bool try_lock() noexcept { return lock_owned(caller()) || try_lock_word(); }
+
   // (L2), (B4) release: publishes what was written under the lock. An owner that is asked for the
   // lock gives it up here.
   void unlock() noexcept { leave(at_once); }
@@ -68,6 +72,11 @@ class spin_lock {
     return false;
   }
   HILO_API void lock_word(std::uintptr_t me) noexcept;
+  bool try_lock_word() noexcept {
+    // relaxed: nobody's once is nobody's for good, so an old value only says false
+    return owner_.load(std::memory_order_relaxed) == nobody &&
+           word_.exchange(1, std::memory_order_acquire) == 0;  // (L1)
+  }
 
  private:
   // The owner: a carrier's address, with a bit when it is asked for the ownership or when that is

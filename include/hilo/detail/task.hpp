@@ -152,6 +152,8 @@ HILO_API void refuse_own_end(const sched::fiber& one) noexcept;
 HILO_API void detach_fiber(sched::fiber& one) noexcept;  // it gives itself back
 HILO_API void stop_fiber(sched::fiber& one) noexcept;
 HILO_API std::uint64_t id_of(const sched::fiber& one) noexcept;
+// Whether it is a fiber of the parent, in the child of a fork: nothing ends or wakes it there.
+HILO_API bool left_behind(const sched::fiber& one) noexcept;
 
 }  // namespace detail
 }  // namespace hilo

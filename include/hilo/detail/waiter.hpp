@@ -80,6 +80,7 @@ struct waiter : wait_node {
   explicit waiter(waiter_kind which) noexcept : wait_node(*this), kind(which) {}
 
   waiter_kind kind;
+  const void* stands_for = nullptr;  // of a thread: the fiber whose blocking call it makes
 
   // The owner's, set before it links; read by wakers under the list's lock, and by claimers.
   std::atomic<bool> contested{false};  // others than the wakers of one list may end the wait
@@ -135,6 +136,21 @@ struct waiter : wait_node {
 // The calling fiber's waiter or, outside a runtime, the calling thread's.
 HILO_API waiter& current_waiter() noexcept;
 
+// Who holds a lock: a name of the caller that stays the same when it moves to another carrier. A
+// fiber's name is the address that its carrier keeps, so it costs one load.
+HILO_API const void* current_thread_holder() noexcept;
+inline const void* holder_on(const carrier* here) noexcept {
+  if (here != nullptr) [[likely]]
+    return here->forks;
+  return current_thread_holder();
+}
+inline const void* current_holder() noexcept {
+  return holder_on(current_carrier());
+}
+HILO_API const void* holder_of(waiter& one) noexcept;
+// The calling thread makes a blocking call for this holder, or for none any more.
+void stand_for(const void* holder) noexcept;
+
 // Suspends the caller, whose waiter is `self` and is linked or about to be woken, until wake().
 // Returns the status that was passed there. reason: a literal that dumps show ("channel receive").
 HILO_API status park(waiter& self, const char* reason) noexcept;
@@ -173,6 +189,18 @@ class wait_list {
     (one.previous != nullptr ? one.previous->next : first_) = one.next;
     (one.next != nullptr ? one.next->previous : last_) = one.previous;
     one.linked.store(false, std::memory_order_relaxed);  // (E1); light_fence follows where needed
+  }
+
+  // Makes the one that was linked last the first.
+  void move_last_to_front() noexcept {
+    wait_node* const one = last_;
+    if (one == first_) return;
+    last_ = one->previous;
+    last_->next = nullptr;
+    one->previous = nullptr;
+    one->next = first_;
+    first_->previous = one;
+    first_ = one;
   }
 
   // Unlinks one and claims its wait; false when somebody else ends that, who then calls leave().

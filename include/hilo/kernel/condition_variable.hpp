@@ -53,19 +53,15 @@ class condition_variable {
   // The same, at most until a point in time; the form with a condition returns what it is then.
   template <class Lock, class Clock, class Duration>
   std::cv_status wait_until(Lock& lock, const std::chrono::time_point<Clock, Duration>& until) {
-    const auto deadline = [&] {
-      if constexpr (std::is_same_v<std::chrono::time_point<Clock, Duration>,
-                                   detail::kernel_deadline>) {
-        return until;
-      } else {
-        return detail::kernel_time_after(until - Clock::now());
-      }
-    }();
+    const detail::kernel_deadline deadline = detail::kernel_time_at(until);
     const std::uint32_t ticket = enroll();
     const reversed<Lock> open(lock);
     if (detail::kernel_sleep(word_, ticket, &deadline)) return std::cv_status::no_timeout;
-    // The other clock may have been set back: then this was a wait that ended for no reason.
-    return Clock::now() < until ? std::cv_status::no_timeout : std::cv_status::timeout;
+    // Another clock may have been set back: then this was a wait that ended for no reason.
+    if constexpr (!std::is_same_v<Clock, detail::kernel_deadline::clock>) {
+      if (detail::nanoseconds_until(until) > 0) return std::cv_status::no_timeout;
+    }
+    return std::cv_status::timeout;
   }
   template <class Lock, class Clock, class Duration, class Condition>
   bool wait_until(Lock& lock, const std::chrono::time_point<Clock, Duration>& until,

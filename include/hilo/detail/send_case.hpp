@@ -1,0 +1,111 @@
+// The case of a select that sends to a channel, and how it comes by its value.
+//
+// An rvalue stays where it is while its full expression lasts, which is nearly always as long as
+// the select: only the taken case moves from it, so a case that was not taken costs no move and the
+// caller's object keeps its value. A case that outlives the expression, since a function returned
+// it or it has a name, must not refer to a temporary that is gone. So the offer, itself a temporary
+// of that expression, tells the case at its end, and the case moves the value into itself. The
+// offer is made after the value and the case after the offer, so they end in the opposite order.
+//   Rejected: moving at once, which takes the value from the caller when another case is taken.
+#pragma once
+
+#include <concepts>
+#include <optional>
+#include <type_traits>
+#include <utility>
+
+#include "hilo/detail/select_core.hpp"
+#include "hilo/status.hpp"
+
+namespace hilo {
+template <class T>
+class channel;
+}
+
+namespace hilo::detail {
+
+template <class T>
+class send_case;
+
+// The value that a call of send_to is given: an rvalue, an lvalue to copy, something that converts
+// to T, or a list in braces.
+template <class T>
+class offer {
+ public:
+  offer(T&& value) noexcept : rvalue_(&value) {}                                           // NOLINT
+  offer(const T& value) noexcept requires std::copy_constructible<T> : lvalue_(&value) {}  // NOLINT
+  template <class U>
+  requires(!std::same_as<std::remove_cvref_t<U>, T> &&
+           !std::same_as<std::remove_cvref_t<U>, offer> && std::convertible_to<U, T>)
+      offer(U&& value)  // NOLINT
+      : made_(std::in_place, std::forward<U>(value)), rvalue_(&*made_) {}
+  template <class... A>
+  requires(sizeof...(A) != 1) offer(A&&... parts) {
+    if constexpr (requires { T{std::forward<A>(parts)...}; }) {
+      rvalue_ = &made_.emplace(T{std::forward<A>(parts)...});
+    } else {
+      rvalue_ = &made_.emplace(std::forward<A>(parts)...);
+    }
+  }
+  offer(const offer&) = delete;
+  offer& operator=(const offer&) = delete;
+  ~offer() noexcept(std::is_nothrow_move_constructible_v<T>) {
+    if (taker_ != nullptr) taker_->keep_value();
+  }
+
+ private:
+  friend class send_case<T>;
+
+  std::optional<T> made_;
+  T* rvalue_ = nullptr;
+  const T* lvalue_ = nullptr;
+  send_case<T>* taker_ = nullptr;  // that still has to move the value
+};
+
+template <class T>
+class send_case final : public select_case {
+ public:
+  // An lvalue that is moved from when the case is taken.
+  // to: null only if the case is not enabled
+  send_case(channel<T>* to, T* value, bool enabled) noexcept
+      : select_case(enabled), to_(to), value_(value) {}
+  // A case that is not enabled takes nothing.
+  send_case(channel<T>* to, offer<T>& given, bool enabled) : select_case(enabled), to_(to) {
+    if (!enabled) return;
+    if constexpr (std::copy_constructible<T>) {
+      const T* const copied = given.lvalue_ != nullptr          ? given.lvalue_
+                              : std::is_trivially_copyable_v<T> ? given.rvalue_
+                                                                : nullptr;
+      if (copied != nullptr) {
+        value_ = &own_.emplace(*copied);
+        return;
+      }
+    }
+    value_ = given.rvalue_;
+    given_ = &given;
+    given.taker_ = this;
+  }
+  ~send_case() {
+    if (given_ != nullptr) given_->taker_ = nullptr;
+  }
+
+  spin_lock* lock() noexcept override { return &to_->core_.lock; }
+  status attempt(partner& other) override { return to_->send_locked(*value_, other); }
+  wait_list* list() noexcept override { return &to_->core_.senders; }
+  void* slot() noexcept override { return value_; }
+
+ private:
+  friend class offer<T>;
+
+  void keep_value() {
+    given_ = nullptr;
+    value_ = &own_.emplace(std::move(*value_));
+  }
+
+  channel<T>* to_;
+  std::optional<T> own_;
+  T* value_ = nullptr;
+  offer<T>* given_ = nullptr;  // whose end is to come
+};
+
+}  // namespace hilo::detail

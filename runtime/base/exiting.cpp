@@ -1,0 +1,42 @@
+#include "runtime/base/exiting.hpp"
+
+#include <cstdint>
+#include <cstdlib>
+#include <cstring>
+
+#include <dlfcn.h>
+#include <unwind.h>
+
+// In a static program the linker binds neither, unless something else brings them in.
+#pragma weak dladdr
+
+namespace hilo::base {
+namespace {
+
+// By its address, or by its name: a program that takes the address of exit may have another one
+// for it than libc.
+bool is_exit(std::uintptr_t call) noexcept {
+  auto* const at = reinterpret_cast<void*>(call - 1);  // within the call instruction
+  if (_Unwind_FindEnclosingFunction(at) == reinterpret_cast<void*>(&std::exit)) return true;
+  Dl_info about{};
+  return &::dladdr != nullptr && ::dladdr(at, &about) != 0 && about.dli_sname != nullptr &&
+         std::strcmp(about.dli_sname, "exit") == 0;
+}
+
+_Unwind_Reason_Code look_at(_Unwind_Context* frame, void* found) {
+  const std::uintptr_t call = _Unwind_GetIP(frame);
+  if (call == 0) return _URC_END_OF_STACK;
+  if (!is_exit(call)) return _URC_NO_REASON;
+  *static_cast<bool*>(found) = true;
+  return _URC_END_OF_STACK;
+}
+
+}  // namespace
+
+bool in_exit() noexcept {
+  bool found = false;
+  (void)_Unwind_Backtrace(look_at, &found);
+  return found;
+}
+
+}  // namespace hilo::base

@@ -1,0 +1,110 @@
+// The ends of the number line on the kernel floor: every timed call, with durations and times at
+// the ends of their types.
+#include <mutex>
+#include <thread>
+#include <type_traits>
+
+#include "hilo/clone.hpp"
+#include "hilo/kernel.hpp"
+#include "hilo/thread.hpp"
+
+#include "tests/doctest.hpp"
+#include "tests/extremes.hpp"
+
+using namespace hilo::test;  // NOLINT(google-build-using-namespace)
+
+namespace {
+
+// check(name, wait, end): wait() says whether what end() does ended the wait.
+template <class V, class Check>
+void each_call(V value, Check check) {
+  hilo::kernel::event happened;
+  check(
+      "event", [&] { return HILO_TIMED(happened.wait, value); }, [&] { happened.set(); });
+  hilo::kernel::latch gate(1);
+  check(
+      "latch", [&] { return HILO_TIMED(gate.wait, value); }, [&] { gate.count_down(); });
+  hilo::kernel::counting_semaphore<4> permits(0);
+  check(
+      "semaphore", [&] { return HILO_TIMED(permits.try_acquire, value); },
+      [&] { permits.release(); });
+  hilo::kernel::mutex m;
+  hilo::kernel::condition_variable c;
+  bool ready = false;
+  const auto notify = [&] {
+    const std::scoped_lock lock(m);
+    ready = true;
+    c.notify_one();
+  };
+  std::unique_lock lock(m);
+  check(
+      "condition_variable",
+      [&] { return HILO_TIMED(c.wait, value, lock) == std::cv_status::no_timeout; }, notify);
+  ready = false;
+  check(
+      "condition_variable, with a condition",
+      [&] {
+        if constexpr (is_duration<V>) {
+          return c.wait_for(lock, value, [&] { return ready; });
+        } else {
+          return c.wait_until(lock, value, [&] { return ready; });
+        }
+      },
+      notify);
+}
+
+// The same for locks, which are given up by the thread that holds them.
+template <class M, class V>
+void lock_by(V value, bool comes) {
+  M m;
+  hilo::kernel::event held;
+  hilo::kernel::event enough;
+  hilo::thread holder([&] {
+    const std::scoped_lock lock(m);
+    held.set();
+    if (!comes) enough.wait();
+  });
+  held.wait();
+  const bool taken = HILO_TIMED(m.try_lock, value);
+  CHECK(taken == comes);
+  if (taken) m.unlock();
+  enough.set();
+}
+
+}  // namespace
+
+TEST_CASE("number line: on the kernel floor a time that never comes ends no wait") {
+  each_endless([](auto value) {
+    each_call(value, [](const char* name, auto wait, auto end) {
+      CAPTURE(name);
+      hilo::thread partner([&] {
+        std::this_thread::yield();
+        end();
+      });
+      CHECK(wait());
+    });
+    lock_by<hilo::kernel::mutex>(value, true);
+    lock_by<hilo::kernel::shared_mutex>(value, true);
+    lock_by<hilo::kernel::recursive_mutex>(value, true);
+    hilo::thread quick([] { std::this_thread::yield(); });
+    CHECK(HILO_TIMED(quick.join, value));
+    hilo::child child = hilo::clone().start([] { return 3; });
+    CHECK(HILO_TIMED(child.wait, value).has_value());
+  });
+}
+
+TEST_CASE("number line: on the kernel floor a time that has passed ends each wait at once") {
+  each_passed([](auto value) {
+    each_call(value, [](const char* name, auto wait, auto) {
+      CAPTURE(name);
+      CHECK_FALSE(wait());
+    });
+    lock_by<hilo::kernel::mutex>(value, false);
+    lock_by<hilo::kernel::shared_mutex>(value, false);
+    lock_by<hilo::kernel::recursive_mutex>(value, false);
+    hilo::kernel::event enough;
+    hilo::thread slow([&] { enough.wait(); });
+    CHECK_FALSE(HILO_TIMED(slow.join, value));
+    enough.set();
+  });
+}

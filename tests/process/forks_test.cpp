@@ -1,0 +1,41 @@
+// In the child of a fork nothing of the parent's runtime runs, and the child's own does.
+#include "tests/process/programs.hpp"
+
+namespace {
+
+void check_forks(const char* from, std::initializer_list<const char*> what) {
+  for (const char* each : what) hilo::test::check_exits("forks", {from, each}, 0);
+}
+
+}  // namespace
+
+TEST_CASE("fork: in a fiber, the child is a plain thread and can start a runtime") {
+  check_forks("fiber", {"thread", "runtime", "both", "nested", "exec", "exit", "spawn there"});
+  check_forks("limited fiber", {"both"});
+}
+
+TEST_CASE("fork: in a fiber with a thread block of its own") {
+  check_forks("own tls", {"both", "exit"});
+}
+
+TEST_CASE("fork: in hilo::blocking, and the child may leave that") {
+  check_forks("blocking", {"both", "exec", "exit"});
+  check_forks("after blocking", {"both", "exit"});
+}
+
+TEST_CASE("fork: beside calls in flight") {
+  check_forks("io", {"both", "exit"});
+}
+
+TEST_CASE("fork: in a hilo thread and in main, while a runtime lives") {
+  check_forks("thread", {"both", "exit", "spawn there"});
+  check_forks("main", {"both", "exit", "spawn there"});
+}
+
+TEST_CASE("fork: a child of hilo::clone on a copy of the memory is like one of fork") {
+  check_forks("clone", {"both", "exit"});
+}
+
+TEST_CASE("fork: a child that leaves the fiber drops what is the parent's, and exits with 0") {
+  check_forks("return", {"normally", "by exception"});
+}
