@@ -390,6 +390,8 @@ TEST_CASE("channel calls: the former value of a destination may use the channel 
   });
 }
 
+// clang before 16 cannot compile libstdc++'s views.
+#if !defined(__clang__) || __clang_major__ >= 16
 TEST_CASE("channel calls: a channel is a range of the standard") {
   hilo::run([] {
     hilo::channel<int> numbers(8);
@@ -400,3 +402,4 @@ TEST_CASE("channel calls: a channel is a range of the standard") {
     CHECK(sum == 12);
   });
 }
+#endif

@@ -338,7 +338,7 @@ TEST_CASE("select: a value is moved from only if its case is taken, and an lvalu
       double x, y;
     };
     hilo::channel<point> points(1);
-    CHECK(hilo::select{send_to(points, {1, 2})} == 0);
+    CHECK(hilo::select{send_to(points, {1.0, 2.0})} == 0);
     CHECK(points.receive()->y == 2);
     hilo::channel<std::vector<int>> lists(1);
     CHECK(hilo::select{send_to(lists, {1, 2})} == 0);

@@ -75,8 +75,9 @@ constexpr To whole_nanoseconds(Rep count) noexcept {
 template <class To, rounding direction, class Real, class Period>
 constexpr To real_nanoseconds(Real count) noexcept {
   constexpr auto end = static_cast<Real>(sizeof(To) > 8 ? 0x1p125 : 0x1p63);
+  if (count != count) return first_nanosecond<To>;  // NaN: no operation makes one in a constant
   const Real exact = count * static_cast<Real>(Period::num) * Real{1e9} / Real{Period::den};
-  if (!(exact > -end)) return first_nanosecond<To>;  // NaN too
+  if (exact <= -end) return first_nanosecond<To>;
   if (exact >= end) return last_nanosecond<To>;
   const auto whole = static_cast<To>(exact);  // towards 0
   const auto back = static_cast<Real>(whole);
