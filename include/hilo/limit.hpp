@@ -98,7 +98,7 @@ namespace this_fiber {
 
 // Why a wait that begins now would end at once: ok (it would not), cancelled or timed_out.
 // Never parks. Callable from: any fiber or thread.
-HILO_API status limit_reached() noexcept;
+HILO_API status limit_reached() noexcept;  // NOLINT(readability-redundant-declaration)
 
 }  // namespace this_fiber
 }  // namespace hilo

@@ -59,11 +59,13 @@ class packaged_task<R(A...)> {
 
   // Makes one without a callable, for which valid() is false.
   packaged_task() noexcept = default;
+  // NOLINTBEGIN(bugprone-forwarding-reference-overload): the requirement keeps the others visible
   template <class F>
   requires(!std::same_as<std::remove_cvref_t<F>, packaged_task> &&
            std::is_invocable_r_v<R, std::decay_t<F>&, A...>) explicit packaged_task(F&& f)
       : callable_(std::make_unique<holder<std::decay_t<F>>>(std::forward<F>(f))),
         ends_(make_oneshot<value_type>()) {}
+  // NOLINTEND(bugprone-forwarding-reference-overload)
   packaged_task(packaged_task&&) noexcept = default;
   packaged_task& operator=(packaged_task&&) noexcept = default;
   ~packaged_task() = default;

@@ -1,6 +1,7 @@
 // The errors of hilo/result.hpp.
 #include "hilo/result.hpp"
 
+#include <new>
 #include <string>
 
 #include <netdb.h>
@@ -17,7 +18,9 @@ class name_category final : public std::error_category {
 }  // namespace
 
 std::error_code io_error(int number) noexcept {
-  static const auto& of_names = *new name_category;  // exit handlers may look at errors
+  // Never destroyed, because exit handlers may look at errors.
+  alignas(name_category) static unsigned char room[sizeof(name_category)];
+  static const auto& of_names = *::new (room) name_category;
   if (number < 0) return {number, of_names};
   return {number, std::system_category()};
 }

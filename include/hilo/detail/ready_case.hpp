@@ -19,7 +19,7 @@ namespace hilo::detail {
 class HILO_API ready_case final : public select_case {
  public:
   ready_case(int fd, short events, result<short>& ready, bool enabled) noexcept;
-  ~ready_case();
+  ~ready_case() override;
 
   spin_lock* lock() noexcept override { return &lock_; }
   hilo::status attempt(partner&) override;

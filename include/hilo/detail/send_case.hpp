@@ -40,7 +40,7 @@ class offer {
       offer(U&& value)  // NOLINT
       : made_(std::in_place, std::forward<U>(value)), rvalue_(&*made_) {}
   template <class... A>
-  requires(sizeof...(A) != 1) offer(A&&... parts) {
+  requires(sizeof...(A) != 1) offer(A&&... parts) {  // NOLINT(google-explicit-constructor)
     if constexpr (requires { T{std::forward<A>(parts)...}; }) {
       rvalue_ = &made_.emplace(T{std::forward<A>(parts)...});
     } else {
@@ -85,7 +85,7 @@ class send_case final : public select_case {
     given_ = &given;
     given.taker_ = this;
   }
-  ~send_case() {
+  ~send_case() override {
     if (given_ != nullptr) given_->taker_ = nullptr;
   }
 
