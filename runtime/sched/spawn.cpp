@@ -30,8 +30,17 @@ constexpr std::size_t least_alignment = 16;  // of a frame, and so of the task a
 [[gnu::cold, gnu::noinline]] void forget_requests(fiber& one) noexcept {
   while (one.interrupts.load(std::memory_order_acquire) > 1) ::sched_yield();
   one.stop = std::stop_source(std::nostopstate);
-  one.stop_made.store(stop_state::none, std::memory_order_relaxed);
-  one.interrupts.store(0, std::memory_order_relaxed);
+  one.stop_made.store(stop_state::none,
+                      std::memory_order_release);  // pairs with (T2) of the next maker
+  // A stop of the whole runtime may protect the block at any moment, also now: it finds that the
+  // fiber has ended. Its count must not be overwritten, or it would be taken off the next life.
+  std::uint32_t seen = 1;
+  while (!one.interrupts.compare_exchange_weak(seen, 0, std::memory_order_acquire,
+                                               std::memory_order_relaxed)) {
+    if (seen <= 1) continue;
+    ::sched_yield();
+    seen = 1;
+  }
   one.stop_requested.store(false, std::memory_order_relaxed);
   one.reopen();
 }
@@ -153,7 +162,9 @@ bool fits(const fiber& one, std::size_t stack, std::size_t bytes, std::size_t al
   auto* const task = reinterpret_cast<char*>(place);
   context::prepare_context(one.context, task, enter_fiber, &one);
   one.exceptions = {};
-  one.join.store(join_word::running, std::memory_order_relaxed);  // nobody knows the fiber yet
+  // (L4) release: pairs with (L2). Only a stop of the whole runtime may look; it finds the last
+  // life's stop state as that life left it.
+  one.join.store(join_word::running, std::memory_order_release);
   one.started = false;
   one.keeps = 0;
   one.painted = false;
