@@ -65,8 +65,11 @@ constexpr std::size_t least_alignment = 16;  // of a frame, and so of the task a
     one.~fiber();
     context::forget_frames(top - bytes, bytes);
   }
-  here != nullptr&& & here->home() == &home ? here->returned_count.bump()
-                                            : home.count_guest_return();
+  if (here != nullptr && &here->home() == &home) {
+    here->returned_count.bump();
+  } else {
+    home.count_guest_return();
+  }
 }
 
 // The stack goes back while its fiber may still stand on it, on this carrier or on another. Whoever
