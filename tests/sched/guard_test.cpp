@@ -99,7 +99,9 @@ hilo::test::child_end park_around(bool (*lock_down)(), unsigned carriers) {
 [[gnu::noinline]] int go_deep(int levels) {
   volatile char frame[20'000];
   frame[0] = 1;
-  return levels == 0 ? 1 : go_deep(levels - 1) + frame[0];
+  const int below = levels == 0 ? 1 : go_deep(levels - 1);
+  frame[0] = 2;  // after the call, which can therefore not become a loop over one frame
+  return below;
 }
 
 }  // namespace
