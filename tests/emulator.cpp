@@ -85,6 +85,11 @@ std::string missing_fork_beside_threads() {
   return "the emulator fails its own assertions in a fork beside threads that start";
 }
 
+std::string missing_signals_at_start() {
+  if (wrapper() == nullptr) return "";
+  return "the emulator loses a signal that comes to a thread while it starts";
+}
+
 std::string missing_signal_masks() {
   if (wrapper() == nullptr) return "";
   return "the signal masks in /proc are the emulator's, and not the program's";

@@ -31,6 +31,8 @@ std::string missing_memory_figures();
 std::string missing_clone_flags();
 // A fork in one thread while others start threads.
 std::string missing_fork_beside_threads();
+// Signals that reach a thread which is just starting. Natively they wait for its first instruction.
+std::string missing_signals_at_start();
 // Signal masks in /proc that are the program's own.
 std::string missing_signal_masks();
 

@@ -143,6 +143,7 @@ TEST_CASE("process: setuid changes every thread, hilo's among them, and those st
 // The call asks for no change, and needs no right; libc makes it in every thread all the same.
 TEST_CASE(
     "process: setresuid returns while hilo threads start and end, as joined and as detached") {
+  HILO_NEEDS(signals_at_start);
   const auto end = hilo::test::run_in_child([] {
     std::atomic<bool> done{false};
     std::vector<hilo::thread> makers;
