@@ -19,10 +19,10 @@
 namespace hilo {
 
 // Opens whenever all participants have arrived; then the last of them first calls the completion,
-// and the round is over when that returns. What arrives meanwhile arrives for the next round.
+// and the round is over when that returns. An arrival meanwhile counts for the next round.
 class barrier {
  public:
-  // What arrive returns: the round to wait for.
+  // The result of arrive(): the round to wait for.
   class arrival_token {
    public:
     arrival_token(arrival_token&&) noexcept = default;
@@ -39,14 +39,15 @@ class barrier {
 
   // `completion` may park, and must not throw. Errors: a negative number aborts.
   HILO_API explicit barrier(std::ptrdiff_t participants, std::function<void()> completion = {});
-  // Errors: destroying one on which somebody waits aborts.
+  // Errors: destroying a barrier while a caller waits on it aborts.
   HILO_API ~barrier();
   barrier(const barrier&) = delete;
   barrier& operator=(const barrier&) = delete;
 
   // Arrives `count` times without waiting. Parks: while the completion does, if it is the last.
   // Callable from: any fiber or thread. Errors: more arrivals in a round than participants abort.
-  // Ordering: what came before happens before the completion, and that before the waits return.
+  // Ordering: everything before the arrivals of a round happens before its completion, and the
+  // completion happens before the waits return.
   [[nodiscard]] HILO_API arrival_token arrive(std::ptrdiff_t count = 1) noexcept;
   // Waits until the round of the token is over. Parks: until then; no stop request and no limit
   // ends this. Callable from: any fiber or thread.
@@ -63,7 +64,7 @@ class barrier {
   [[nodiscard]] status arrive_and_wait(interruptible_t) noexcept {
     return arrive_and_wait_until(detail::no_deadline);
   }
-  // The same, and tells one of those that call it in a round, by true, to lead.
+  // The same. Of its callers in a round, one gets true: that caller may lead the others.
   [[nodiscard]] HILO_API bool arrive_and_elect() noexcept;
   // Arrives and takes no part in later rounds. Parks: as arrive.
   HILO_API void arrive_and_drop() noexcept;
@@ -79,9 +80,9 @@ class barrier {
   mutable detail::sync_lock lock_;
   // All guarded by lock_.
   std::ptrdiff_t participants_;  // of the rounds after this one
-  std::ptrdiff_t missing_;       // who has not arrived this round
+  std::ptrdiff_t missing_;       // arrivals that this round still lacks
   std::ptrdiff_t early_ = 0;     // arrived for the next round, during a completion
-  std::ptrdiff_t leaving_ = 0;   // of those, who drop out after it
+  std::ptrdiff_t leaving_ = 0;   // participants that drop out after it
   std::uint64_t round_ = 0;
   bool completing_ = false;                           // a completion runs, without the lock
   std::array<bool, 2> led_{};                         // this and the next round have a leader

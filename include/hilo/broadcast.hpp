@@ -222,8 +222,8 @@ class broadcast_receiver {
   detail::broadcast_place place_;
 };
 
-// When the last sender goes, receivers take what was sent, and then get closed. A call on an empty
-// one aborts, as that of a receiver.
+// When the last sender goes, receivers take the values that were sent, and then get closed. A call
+// on an empty one aborts, as that of a receiver.
 template <class T>
 class broadcast_sender
     : public detail::counted_end<detail::broadcast_core, detail::end_kind::sender> {

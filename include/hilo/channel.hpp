@@ -10,8 +10,8 @@
 //
 // close() ends it: what was sent is still received, then range-for ends and receive() is empty.
 // Destroying a channel on which a fiber or thread waits aborts. The channel moves its elements, and
-// destroys what was moved from, under its lock: these two may not park and may not use the channel.
-// All other destructors may.
+// destroys moved-from elements, under its lock: that move and that destructor may not park and may
+// not use the channel. All other destructors may.
 #pragma once
 
 #include <algorithm>
@@ -74,9 +74,9 @@ class channel {
   // Sends a value. An rvalue is moved, and an lvalue is copied. Returns ok; closed; or cancelled or
   // timed_out if a stop request or a limit came first (hilo/limit.hpp). Unless ok, the value was
   // not moved from. Parks: while the channel is full; unbuffered, until a receiver took the value.
-  // Callable from: any fiber or thread. Ordering: what happened before send happens before the
+  // Callable from: any fiber or thread. Ordering: everything before send happens before the
   // receive that gets the value. Waiting senders are served first in, first out.
-  // Exceptions: what T's constructors throw; the value is then not sent.
+  // Exceptions: those of T's constructors; the value is then not sent.
   [[nodiscard]] status send(T&& value) { return send_from(value, detail::no_deadline); }
   [[nodiscard]] status send(const T& value) requires std::is_copy_constructible_v<T> {
     T copy(value);
@@ -130,7 +130,7 @@ class channel {
   // Receives the oldest value; empty once the channel is closed and drained, and if a stop request
   // or a limit came first (hilo/limit.hpp). Parks: until there is a value. Callable from: any fiber
   // or thread. Ordering: as send. Waiting receivers are served first in, first out.
-  // Exceptions: what T's move constructor throws; the value is then not received.
+  // Exceptions: those of T's move constructor; the value is then not received.
   [[nodiscard]] std::optional<T> receive() {
     std::optional<T> result;
     (void)receive_into(result, detail::no_deadline);
@@ -166,8 +166,8 @@ class channel {
 
   // Receives at least one value and at most `most`, as many as there are, under one lock, and
   // appends them to `results`. Returns as receive(result); ok at once if `most` is 0. Parks: until
-  // there is a value. Exceptions: std::bad_alloc, and what T's move constructor throws; what was
-  // received before is in `results`, except a value whose second move, into `results`, threw.
+  // there is a value. Exceptions: std::bad_alloc, and those of T's move constructor. Values that
+  // were received before are in `results`, except a value whose second move, into `results`, threw.
   [[nodiscard]] status receive_some(std::vector<T>& results, std::size_t most) {
     if (most == 0) return status::ok;
     make_room(results, 1);
@@ -180,7 +180,7 @@ class channel {
     return status::ok;
   }
 
-  // Refuses further sends; receivers drain what is there. All that wait are woken, and get closed;
+  // Refuses further sends; receivers drain the buffer. All waiting callers wake, and get closed;
   // senders keep their values. Closing twice is not an error. Never parks. Callable from: anywhere
   // but a signal handler.
   void close() noexcept { core_.close(); }
@@ -225,7 +225,7 @@ class channel {
 
    private:
     channel* from_;
-    mutable std::optional<T> value_;  // as what a pointer points to
+    mutable std::optional<T> value_;  // mutable as the target of a pointer is
   };
   iterator begin() { return iterator(*this); }
   std::default_sentinel_t end() const noexcept { return {}; }
@@ -286,7 +286,7 @@ class channel {
     }
   }
 
-  // Closes the channel for its last receiver: destroys, oldest first, what is buffered. That is
+  // Closes the channel for its last receiver: destroys the buffered values, oldest first. That is
   // done without the lock, because a destructor of T may use this channel, or park.
   void abandon() noexcept {
     channel rest;

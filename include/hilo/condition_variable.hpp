@@ -52,7 +52,7 @@ class condition_variable {
   // The same, but a time ends the wait too: then timed_out, which equals std::cv_status::timeout.
   // With a predicate: returns the predicate's last value. No stop request and no limit ends the
   // wait. A clock other than steady_clock may be set back, or go slower than the wait counts: then
-  // the form without a predicate may return ok although nobody notified, as in the standard.
+  // the form without a predicate may return ok without a notification, as in the standard.
   template <class L, class C, class D>
   status wait_until(L& lock, std::chrono::time_point<C, D> when) {
     const status end = wait_once(lock, detail::until_woken_or(detail::deadline_at(when)));
@@ -179,14 +179,14 @@ class condition_variable {
   }
 
   HILO_API status enqueue(detail::waiter& self, std::int64_t& deadline) noexcept;
-  // Takes back what enqueue did. A notification that came meanwhile goes to the next in the queue.
+  // Undoes enqueue(). A notification that came meanwhile goes to the next in the queue.
   HILO_API void withdraw(detail::waiter& self) noexcept;
 
   detail::sync_lock queue_lock_;
   detail::wait_list waiters_;  // guarded by queue_lock_
 };
 
-// What a timed wait returns compares as the result of the standard's timed waits does.
+// The result of a timed wait compares as the result of the standard's timed waits does.
 constexpr bool operator==(status end, std::cv_status standard) noexcept {
   return (end == status::timed_out) == (standard == std::cv_status::timeout);
 }

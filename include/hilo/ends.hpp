@@ -8,7 +8,7 @@
 //
 // Ends made by make_channel share the channel; copies count. When the last sender goes, the channel
 // is closed as by close(): what was sent is still received. When the last receiver goes, senders
-// get closed, and what was sent and not received is destroyed, oldest first. So a client that waits
+// get closed, and values that were not received are destroyed, oldest first. So a client that waits
 // for the answer to its question, by a oneshot inside of the question, learns that the server is
 // gone. An end made from a channel is a view: it is not counted, and must not outlive the channel.
 //
@@ -42,7 +42,7 @@ struct shared_channel {
   // relaxed: the end that is copied is counted already
   void add_sender() noexcept { senders.fetch_add(1, std::memory_order_relaxed); }
   void add_receiver() noexcept { receivers.fetch_add(1, std::memory_order_relaxed); }
-  // (N1) acq_rel: what the other ends did with the channel happens before its close
+  // (N1) acq_rel: all that the other ends did with the channel happens before its close
   void drop_sender() noexcept {
     if (senders.fetch_sub(1, std::memory_order_acq_rel) == 1) what.close();
   }
@@ -198,7 +198,7 @@ class receiver : public detail::channel_end<T, detail::end_kind::receiver> {
   channel<T>& from(const char* call) const noexcept { return this->of_call(call); }
 };
 
-// The cases of select (hilo/select.hpp, which is to be included) for ends: as those of channel.
+// The cases of select (include hilo/select.hpp too) for ends: as those of channel.
 // With `enabled` false the end may be empty.
 template <class T>
 detail::receive_case<T> receive_from(const receiver<T>& from, std::optional<T>& result,

@@ -66,12 +66,13 @@ struct spawn_options {
   // Stays on the carrier that runs it first, as after this_fiber::pin().
   bool pinned = false;
   // Memory of the caller's to run on; empty: a stack of the runtime's. hilo keeps the fiber's
-  // control block, its callable and its result there too, so that spawn allocates nothing. Used as
+  // control block, its callable and its result there too; spawn allocates nothing, except when the
+  // runtime's list of such fibers has to grow. Used as
   // it is: not rounded up, and without a guard: a fiber that overflows it writes below, or faults
-  // in a guard of the caller's. stack_size is not looked at. At least stack_least bytes and what
-  // the callable and its arguments take, else spawn fails with EINVAL. It must stay until the fiber
-  // was joined, or its handle destroyed; that of a detached fiber until its runtime has ended. One
-  // fiber at a time.
+  // in a guard of the caller's. stack_size is not looked at. At least stack_least bytes, and
+  // the size of the callable and its arguments more, else spawn fails with EINVAL. It must stay
+  // until the fiber was joined, or its handle destroyed; that of a detached fiber until its runtime
+  // has ended. One fiber at a time.
   std::span<std::byte> stack{};
 };
 

@@ -36,8 +36,9 @@ HILO_API void add_local(local_value& value) noexcept;          // destroyed at t
 //
 // The end of a fiber: its callable and arguments are destroyed, then its result if it is detached,
 // then its values, then its thread_local objects if it owns some (tls::own); then join() returns.
+// A fiber that is detached when its values are being destroyed destroys its result after them.
 // The destructor of a value may use the variables: it finds the values that still live, and makes
-// those that do not. Such new values are destroyed in a further round. After 4 rounds, as pthread
+// the others anew. Such new values are destroyed in a further round. After 4 rounds, as pthread
 // keys have (pthread_key_create(3)), the values that are left are dropped: their destructors are
 // not called. A kernel thread destroys its values with its thread_local objects; values that later
 // destructors make, of thread_local objects or pthread keys, are destroyed too.

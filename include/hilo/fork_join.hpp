@@ -85,7 +85,7 @@ template <class F, class G, class... H>
 // std::tuple of their results, with std::monostate for void; nothing when all return void.
 // Parks: while a call is still running on another carrier. Callable from: anywhere but a signal
 // handler. Errors: every call is made, whatever the others throw; then the exception of the first
-// callable in the argument list that threw is rethrown. Ordering: what happened before fork_join
+// callable in the argument list that threw is rethrown. Ordering: everything before fork_join
 // happens before each call, and each call before its return.
 template <std::invocable F, std::invocable... G>
 [[gnu::always_inline]] inline auto fork_join(F&& first, G&&... others) {

@@ -134,14 +134,14 @@ HILO_API result<std::size_t> splice(int from, std::int64_t from_offset, int into
                                     std::int64_t into_offset, std::size_t size, unsigned flags = 0,
                                     until = {}) noexcept;
 
-// Ends one direction of a socket, or both (shutdown(2)); who waits for it gets the end. Never
-// parks.
+// Ends one direction of a socket, or both (shutdown(2)); calls that wait for it get the end.
+// Never parks.
 HILO_API result<void> shutdown(int fd, int how) noexcept;
 
-// Closes a descriptor. Calls of fibers that wait for it end with closed first: none meets whatever
-// gets the number next. Parks: until they have ended, and while close(2) waits (SO_LINGER, a
-// network file system); no limit ends this. Close with it whatever other fibers may wait for.
-// Errors: those of close(2); the descriptor is gone all the same.
+// Closes a descriptor. Calls of fibers that wait for it end with closed first: no call meets the
+// file that gets the number next. Parks: until they have ended, and while close(2) waits
+// (SO_LINGER, a network file system); no limit ends this. Close with it the descriptors that other
+// fibers may wait for. Errors: those of close(2); the descriptor is gone all the same.
 HILO_API result<void> close(int fd) noexcept;
 
 // What drives the I/O of the caller's runtime; choosing it if no fiber did I/O before.

@@ -54,9 +54,9 @@ class countdown {
 
 }  // namespace detail
 
-// All waits. Parks: until it opens. Callable from: any fiber or thread. Ordering: what happened
-// before the calls that opened it happens before the wait returns. Destroying one on which somebody
-// waits aborts. Three forms:
+// All waits. Parks: until it opens. Callable from: any fiber or thread. Ordering: everything
+// before the calls that opened it happens before the wait returns. Destroying one while a caller
+// waits on it aborts. Three forms:
 //   wait()                   ends only when it opens, as in the standard library
 //   wait(interruptible)      returns ok when it opens; cancelled or timed_out if a stop request or
 //   a
@@ -181,10 +181,10 @@ class auto_reset_event {
   auto_reset_event(const auto_reset_event&) = delete;
   auto_reset_event& operator=(const auto_reset_event&) = delete;
 
-  // Lets exactly one through: the one that waits longest or, if nobody waits, the next that comes.
+  // Lets exactly one caller through: the longest waiter or, without a waiter, the next caller.
   // A set() that finds it set already has no effect. Never parks.
   HILO_API void set() noexcept;
-  // Takes back a set() that has let nobody through yet. Never parks.
+  // Takes back a set() that has not let a caller through yet. Never parks.
   HILO_API void reset() noexcept;
   // Goes through if it is set; true if so. Never parks; a look that fails counts (docs/fibers.md).
   [[nodiscard]] HILO_API bool try_wait() noexcept;
@@ -203,7 +203,7 @@ class auto_reset_event {
   HILO_API status wait_until_ns(std::int64_t deadline) noexcept;
 
   detail::sync_lock lock_;
-  bool set_ = false;           // guarded by lock_; false while somebody waits
+  bool set_ = false;           // guarded by lock_; false while there are waiters
   detail::wait_list waiters_;  // guarded by lock_
 };
 

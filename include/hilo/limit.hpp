@@ -9,7 +9,7 @@
 // is interrupted while it computes, and a mutex is still locked when lock() returns.
 //
 // A fiber's own stop request (fiber::request_stop, the destructor of its handle, its scope) is such
-// a limit around the whole fiber. Calls that return whether they got what they waited for are
+// a limit around the whole fiber. Calls that can report that their wait failed are
 // ended: timed ones, and the forms that take hilo::interruptible (hilo/status.hpp). Calls that
 // promise something on return, such as mutex::lock, condition_variable::wait and fiber::join, are
 // not. docs/cancellation.md has a table of all calls.

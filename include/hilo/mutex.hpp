@@ -79,7 +79,7 @@ class mutex {
     }
     const void* const me = detail::holder_on(lock_.lock_here());
     const bool taken = take(me);
-    // Nobody can use the lock before we unlock the mutex, so until then it stays ours.
+    // No other caller can use the lock before we unlock the mutex, so until then it stays ours.
     taken ? lock_.unlock_and_keep() : lock_.unlock();
     return taken;
   }
@@ -100,7 +100,7 @@ class mutex {
 };
 
 // A mutex that its holder may take again, and must give up as often. The holder is a fiber or a
-// kernel thread: a fiber that moves to another carrier still holds it.
+// kernel thread: a fiber that moves to another carrier, or calls hilo::blocking, still holds it.
 class recursive_mutex {
  public:
   constexpr recursive_mutex() noexcept = default;
@@ -126,11 +126,10 @@ class recursive_mutex {
   bool enter_again() noexcept;
   bool attempt() noexcept;
 
+  bool held_by_caller() const noexcept;
+
   mutex mutex_;
-  // Written by the holder only. relaxed: others compare it with themselves, and it equals them only
-  // if they wrote it.
-  std::atomic<const detail::waiter*> holder_{nullptr};
-  std::uint32_t times_ = 0;  // the holder's
+  std::uint32_t times_ = 0;  // written and read by the holder only
 };
 
 }  // namespace hilo

@@ -4,7 +4,7 @@
 //   hilo::packaged_task<int(int)> task([](int n) { return n * n; });
 //   hilo::oneshot_receiver<int> result = task.get_receiver();
 //   auto runs = hilo::spawn([task = std::move(task)]() mutable { task(7); });
-//   use(*result.receive());  // 49; throws what the callable threw
+//   use(*result.receive());  // 49; throws the callable's exception
 //
 // A task that goes without having been called closes the oneshot. Not for the result of a fiber:
 // its handle has that.
@@ -31,7 +31,7 @@ enum class task_misuse : std::uint8_t { no_state, receiver_taken, called_before 
 // Throws the std::future_error that std::packaged_task throws for this.
 [[noreturn, gnu::cold]] HILO_API void throw_task_misuse(task_misuse what);
 
-// What a oneshot carries for a result of this type.
+// The value that a oneshot carries for a result of this type.
 template <class R>
 struct task_value {
   using type = R;

@@ -95,7 +95,7 @@ class scope {
 
   // Waits until all children have ended, until a time at most. Returns ok when they have; timed_out
   // or cancelled when the time, or a stop request or a limit of the caller, came first: the
-  // children run on, and nobody asks them to stop. Parks: until then. Callable from: the scope's
+  // children run on, and are not asked to stop. Parks: until then. Callable from: the scope's
   // fiber; a child aborts, because it would wait for itself.
   [[nodiscard]] status wait() noexcept { return core_.wait(detail::no_deadline); }
   template <class R, class P>
@@ -108,21 +108,21 @@ class scope {
                                    [&](std::int64_t deadline) { return core_.wait(deadline); });
   }
 
-  // Waits until all children have ended. Returns the results of those that returned, in the order
-  // of spawning: also when they were asked to stop meanwhile. Rethrows the first exception; then
-  // there are no results. More children may be spawned afterwards, if the scope was not stopped and
-  // no child failed. Parks: until then; when a stop request or a limit of the caller comes first,
-  // the children are asked to stop. Callable from: the scope's fiber; a child aborts, because it
-  // would wait for itself. Ordering: all the children did happens before it returns.
+  // Waits until all children have ended. Returns the results of children that returned, in the
+  // order of spawning: also when they were asked to stop meanwhile. Rethrows the first exception;
+  // then there are no results. More children may be spawned afterwards, if the scope was not
+  // stopped and no child failed. Parks: until then; when a stop request or a limit of the caller
+  // comes first, the children are asked to stop. Callable from: the scope's fiber; a child aborts,
+  // because it would wait for itself. Ordering: all the children did happens before it returns.
   auto join() {
     status how;
     return join(how);
   }
 
-  // The same, and says how it came, also if it throws. `how` becomes ok when nobody stopped the
-  // children; cancelled when a stop request of the caller, request_stop() or an exception did, or a
-  // spawn() that failed; timed_out when a limit of the caller did, or when a child ended after the
-  // scope's deadline.
+  // The same, and says how it came, also if it throws. `how` becomes ok when the children were not
+  // stopped; cancelled when a stop request of the caller, request_stop() or an exception did it, or
+  // a spawn() that failed; timed_out when a limit of the caller did, or when a child ended after
+  // the scope's deadline.
   auto join(status& how) {
     how = core_.join();
     auto results = take_results();

@@ -11,7 +11,7 @@
 //   }
 //
 // The number is that of the case, counted from 0. A select that a stop request or a limit ended has
-// taken none: its number is selection::none, which is no index. A switch needs a `default`, and
+// taken none: its number is selection::none, which is not an index. A switch needs a `default`, and
 // code that uses the number as an index has to ask taken() first.
 //
 // Which one. If several cases are ready, each is taken equally often, whatever stands before or
@@ -106,7 +106,8 @@ class receive_case final : public select_case {
 
   channel<T>* from_;
   std::optional<T>& result_;
-  std::optional<T> other_;     // what is received while result_ has a value, and then that value
+  std::optional<T>
+      other_;  // a value received while result_ has one; then the value that result_ had
   bool handed_aside_ = false;  // a sender that serves this case moves into other_
 };
 

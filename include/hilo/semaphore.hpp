@@ -30,12 +30,12 @@ class semaphore {
   semaphore(const semaphore&) = delete;
   semaphore& operator=(const semaphore&) = delete;
 
-  // Takes `count`, all at once. First come, first served: who waits for many is not overtaken by
-  // callers that want few.
+  // Takes `count`, all at once. First come, first served: callers that want few do not
+  // overtake a caller that waits for many.
   // Parks: while there are not so many, or others wait; no stop request and no limit ends this.
   // Callable from: any fiber or thread. Errors: aborts if the semaphore is closed, before or
-  // meanwhile, and if the count is negative. Ordering: what happened before the releases of what it
-  // takes happens before it returns.
+  // meanwhile, and if the count is negative. Ordering: everything before the releases that it
+  // takes from happens before it returns.
   void acquire(std::ptrdiff_t count = 1) noexcept {
     if (acquire_until(count, detail::until_woken) != status::ok) refuse_closed();
   }
@@ -47,8 +47,8 @@ class semaphore {
   [[nodiscard]] status acquire(std::ptrdiff_t count, interruptible_t) noexcept {
     return acquire_until(count, detail::no_deadline);
   }
-  // Takes `count` if there are so many, nobody waits and the semaphore is open; true if so. Never
-  // parks; a look that fails counts (docs/fibers.md).
+  // Takes `count` if there are so many, no caller waits and the semaphore is open; true if so.
+  // Never parks; a look that fails counts (docs/fibers.md).
   [[nodiscard]] HILO_API bool try_acquire(std::ptrdiff_t count = 1) noexcept;
   // True if it took `count`; false if the time, a stop request, a limit or close() came first.
   // Parks: as acquire.
@@ -64,12 +64,12 @@ class semaphore {
         when, [&](std::int64_t deadline) { return acquire_until(count, deadline) == status::ok; });
   }
 
-  // Adds `count`, and wakes those whose turn comes. Never parks. Callable from: anywhere but a
-  // signal handler. Errors: a negative count, or a sum over max(), aborts.
+  // Adds `count`, and wakes the waiters whose turn comes. Never parks. Callable from: anywhere but
+  // a signal handler. Errors: a negative count, or a sum over max(), aborts.
   HILO_API void release(std::ptrdiff_t count = 1) noexcept;
 
   // Ends all waits with closed, and lets nothing be taken any more. Never parks. Callable from:
-  // anywhere but a signal handler. What is released later is only counted.
+  // anywhere but a signal handler. A later release is only counted.
   HILO_API void close() noexcept;
 
  private:

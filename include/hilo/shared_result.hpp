@@ -32,7 +32,7 @@ class shared_result;
 
 namespace detail {
 
-// The shared value; rethrows what was sent instead of a value.
+// The shared value; rethrows the exception that was sent instead of a value.
 template <class T>
 std::shared_ptr<const T> shared_outcome(const std::shared_ptr<oneshot<T>>& what) {
   if (what->error != nullptr) std::rethrow_exception(what->error);
@@ -88,9 +88,9 @@ class shared_result : public detail::counted_end<detail::oneshot<T>, detail::end
   // Receives the value. Returns ok; closed, if the sender has gone without sending; cancelled or
   // timed_out if a stop request or a limit came first (hilo/limit.hpp). Unless ok, `result` is
   // null, also if it throws. After ok, each further call returns ok with the same value. Parks:
-  // until the outcome is there. Callable from: any fiber or thread. Ordering: what happened before
-  // send or fail happens before each receive that gets its outcome. Exceptions: that which the
-  // sender failed with, in each call.
+  // until the outcome is there. Callable from: any fiber or thread. Ordering: everything before
+  // send or fail happens before each receive that gets its outcome. Exceptions: the one that
+  // the sender passed to fail, in each call.
   [[nodiscard]] status receive(std::shared_ptr<const T>& result) const {
     return receive_into("receive", result, detail::no_deadline);
   }
@@ -137,8 +137,8 @@ class shared_result : public detail::counted_end<detail::oneshot<T>, detail::end
   }
 };
 
-// A case of select: ready when whose.receive(result) would return at once, and does what that does;
-// an exception that was sent leaves the select.
+// A case of select: ready when whose.receive(result) would return at once, and then does the same
+// as that call; an exception that was sent leaves the select.
 template <class T>
 detail::shared_result_case<T> receive_from(const shared_result<T>& whose,
                                            std::shared_ptr<const T>& result,

@@ -31,7 +31,7 @@ class HILO_API signal_event {
 
   // Ends one wait, the one that is under way or the next. Several before a wait count as one.
   // Leaves errno as it is. Callable from: anywhere, and from signal handlers.
-  // Ordering: what the caller did before happens before the return of that wait.
+  // Ordering: everything before set() happens before the return of that wait.
   void set() const noexcept;
 
   // Waits for set() and takes it. Parks: until then. Callable from: any fiber or thread.
@@ -39,7 +39,7 @@ class HILO_API signal_event {
   // when there is no memory for the wait.
   [[nodiscard]] status wait(until when = {}) noexcept;
 
-  // Takes what was set, if it was. Never parks; a look that finds nothing counts. Callable from:
+  // Takes a set() if there was one. Never parks; a look that finds nothing counts. Callable from:
   // any fiber or thread.
   [[nodiscard]] bool try_wait() noexcept;
 

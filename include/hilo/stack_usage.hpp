@@ -14,7 +14,8 @@
 namespace hilo {
 
 struct stack_usage_report {
-  // Bytes the stack has: what was asked for, rounded up to a power of two.
+  // Bytes the stack has: spawn_options.stack_size, rounded up to a power of two. Of memory of the
+  // caller's (spawn_options.stack): its bytes, less a few to align the ends.
   std::size_t size = 0;
   // Bytes used at the deepest, what hilo itself keeps there included.
   std::size_t used = 0;

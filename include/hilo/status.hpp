@@ -42,7 +42,7 @@ constexpr const char* to_string(status value) noexcept {
 
 // The last argument of a call that a stop request or a limit may end (hilo/limit.hpp). Without it,
 // a call that has the name and the result of a call of the standard library keeps the standard's
-// contract: it returns only when what it waits for has come.
+// contract: it returns only when the event that it waits for has come.
 //
 //   if (gate.wait(hilo::interruptible) != hilo::status::ok) return;
 struct interruptible_t {

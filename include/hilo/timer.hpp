@@ -12,8 +12,8 @@
 //
 // Durations and time points may be of any type and clock. A time that is too far to count never
 // comes; a time that has passed, and one that is not a number, comes at once. A time of a clock
-// other than steady_clock is turned into what is left until then when it is set; if that clock is
-// set later, the timer does not follow it.
+// other than steady_clock is turned into the time left when the timer is set; if that clock is set
+// later, the timer does not follow it.
 #pragma once
 
 #include <chrono>
@@ -80,7 +80,7 @@ class timer {
   HILO_API status wait() noexcept;
 
   // Tells whether it has fired: then a wait returns ok at once. Never parks; a false answer counts
-  // as a wait that found what it wanted (docs/fibers.md).
+  // as a wait that succeeds at once (docs/fibers.md).
   [[nodiscard]] HILO_API bool has_fired() const noexcept;
 
  private:
@@ -127,9 +127,10 @@ class ticker {
   HILO_API status wait() noexcept;
 
   // Begins anew: the next tick comes after one new period, or at the time `first`, at once if that
-  // has passed; the later ones a period after each other. Ticks that nobody took are dropped; who
-  // waits goes on waiting, for the new ones. True: it was running. False: it was stopped, and runs
-  // again. Never parks. Callable from: any fiber or thread. Errors: as the constructor.
+  // has passed; the later ones a period after each other. Ticks that no wait took are dropped. A
+  // caller that waits goes on waiting, for the new ticks. True: it was running. False: it was
+  // stopped, and runs again. Never parks. Callable from: any fiber or thread. Errors: as the
+  // constructor.
   template <class R, class P>
   bool reset(std::chrono::duration<R, P> period) noexcept {
     return restart(detail::nanoseconds_of(period), detail::no_wait);
@@ -139,11 +140,11 @@ class ticker {
     return restart(detail::nanoseconds_of(period), detail::deadline_at(first));
   }
 
-  // Ends it: who waits, and every later wait, gets closed, until reset(). True: it was running.
+  // Ends it: present waits, and every later wait, get closed, until reset(). True: it was running.
   // Never parks. Callable from: any fiber or thread.
   HILO_API bool stop() noexcept;
 
-  // The time of the first tick that nobody took yet; time_point::max() when there is none. Never
+  // The time of the first tick that no wait took yet; time_point::max() when there is none. Never
   // parks.
   [[nodiscard]] HILO_API std::chrono::steady_clock::time_point next_tick() const noexcept;
 
@@ -165,7 +166,7 @@ class ticker {
   // All below guarded by lock_.
   bool stopped_ = false;
   std::int64_t period_;  // ns
-  std::int64_t next_;    // the first tick that nobody took
+  std::int64_t next_;    // the first tick that no wait took
   std::uint64_t skipped_ = 0;
   // The wait that has a deadline, by its node's slot: it takes the next tick, and whenever it ends
   // the one that waits longest follows it. Null: no wait, or all are about to look again.
@@ -217,8 +218,8 @@ inline auto fired_of(timer& what, bool enabled = true) noexcept {
   return detail::timer_case(what, enabled);
 }
 
-// Ready when a tick has come that nobody took; the select takes it, unless it takes another case. A
-// stopped ticker is never ready.
+// Ready when a tick has come that no wait took; the select takes it, unless it takes another case.
+// A stopped ticker is never ready.
 inline auto tick_of(ticker& what, bool enabled = true) noexcept {
   return detail::ticker_case(what, enabled);
 }

@@ -97,7 +97,7 @@ class watch_receiver : public detail::counted_end<detail::watch_core, detail::en
       : counted_end(std::move(what)), seen_(seen) {}
 
   // The newest value, which stays as it is while the caller keeps it. Never parks.
-  // Callable from: anywhere but a signal handler. Ordering: what happened before it was sent
+  // Callable from: anywhere but a signal handler. Ordering: everything before it was sent
   // happens before this.
   [[nodiscard]] std::shared_ptr<const T> borrow() const noexcept {
     std::uint64_t version = 0;

@@ -45,8 +45,7 @@ struct guard_support {
 // For tests of older kernels: arenas made from now on believe this; null: they find out.
 void pretend_guard_support(const guard_support* pretended) noexcept;
 
-// Bytes of a guard where nobody asks for others: what gcc for aarch64 takes for granted below every
-// stack.
+// Bytes of a guard by default: the size that gcc for aarch64 takes for granted below every stack.
 inline constexpr std::size_t default_guard_size = 64 * 1024;
 
 class stack_arena {

@@ -5,11 +5,11 @@
 // theirs are. What differs, because the kernel knows its threads by themselves:
 //
 //   thread number  a number of the block's own, unlike any other in the process, above any that the
-//                  kernel gives (PID_MAX_LIMIT is 2^22) and within what a futex word holds (2^30):
-//                  glibc compares it to see who
-//                  owns a recursive, error-checking or robust mutex, so it may not change with the
-//                  carrier. pthread_kill and others that pass it to the kernel get ESRCH, except on
-//                  the caller itself, for which glibc asks the kernel.
+//                  kernel gives (PID_MAX_LIMIT is 2^22) and within the range of a futex word
+//                  (2^30): glibc compares it to tell which thread owns a recursive, error-checking
+//                  or robust mutex, so it may not change with the carrier. pthread_kill and others
+//                  that pass it to the kernel get ESRCH, except on the caller itself, for which
+//                  glibc asks the kernel.
 //   robust list    not registered: the kernel has one a thread. Its work at a thread's end is done
 //                  here, at the fiber's; not when the process is killed.
 //   rseq           not registered, and said so: sched_getcpu() asks the kernel.

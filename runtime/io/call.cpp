@@ -57,8 +57,8 @@ outcome make_here(const request& what, std::int64_t deadline) noexcept try {
   return {-ENOMEM};
 }
 
-// What a fiber does between two tries of its call. Keeps the descriptor from being closed once it
-// pauses: a pause is in no slot, and the next try would meet another file by the number.
+// The pause of a fiber between two tries of its call. Keeps the descriptor from being closed once
+// it pauses: a pause is in no slot, and the next try would meet another file by the number.
 class between_tries {
  public:
   between_tries(const request& what, std::int64_t deadline) noexcept
@@ -83,7 +83,7 @@ class between_tries {
 // Goes on with a call whose first try returned `last`, until it is over.
 //
 // Nothing is done twice. A try that was cancelled, because its carrier left a place or because the
-// cancellation was for the last call of the same frame, returns what it had done by then, and
+// cancellation was for the last call of the same frame, returns the part that it had done, and
 // -ECANCELED or -EINTR only if that is nothing. The exception is connect, which goes on in the
 // kernel: the next try then says -EALREADY, and the one after the socket is ready says how the
 // first one ended. The deadline is a time, so all tries have the same.

@@ -74,7 +74,7 @@ wait_of_close wait_of(int fd) noexcept {
     termios line;
     return sys::call(SYS_ioctl, fd, TCGETS, &line) == 0 ? wait_of_close::last : wait_of_close::none;
   }
-  if (S_ISBLK(about.st_mode)) return wait_of_close::last;  // writes back what is cached
+  if (S_ISBLK(about.st_mode)) return wait_of_close::last;  // writes the cache back
   return S_ISREG(about.st_mode) && is_remote(fd) ? wait_of_close::every : wait_of_close::none;
 }
 

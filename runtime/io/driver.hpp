@@ -1,7 +1,7 @@
 // The driver of a runtime: what was chosen, and the ports it gives to workers.
 //
 // A worker gets a ring of its own; one for which the kernel has none left (memory, descriptors)
-// waits by epoll beside the others. While there is no descriptor for that either, its calls are
+// waits by epoll beside the others. While no descriptor can be had for that either, its calls are
 // made as far as they need not wait, and else tried again every few milliseconds. The epoll part is
 // one for the runtime and made when the first port needs it.
 #pragma once

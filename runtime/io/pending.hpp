@@ -56,7 +56,7 @@ struct pending {
   bool claim() noexcept { return who->claim(); }
 };
 
-// What a descriptor was when a fiber first read or wrote it by its number.
+// The kind of a descriptor when a fiber first read or wrote it by its number.
 enum class descriptor_kind : std::uint8_t { unknown, device, other };
 
 struct slot {

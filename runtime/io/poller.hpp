@@ -70,7 +70,7 @@ class poller {
   void renew() noexcept;
 
   sys::own_descriptor set_;
-  sys::own_descriptor wake_;                // an eventfd in the set, read by who has the turn
+  sys::own_descriptor wake_;  // an eventfd in the set; the fiber that has the turn reads it
   std::atomic<std::uint32_t> waiting_{0};   // who waits; relaxed: a hint
   std::atomic<bool> asleep_{false};         // somebody has the turn
   std::atomic<std::int64_t> looked_at_{0};  // ns; relaxed: for the monitor

@@ -1,8 +1,8 @@
 // Starting programs, and what goes on between them and us.
 //
 // The child is made as by vfork: it shares our memory, on a stack of its own, and the thread that
-// made it (program_parent.hpp) sleeps until it has called exec or ended. What fails in the child is
-// written to a report in shared memory, so there is no pipe that a concurrent fork elsewhere could
+// made it (program_parent.hpp) sleeps until it has called exec or ended. A failure in the child is
+// written to a report in shared memory, and not to a pipe, which a concurrent fork elsewhere could
 // hold open, and with it us up. The thread sanitizer follows no two processes in one memory: under
 // it the child has a copy.
 #include "hilo/process.hpp"

@@ -1,4 +1,4 @@
-// Who makes the child that becomes a program.
+// The thread that makes the child that becomes a program.
 //
 // The kernel's parent of a child is the kernel thread that made it. When that thread ends, a child
 // with a parent-death signal (PR_SET_PDEATHSIG of prctl(2)) gets it, though the process lives on. A
@@ -11,8 +11,8 @@
 //   has the child  <------------  hands it over
 //   waits for it, or not          waitid, and leaves it waitable   ends
 //
-// A pinned fiber, and a thread that runs no fiber, make the child themselves. What they did to
-// their kernel thread (namespaces, capabilities, its nice value) is for the programs that they
+// A pinned fiber, and a thread that runs no fiber, make the child themselves. Their changes of
+// their kernel thread (namespaces, capabilities, its nice value) are for the programs that they
 // start; and when they end is their business.
 //
 // Rejected: one thread for all programs, which lives as long as the process. It is left over in a

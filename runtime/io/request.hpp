@@ -52,8 +52,8 @@ long attempt(const request& one) noexcept;
 // connect that follows tells how the first one ended.
 bool waits(const request& one, long result) noexcept;
 
-// What a call that has to wait waits for, and of which descriptor; and the other one, if it is for
-// two.
+// The condition that a call waits for, and the descriptor; and the other descriptor, if the call is
+// for two.
 struct readiness {
   int fd;
   short events;

@@ -28,7 +28,7 @@ namespace {
 
 ring_support try_ring() {
   const between_forks guard;
-  // From the best to what all kernels from 6.0 on take.
+  // From the best to one that all kernels from 6.0 on take.
   constexpr unsigned choices[] = {
       IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_TASKRUN_FLAG,
       IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_COOP_TASKRUN | IORING_SETUP_TASKRUN_FLAG,
@@ -75,7 +75,7 @@ bool ring_support::may_change() const noexcept {
   return error == EMFILE || error == ENFILE || error == ENOMEM || error == EAGAIN;
 }
 
-// What was out of descriptors or memory is asked again.
+// Asks again if descriptors or memory were short at the last time.
 ring_support ring_supported() {
   // Never destroyed: exit handlers may start runtimes.
   static auto& lock = *new kernel::mutex;

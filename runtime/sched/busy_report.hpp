@@ -16,8 +16,8 @@ namespace hilo::sched {
 class worker;
 
 // Reports the fiber that runs on `one` since the switch `tick`, for `held` nanoseconds. False: it
-// has switched meanwhile. `ask`: the carrier is in no system call, which the signal could end.
-// `sink`: who gets the line; standard error if it is empty.
+// has switched meanwhile. `ask`: the carrier is not in a system call, which the signal could end.
+// `sink`: gets the line; if it is empty, standard error does.
 bool report_busy_fiber(worker& one, std::uint32_t tick, std::int64_t held, bool ask,
                        const std::function<void(std::string_view)>& sink) noexcept;
 

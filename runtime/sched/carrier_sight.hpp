@@ -1,4 +1,4 @@
-// What the kernel thread of a carrier does: whether it waits in a system call, or computes.
+// Whether the kernel thread of a carrier waits in a system call, or computes.
 //
 // Two ways, because each may be missing:
 //

@@ -75,7 +75,7 @@ inline constexpr std::uintptr_t watched = 3;
 inline constexpr std::uintptr_t waiters = 8;
 }  // namespace join_word
 
-// fiber::stop_made: what is to be looked at when the life ends, if it is not 0.
+// fiber::stop_made: if it is not 0, the end of the life has to look at it.
 namespace stop_state {
 inline constexpr std::uint8_t none = 0;
 inline constexpr std::uint8_t being_made = 1;

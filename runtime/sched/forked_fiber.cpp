@@ -25,8 +25,8 @@ void leave_parents_worker() noexcept {
 
 }  // namespace
 
-// The child has one thread: nothing here is read by another. Whoever was interrupting the fiber in
-// the parent does not go on here.
+// The child has one thread: nothing here is read by another. A thread that was interrupting the
+// fiber in the parent does not go on here.
 void go_on_as_thread(fiber& one) noexcept {
   set_current_worker(nullptr);
   one.kind = detail::waiter_kind::thread;

@@ -7,11 +7,11 @@
 // stays the fiber's, because limits and select cases on its stack refer to that, but is of the
 // thread kind.
 //
-// What the parent's runtime left in the child: scheduler::left_behind() tells it from a runtime of
-// the child. Wake-ups of its fibers are dropped, and so are handles; joining one of its fibers that
-// had not ended aborts; its destructor does nothing.
+// The copy of the parent's runtime in the child: scheduler::left_behind() tells it from a runtime
+// of the child. Wake-ups of its fibers are dropped, and so are handles; joining one of its fibers
+// that had not ended aborts; its destructor does nothing.
 //
-// When the fiber's function returns in the child, there is no scheduler to return to. The child
+// When the fiber's function returns in the child, it has no scheduler to return to. The child
 // then ends as a process does whose last thread ends: by exit(0).
 #pragma once
 
@@ -22,7 +22,7 @@ struct fiber;
 // The fiber that the calling thread was before a fork; null in every other thread.
 extern constinit thread_local fiber* forked_fiber [[gnu::tls_model("initial-exec")]];
 
-// In the child, by the thread that forked: `one` is what it ran.
+// In the child, by the thread that forked: `one` is the fiber that it ran.
 void go_on_as_thread(fiber& one) noexcept;
 
 // Before the first fiber runs.

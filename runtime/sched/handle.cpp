@@ -123,8 +123,9 @@ status join_fiber(fiber& one) noexcept {
   return park(self, "join");
 }
 
-// Who links itself under end_lock while the word is not `ended` is found by the end, which takes
-// the lock after it wrote that; who comes later sees it.
+// The end of the fiber writes `ended` and then takes end_lock. A waiter links itself under
+// end_lock, and only if the word is not `ended`. So the end finds the waiter, or the waiter sees
+// `ended`.
 status wait_for_end(fiber& one, std::int64_t deadline) noexcept {
   refuse_own_end(current_waiter(), one, "waits for its own end");
   decision_point();

@@ -23,7 +23,13 @@
 namespace hilo::sched {
 namespace {
 
-constexpr std::uint32_t idle_period = 512;  // switches between two turns of idle fibers, at most
+constexpr std::uint32_t idle_period = 512;  // switches from one turn of idle fibers to the next
+
+// A poll is due poll_period switches after the last one, and comes with the next look, which is as
+// many switches after the look before. So from one poll to the next: fewer than twice as many.
+constexpr std::uint32_t idle_due(std::uint32_t poll_period) noexcept {
+  return idle_period - 2 * poll_period;
+}
 
 }  // namespace
 
@@ -47,7 +53,7 @@ bool worker::attend(std::uint32_t tick, fiber*& chosen) noexcept {
     // Those that wait already come before those that the port wakes.
     fiber* const waited = scheduler_.injected() != 0 ? take_injected() : nullptr;
     if (port_ != nullptr) (void)port_->poll();
-    if (tick - idle_turn_ >= idle_period) {
+    if (tick - idle_turn_ >= idle_due(poll_period)) {
       idle_turn_ = tick;
       chosen = scheduler_.lane(priority::idle).take(1);
     }

@@ -102,7 +102,7 @@ void sched::destroy_locals(detail::local_value*& first) noexcept {
   for (int round = 0; round < local_rounds && first != nullptr; ++round) destroy_round(first);
   while (first != nullptr) {
     detail::local_value* const dropped = std::exchange(first, first->next);
-    // A fiber's alarm is no user's value (alarm.hpp): it must not outlive the fiber.
+    // A fiber's alarm is not a user's value (alarm.hpp): it must not outlive the fiber.
     if (dropped->key == detail::local_value::no_key) dropped->destroy(*dropped);
   }
 }

@@ -10,7 +10,7 @@ inline constexpr int local_rounds = 4;
 
 // Destroys all of a list, the last made first, in rounds: a destructor finds the values that are
 // not destroyed yet, and those that destructors made meanwhile are destroyed in the next round.
-// What is left after the last round is dropped: its destructors are not called.
+// Values that are left after the last round are dropped: their destructors are not called.
 void destroy_locals(detail::local_value*& first) noexcept;
 
 }  // namespace hilo::sched

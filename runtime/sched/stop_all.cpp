@@ -2,11 +2,11 @@
 // their stacks. A pool knows which of its slots have a control block, and the join word of a
 // control block says whether a fiber lives there.
 //
-// A fiber may end, and the next one begin on its stack, at any moment. So who asks protects the
+// A fiber may end, and the next one begin on its stack, at any moment. So the asker protects the
 // control block as an interrupter does, by `interrupts` (hilo/detail/waiter.hpp), which the end of
 // a life looks at before its stack goes back:
 //
-//   who asks                                 the end of a life
+//   the asker                                the end of a life
 //   (L1) interrupts += 2                     (J2) join := ended
 //   heavy_fence
 //   (L2) read join                           (L3) read interrupts, in give_back()
@@ -156,7 +156,11 @@ void scheduler::ask_to_stop() {
     pool->for_each_built(
         [&](char* top) { add(*reinterpret_cast<fiber* const*>(top)[-1], top, pool); });
   }
-  for (std::size_t i = 0; fiber* const one = user_stacks_.at(i); ++i) add(*one, nullptr, nullptr);
+  // From the back: ask() lets the lock go, and a fiber that then leaves the list moves those behind
+  // it forward. So some are met twice, and none is missed.
+  for (std::size_t i = user_stacks_.size(); i-- > 0;) {
+    if (fiber* const one = user_stacks_.at(i)) add(*one, nullptr, nullptr);
+  }
   if (some.count != 0) ask(some);
   let_slots_close();
 }

@@ -29,6 +29,7 @@ class user_stacks {
   // All of them, under the lock; at() is null behind the last.
   void lock() noexcept { lock_.lock(); }
   void unlock() noexcept { lock_.unlock(); }
+  std::size_t size() const noexcept { return all_.size(); }
   fiber* at(std::size_t index) const noexcept {
     return index < all_.size() ? all_[index] : nullptr;
   }

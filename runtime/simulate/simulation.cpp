@@ -263,7 +263,7 @@ void simulation::pass_time() noexcept {
     now_ = std::max(now_, timers.next_ns());
     timers.advance(now_);
   };
-  // What is due at the end of the number line never comes.
+  // A timer at the end of the number line never fires.
   const auto left = [&] { return timers.size() != 0 && timers.next_ns() != timers.never; };
   if (!ready_.empty() && left() && timers.next_ns() - now_ <= options_.delay.count() &&
       chance_.one_in_power(early_bits)) {

@@ -88,9 +88,15 @@ mutex::~mutex() {
              "a mutex is destroyed while it is locked");
 }
 
+// The holder's name is that of mutex_, which is the fiber's also while hilo::blocking runs its
+// callable in a kernel thread.
+bool recursive_mutex::held_by_caller() const noexcept {
+  // relaxed: equal to the caller only if the caller wrote it, or was handed the mutex
+  return mutex_.holder_.load(std::memory_order_relaxed) == detail::current_holder();
+}
+
 bool recursive_mutex::enter_again() noexcept {
-  // relaxed: equal to us only if we wrote it
-  if (holder_.load(std::memory_order_relaxed) != &detail::current_waiter()) return false;
+  if (!held_by_caller()) return false;
   HILO_CHECK(++times_ != 0, "a recursive_mutex is locked 2^32 times by its holder");
   return true;
 }
@@ -104,7 +110,6 @@ bool recursive_mutex::try_lock() noexcept {
 bool recursive_mutex::attempt() noexcept {
   if (enter_again()) return true;
   if (!mutex_.attempt()) return false;
-  holder_.store(&detail::current_waiter(), std::memory_order_relaxed);  // for ourselves only
   times_ = 1;
   return true;
 }
@@ -112,7 +117,6 @@ bool recursive_mutex::attempt() noexcept {
 bool recursive_mutex::lock_until(std::int64_t deadline) noexcept {
   if (attempt()) return true;
   if (!mutex_.lock_slow(deadline)) return false;
-  holder_.store(&detail::current_waiter(), std::memory_order_relaxed);  // for ourselves only
   times_ = 1;
   return true;
 }
@@ -122,10 +126,8 @@ void recursive_mutex::lock() noexcept {
 }
 
 void recursive_mutex::unlock() noexcept {
-  HILO_CHECK(holder_.load(std::memory_order_relaxed) == &detail::current_waiter(),
-             "unlock of a recursive_mutex that the caller does not hold");
+  HILO_CHECK(held_by_caller(), "unlock of a recursive_mutex that the caller does not hold");
   if (--times_ != 0) return;
-  holder_.store(nullptr, std::memory_order_relaxed);  // others only compare it with themselves
   mutex_.unlock();
 }
 

@@ -12,10 +12,10 @@
 //   Parallel CML): two selects that meet each other have to back off, and a select that finds
 //   another one half claimed has to spin.
 //
-// What no lock guards. A time and a stop request become ready and stay so: when the look under the
-// locks finds them not ready, they were not ready at any time before it. A descriptor is the
-// kernel's, and a look at it may sleep (poll(2) of a file system in user space), so it is looked at
-// in the first pass and never under locks.
+// Cases that no lock guards. A time and a stop request become ready and stay so: when the look
+// under the locks finds them not ready, they were not ready at any time before it. A descriptor is
+// the kernel's, and a look at it may sleep (poll(2) of a file system in user space), so it is
+// looked at in the first pass and never under locks.
 //
 // Order. The cases are tried in a random permutation, so that of several ready cases each is the
 // first equally often, whatever stands before them. The first place is drawn alone, since most
@@ -81,7 +81,7 @@ class lock_order {
 // Locks that are taken in any order, none of them by waiting but the first.
 class gathered_locks {
  public:
-  // False: it would have to wait, or there is no room.
+  // False: it would have to wait, or has no room.
   bool gather(spin_lock& one) noexcept {
     if (count_ == 0) {
       one.lock();
@@ -341,7 +341,7 @@ struct select_wait {
     return result;
   }
 
-  // What all calls end with. A taken case that ended without a value empties its destination.
+  // The end of all calls. A taken case that ended without a value empties its destination.
   selected end_with(const selected& result) const noexcept {
     if (result.end != status::ok && result.index != no_case) cases[result.index]->clear();
     return result;

@@ -70,8 +70,8 @@ status semaphore::acquire_until(std::ptrdiff_t count, std::int64_t deadline) noe
   return end;
 }
 
-// Gives those whose turn it is what they want, under lock_. Returns them, unlinked and linked to
-// each other by next, for the caller to wake.
+// Gives the waiters whose turn it is their counts, under lock_. Returns them, unlinked and linked
+// to each other by next, for the caller to wake.
 detail::wait_node* semaphore::grant() noexcept {
   detail::wait_node* served = nullptr;
   detail::wait_node** end = &served;

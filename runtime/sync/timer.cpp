@@ -7,8 +7,8 @@
 //   - the call reads a clock before the time: it is the old time that will not come. The node of
 //     the wait is still linked, and the call says so in its slot. A deadline may claim the wait
 //     after that all the same, but its owner finds the slot.
-//   - the call reads a clock behind it: the timer has fired. What is linked is told so, and what
-//     is not linked any more was ended by its deadline.
+//   - the call reads a clock behind it: the timer has fired. A wait that is linked is told so; a
+//     wait that is not linked any more was ended by its deadline.
 // Rejected: the owner looks at the timer again once its time has come. By then the timer may have
 // been set again, and the firing that another call has reported is lost.
 #include "hilo/timer.hpp"

@@ -39,7 +39,7 @@ namespace hilo::detail {
 namespace {
 
 constexpr std::int64_t grace =
-    1'000'000;  // ns; guess: a hundred times what a full store buffer takes
+    1'000'000;  // ns; guess: a hundred times the delay of a full store buffer
 
 bool register_process() noexcept {
   return sys::call(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0, 0) == 0;
@@ -70,7 +70,7 @@ void wait_for_grace() noexcept {
 
 // Every light_fence() is a real fence, and no thread is inside an older one. Written once: by
 // free_light_fence(), or after the first call that failed. (M) release, acquire: the writer's wait
-// comes before the reader's load of what light sides stored.
+// comes before the reader's load of the light sides' stores.
 constinit std::atomic<bool> light_fences_are_real{false};
 
 // Whether light_fence_is_free may still become true. Changed by free_light_fence(), and by a heavy

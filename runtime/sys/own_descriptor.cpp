@@ -13,7 +13,7 @@ namespace hilo::sys {
 namespace {
 
 // The kernel keeps a table as long as the highest number, 8 bytes and some bits each: so not higher
-// than this, 8 KiB of table (guess). Above what a program with the usual limit of 1,024 can have.
+// than this, 8 KiB of table (guess). Above most numbers of a program with the usual limit of 1,024.
 constexpr rlim_t high = 1000;
 constexpr rlim_t rooms = 512;  // below the limit
 

@@ -3,7 +3,7 @@
 // It lies at a high number. A program takes the lowest number that is free, expects a number that
 // it closed to be free, and closes numbers that it does not know (close_range(2) in a daemon).
 // Among the program's numbers, a stale number of the program's would reach hilo's file, and hilo
-// would reach the file that got the number after a close_range. If there is no room at the top, the
+// would reach the file that got the number after a close_range. If the top has no room, the
 // number stays as it is.
 //
 // A number may be closed and used again behind our back all the same. So the file's device and

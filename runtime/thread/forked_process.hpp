@@ -1,5 +1,5 @@
 // The processes of a fork. A child has a copy of its parent's memory and one thread, the one that
-// forked: what the parent's other threads and carriers were doing is never done there.
+// forked: the work of the parent's other threads and carriers never ends there.
 //
 // Each process of a line of forks has a number, one more than its parent's. A runtime, a thread's
 // handle and a scope keep the number of the process that made them. In another process they are
@@ -25,7 +25,8 @@ void follow_forks();
 // calls it for its children, which the handlers of fork do not see.
 void became_child() noexcept;
 
-// What became_child() does beyond counting; the scheduler's part. Set before the first fiber runs.
+// The part of became_child() beyond counting, which is the scheduler's. Set before the first fiber
+// runs.
 using child_function = void (*)() noexcept;
 void set_child_function(child_function function) noexcept;
 

@@ -34,7 +34,7 @@ inline void take_back_start(const libc_layout& layout) noexcept {
   live_threads(layout).fetch_sub(1, std::memory_order_relaxed);
 }
 
-// acq_rel, as glibc's own: the exit handlers see what the threads that ended before have done.
+// acq_rel, as glibc's own: the exit handlers see all that the threads that ended before have done.
 inline void count_end(const libc_layout& layout) noexcept {
   if (live_threads(layout).fetch_sub(1, std::memory_order_acq_rel) == 1) std::exit(0);
 }

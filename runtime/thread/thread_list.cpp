@@ -98,7 +98,7 @@ std::atomic_ref<std::uint32_t> flags_of(const libc_layout& layout, unsigned char
 // be another flag in a libc to come.
 void outlast_change(const libc_layout& layout, unsigned char* block) noexcept {
   constexpr int most_looks = 20'000;  // about a second, which no change takes
-  // relaxed: setuid orders what it did by system calls
+  // relaxed: setuid orders its changes by system calls
   for (int look = 0;
        (flags_of(layout, block).load(std::memory_order_relaxed) & layout.changing) != 0 &&
        look < most_looks;

@@ -1,5 +1,6 @@
 // The ends of the number line on the kernel floor: every timed call, with durations and times at
 // the ends of their types.
+#include <condition_variable>
 #include <mutex>
 #include <thread>
 #include <type_traits>
@@ -9,48 +10,19 @@
 #include "hilo/thread.hpp"
 
 #include "tests/doctest.hpp"
-#include "tests/extremes.hpp"
+#include "tests/timed_waits.hpp"
 
 using namespace hilo::test;  // NOLINT(google-build-using-namespace)
 
 namespace {
 
-// check(name, wait, end): wait() says whether what end() does ended the wait.
+// check(name, wait, end): as in tests/timed_waits.hpp.
 template <class V, class Check>
 void each_call(V value, Check check) {
-  hilo::kernel::event happened;
-  check(
-      "event", [&] { return HILO_TIMED(happened.wait, value); }, [&] { happened.set(); });
-  hilo::kernel::latch gate(1);
-  check(
-      "latch", [&] { return HILO_TIMED(gate.wait, value); }, [&] { gate.count_down(); });
-  hilo::kernel::counting_semaphore<4> permits(0);
-  check(
-      "semaphore", [&] { return HILO_TIMED(permits.try_acquire, value); },
-      [&] { permits.release(); });
-  hilo::kernel::mutex m;
-  hilo::kernel::condition_variable c;
-  bool ready = false;
-  const auto notify = [&] {
-    const std::scoped_lock lock(m);
-    ready = true;
-    c.notify_one();
-  };
-  std::unique_lock lock(m);
-  check(
-      "condition_variable",
-      [&] { return HILO_TIMED(c.wait, value, lock) == std::cv_status::no_timeout; }, notify);
-  ready = false;
-  check(
-      "condition_variable, with a condition",
-      [&] {
-        if constexpr (is_duration<V>) {
-          return c.wait_for(lock, value, [&] { return ready; });
-        } else {
-          return c.wait_until(lock, value, [&] { return ready; });
-        }
-      },
-      notify);
+  using namespace hilo::kernel;
+  each_gate<event, latch, counting_semaphore<4>>(value, check);
+  each_condition_wait<hilo::kernel::mutex, hilo::kernel::condition_variable>(
+      value, std::cv_status::no_timeout, check);
 }
 
 // The same for locks, which are given up by the thread that holds them.

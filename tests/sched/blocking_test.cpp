@@ -8,6 +8,7 @@
 #include <mutex>
 #include <stdexcept>
 #include <string>
+#include <system_error>
 #include <thread>
 #include <vector>
 
@@ -250,6 +251,16 @@ TEST_CASE("blocking: the callable may use channels and start fibers as a kernel 
       numbers.close();
     });
     CHECK(sum.join() == 5050);
+  });
+}
+
+TEST_CASE("blocking: inside, hilo::spawn says that the caller runs no fiber") {
+  hilo::run(runtime_options{.carriers = 1}, [] {
+    hilo::blocking([] {
+      CHECK_THROWS_WITH_AS(hilo::spawn([] {}).join(), doctest::Contains("use runtime::spawn"),
+                           std::system_error);
+    });
+    CHECK(hilo::spawn([] { return 1; }).join() == 1);
   });
 }
 

@@ -84,6 +84,75 @@ TEST_CASE("end of a fiber: its closure and its detached result use its own fiber
   });
 }
 
+TEST_CASE("end of a fiber: callable, result, values, thread_local objects, and then join returns") {
+  static std::string order;
+  struct of_block {
+    ~of_block() { order += "thread_local "; }
+    void touch() {}
+  };
+  const auto note = [](const char* what) { return at_end([what] { order += what; }); };
+  const bool owns = hilo::context::tls_refusal().empty();
+  const hilo::spawn_options how{.tls = owns ? hilo::tls::own : hilo::tls::inherit};
+  const std::string last = owns ? "value thread_local " : "value ";
+  hilo::fiber_local<decltype(note(""))> value([&] { return note("value "); });
+  hilo::run(hilo::runtime_options{.carriers = 1}, [&] {
+    const auto use = [&] {
+      (void)value.get();
+      if (!owns) return;
+      static thread_local of_block object;
+      object.touch();
+    };
+    order.clear();
+    auto joined = hilo::spawn(
+        how, [&, c = note("callable ")](const auto&) { use(); }, note("a "));
+    joined.join();
+    order += "joined";
+    const bool either =
+        order == "callable a " + last + "joined" || order == "a callable " + last + "joined";
+    CAPTURE(order);
+    CHECK(either);
+
+    order.clear();
+    hilo::event detached;
+    hilo::spawn(how, [&, c = note("callable ")] {
+      detached.wait();
+      use();
+      return note("result ");
+    }).detach();
+    detached.set();
+    while (order.size() < ("callable result " + last).size()) hilo::yield();
+    CHECK(order == "callable result " + last);
+  });
+}
+
+TEST_CASE(
+    "end of a fiber: detached while its values are destroyed, it destroys its result after them") {
+  on_each_runtime([] {
+    std::string order;
+    hilo::event ending, detached, over;
+    const auto last = [&] {
+      return at_end([&] {
+        ending.set();
+        detached.wait();
+        order += "value ";
+      });
+    };
+    hilo::fiber_local<decltype(last())> value(last);
+    auto one = hilo::spawn([&] {
+      (void)value.get();
+      return at_end([&] {
+        order += "result";
+        over.set();
+      });
+    });
+    ending.wait();
+    one.detach();
+    detached.set();
+    over.wait();
+    CHECK(order == "value result");
+  });
+}
+
 TEST_CASE("end of a fiber: what a detached result first makes is destroyed with the fiber") {
   on_each_runtime([] {
     static tally alive;
@@ -231,6 +300,20 @@ TEST_CASE("fiber_local: a destructor may make values again, four rounds of them"
   on_each_runtime([] { check_rounds([](auto f) { hilo::spawn(f).join(); }); });
   check_rounds([](auto f) { std::thread(f).join(); });
   check_rounds([](auto f) { hilo::thread(f).join(); });
+}
+
+TEST_CASE("fiber_local: after four rounds the values that are left are dropped") {
+  const auto end = run_in_child([] {  // a dropped value's memory is lost
+    chain::made.clear();
+    chain::destroyed.clear();
+    chain::rounds = 9;
+    hilo::run([] { hilo::spawn([] { (void)chain::first().get(); }).join(); });
+    std::printf("%d made, %d destroyed\n", chain::made.now(), chain::destroyed.now());
+    std::fflush(stdout);
+    ::_exit(0);
+  });
+  CAPTURE(end.describe());
+  CHECK(end.says("5 made, 4 destroyed"));
 }
 
 TEST_CASE("fiber_local: a destructor finds the values that still live") {

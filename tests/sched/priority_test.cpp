@@ -1,5 +1,6 @@
 // Priorities and pinned fibers.
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <string>
@@ -45,6 +46,48 @@ TEST_CASE("priority: high runs before normal, and normal before idle") {
     }
     for (auto& one : all) one.join();
     CHECK(order == "hhhnnniii");
+  });
+}
+
+TEST_CASE("priority: at most 16 turns of high fibers in a row, and an idle one's of 512 at least") {
+  hilo::run(runtime_options{.carriers = 1}, [] {
+    std::string order;
+    bool stop = false;
+    const auto takes_turns = [&](char name) {
+      return [&, name] {
+        while (!stop) {
+          order += name;
+          hilo::yield();
+        }
+      };
+    };
+    std::vector<hilo::fiber<void>> all;
+    for (int i = 0; i < 40; ++i) {
+      all.push_back(hilo::spawn(spawn_options{.urgency = priority::high}, takes_turns('h')));
+    }
+    all.push_back(hilo::spawn(takes_turns('n')));
+    auto idle = hilo::spawn(spawn_options{.urgency = priority::idle}, [&] {
+      for (int turn = 0; turn < 20; ++turn) {
+        order += 'i';
+        hilo::yield();
+      }
+      stop = true;
+    });
+    idle.join();
+    for (auto& one : all) one.join();
+    // The turn of the one that waits for them all is not in the list.
+    std::size_t most_high = 0;
+    std::size_t most_without_idle = 0;
+    std::size_t high = 0;
+    std::size_t without_idle = 0;
+    for (const char name : order.substr(0, order.rfind('i'))) {
+      high = name == 'h' ? high + 1 : 0;
+      without_idle = name == 'i' ? 0 : without_idle + 1;
+      most_high = std::max(most_high, high);
+      most_without_idle = std::max(most_without_idle, without_idle);
+    }
+    CHECK(most_high <= 16);
+    CHECK(most_without_idle < 512);
   });
 }
 

@@ -59,16 +59,63 @@ TEST_CASE("run: a runtime inside a fiber of another one works") {
   CHECK(hilo::run([] { return hilo::run(runtime_options{.carriers = 2}, [] { return 5; }); }) == 5);
 }
 
+TEST_CASE("run: waits for the fibers that were left behind, also after an exception") {
+  for (const unsigned carriers : {1U, 4U}) {
+    std::atomic<int> ended{0};
+    CHECK_THROWS_AS(hilo::run(runtime_options{.carriers = carriers},
+                              [&] {
+                                for (int i = 0; i < 10; ++i) {
+                                  hilo::spawn([&] {
+                                    hilo::sleep_for(std::chrono::milliseconds(1));
+                                    ended.fetch_add(1, std::memory_order_relaxed);
+                                  }).detach();
+                                }
+                                throw std::logic_error("x");
+                              }),
+                    std::logic_error);
+    CHECK(ended.load(std::memory_order_relaxed) == 10);
+  }
+}
+
+TEST_CASE("runtime: has the carriers it was asked for, by default as many as CPUs are available") {
+  CHECK(hilo::runtime({.carriers = 3}).carriers() == 3);
+  CHECK(hilo::runtime().carriers() == hilo::available_cpus());
+}
+
+TEST_CASE("to_string: names every driver and every status") {
+  using hilo::io_driver;
+  using hilo::status;
+  const auto name = [](auto value) { return std::string(to_string(value)); };
+  CHECK(name(io_driver::any) + " " + name(io_driver::uring) + " " + name(io_driver::epoll) ==
+        "any uring epoll");
+  std::string all;
+  for (auto one = status::ok; one <= status::failed;
+       one = static_cast<status>(static_cast<unsigned>(one) + 1)) {
+    all += name(one) + " ";
+  }
+  CHECK(all == "ok closed would_block timed_out cancelled lagged failed ");
+}
+
 TEST_CASE("runtime: options out of range are refused in words, and the next one starts") {
   const auto try_carriers = [](unsigned n) {
     return error_of([n] { hilo::runtime made({.carriers = n}); });
   };
   CHECK(contains(try_carriers(0), "carriers is 0; it must be from 1 to 1024"));
+  CHECK(contains(try_carriers(1025), "carriers is 1025"));
   CHECK(contains(try_carriers(100'000), "carriers is 100000"));
+  const auto try_spares = [](unsigned n) {
+    return error_of([n] { hilo::runtime made({.carriers = 1, .spare_carriers = n}); });
+  };
+  CHECK(contains(try_spares(0), "spare_carriers is 0; it must be from 1 to 32768"));
+  CHECK(contains(try_spares(32'769), "spare_carriers is 32769"));
+  const std::string guard = error_of(
+      [] { hilo::runtime made({.carriers = 1, .guard_size = (std::size_t{1} << 30) + 1}); });
+  CHECK(contains(guard, "it must be at most 1 GiB"));
   const auto try_stack = [](std::size_t bytes) {
     return error_of([bytes] { hilo::runtime made({.stack_size = bytes}); });
   };
   CHECK(contains(try_stack(0), "hilo: cannot make fiber stacks of 0 bytes: EINVAL"));
+  CHECK(contains(try_stack((std::size_t{1} << 30) + 1), "a stack is from 1 byte to 1 GiB"));
   CHECK(contains(try_stack(std::size_t{1} << 40), "1 TiB"));
   const std::string reserve =
       error_of([] { hilo::runtime made({.stack_reserve = std::size_t{1} << 60}); });

@@ -1,13 +1,22 @@
 #include "hilo/stack_usage.hpp"
 
+#include <cerrno>
 #include <cmath>
 #include <cstddef>
+#include <cstdio>
+#include <cstdlib>
 #include <system_error>
+
+#include <sys/syscall.h>
 
 #include "hilo/runtime.hpp"
 
 #include "runtime/base/sanitizers.hpp"
+#include "runtime/context/sanitizer.hpp"
+#include "tests/death.hpp"
 #include "tests/doctest.hpp"
+#include "tests/emulator.hpp"
+#include "tests/refusal.hpp"
 #include "tests/runtimes.hpp"
 
 using hilo::test::on_each_runtime;
@@ -71,6 +80,53 @@ TEST_CASE("stack_usage: without paint, pages tell, and never too few") {
       }).join();
     }
   });
+}
+
+TEST_CASE("stack_usage: a stack's size is rounded up to a power of two, 16 KiB at least") {
+  hilo::run({.carriers = 1, .stack_size = 100 * kib}, [] {
+    const auto size_of = [](std::size_t wanted) {
+      return hilo::spawn({.stack_size = wanted}, [] { return hilo::stack_usage().size; }).join();
+    };
+    CHECK(size_of(0) == 128 * kib);
+    CHECK(size_of(32 * kib) == 32 * kib);
+    CHECK(size_of(32 * kib + 1) == 64 * kib);
+    const hilo::fiber<void> small = hilo::spawn({.stack_size = 1}, [] {});
+    CHECK(hilo::stack_usage(small).size == 16 * kib);
+  });
+  CHECK(hilo::run([] { return hilo::stack_usage().size; }) == 256 * kib);
+}
+
+TEST_CASE("stack_usage: of a fiber that has ended and is not joined yet") {
+  on_each_runtime([] {
+    auto one = hilo::spawn({.paint_stack = true}, [] { use_stack(20 * kib); });
+    CHECK(one.wait() == hilo::status::ok);
+    CHECK(hilo::stack_usage(one).used >= 20 * kib);
+    one.join();
+  });
+}
+
+TEST_CASE("stack_usage: without /proc only a painted stack tells its use") {
+  if (hilo::context::sanitizing) HILO_SKIP("a sanitizer needs /proc itself");
+  HILO_NEEDS(system_call_filters);
+  const auto end = hilo::test::run_in_child([] {
+    hilo::run({.carriers = 1}, [] {
+      if (!hilo::test::refuse({.number = SYS_openat, .error = ENOENT})) std::_Exit(2);
+      if (hilo::spawn({.paint_stack = true}, [] { return hilo::stack_usage().used; }).join() == 0) {
+        std::_Exit(3);
+      }
+      try {
+        (void)hilo::stack_usage();
+      } catch (const std::system_error& error) {
+        std::fprintf(stderr, "%s\n", error.what());
+        std::_Exit(0);
+      }
+    });
+    std::_Exit(4);
+  });
+  CAPTURE(end.describe());
+  CHECK(end.exited);
+  CHECK(end.code == 0);
+  CHECK(end.says("mount /proc, or spawn with spawn_options.paint_stack"));
 }
 
 TEST_CASE("stack_usage: painting as the runtime's default") {

@@ -191,6 +191,38 @@ TEST_CASE("runtime: stop() by one of its own fibers is refused") {
   CHECK(end.aborted_with("a runtime is stopped by one of its own fibers"));
 }
 
+TEST_CASE("runtime: request_stop() misses no fiber on a user's stack while another one ends") {
+  hilo::runtime one({.carriers = 1});
+  constexpr std::size_t many = 200;  // more than are asked at a time
+  constexpr std::size_t bytes = 64 * 1024;
+  std::vector<std::byte> memory(many * bytes);
+  const auto stack = [&](std::size_t i) { return std::span(memory).subspan(i * bytes, bytes); };
+  hilo::event never;
+  hilo::event go;
+  std::vector<hilo::fiber<status>> all;
+  // These end during the stop: each callback runs in this thread and joins one of them.
+  std::vector<hilo::fiber<void>> brief;
+  for (std::size_t i = 0; i < many / 2; ++i) {
+    brief.push_back(one.spawn({.stack = stack(2 * i)}, [&] { go.wait(); }));
+    all.push_back(one.spawn({.stack = stack(2 * i + 1)}, [&](std::stop_token stop) {
+      const std::stop_callback note(stop, [&] {
+        go.set();
+        if (brief.empty()) return;
+        brief.front().join();
+        brief.erase(brief.begin());
+      });
+      return never.wait(hilo::interruptible);
+    }));
+  }
+  one.run([] { hilo::yield(); });  // all wait now
+  one.request_stop();
+  for (auto& each : all) {
+    CHECK(each.wait_for(5s) == status::ok);
+    each.request_stop();
+    CHECK(each.join() == status::cancelled);
+  }
+}
+
 TEST_CASE("user stacks: a fiber runs on the memory it was given, again and again") {
   on_runtimes([](hilo::runtime& one) {
     alignas(64) static std::array<std::byte, 64 * 1024> memory;
@@ -218,6 +250,7 @@ TEST_CASE("user stacks: a fiber runs on the memory it was given, again and again
           CHECK(dropped.wait_for(1us) == status::timed_out);
           const auto used = hilo::stack_usage(dropped);
           CHECK(used.size <= odd.size());
+          CHECK(used.size > odd.size() - 128);
           CHECK(used.used <= used.size);
           CHECK(used.used > 0);
         }

@@ -1,7 +1,7 @@
 // Looks that never park: in a loop on the only carrier, one that fails lets the others run.
 
 #include <chrono>
-#include <shared_mutex>
+#include <type_traits>
 
 #include "hilo/hilo.hpp"
 
@@ -21,66 +21,40 @@ void others_run_meanwhile(Look look, Act act) {
   });
 }
 
+// Loops over `look` on one carrier while another fiber holds `guard`, which it gives up at its next
+// turn.
+template <class Mutex, class Look, class GiveUp>
+void holder_runs_meanwhile(Mutex& guard, Look look, GiveUp give_up) {
+  bool locked = false;
+  hilo::run({.carriers = 1}, [&] {
+    auto holder = hilo::spawn([&] {
+      guard.lock();
+      locked = true;
+      hilo::yield();
+      guard.unlock();
+    });
+    while (!locked) hilo::yield();
+    while (!look()) {
+    }
+    give_up();
+    holder.join();
+  });
+}
+
 }  // namespace
 
+TEST_CASE_TEMPLATE("look: a loop over a failed try_lock lets the holder run on the only carrier",
+                   Mutex, hilo::mutex, hilo::recursive_mutex, hilo::shared_mutex) {
+  Mutex guard;
+  holder_runs_meanwhile(
+      guard, [&] { return guard.try_lock(); }, [&] { guard.unlock(); });
+  if constexpr (std::is_same_v<Mutex, hilo::shared_mutex>) {
+    holder_runs_meanwhile(
+        guard, [&] { return guard.try_lock_shared(); }, [&] { guard.unlock_shared(); });
+  }
+}
+
 TEST_CASE("look: a loop over a failed look lets the others run on the only carrier") {
-  SUBCASE("mutex") {
-    hilo::mutex guard;
-    bool locked = false;
-    hilo::run({.carriers = 1}, [&] {
-      auto holder = hilo::spawn([&] {
-        guard.lock();
-        locked = true;
-        hilo::yield();
-        guard.unlock();
-      });
-      while (!locked) hilo::yield();
-      while (!guard.try_lock()) {
-      }
-      guard.unlock();
-      holder.join();
-    });
-  }
-  SUBCASE("recursive_mutex") {
-    hilo::recursive_mutex guard;
-    bool locked = false;
-    hilo::run({.carriers = 1}, [&] {
-      auto holder = hilo::spawn([&] {
-        guard.lock();
-        locked = true;
-        hilo::yield();
-        guard.unlock();
-      });
-      while (!locked) hilo::yield();
-      while (!guard.try_lock()) {
-      }
-      guard.unlock();
-      holder.join();
-    });
-  }
-  SUBCASE("shared_mutex") {
-    hilo::shared_mutex guard;
-    int locked = 0;
-    hilo::run({.carriers = 1}, [&] {
-      auto holder = hilo::spawn([&] {
-        for (int i = 0; i < 2; ++i) {
-          guard.lock();
-          ++locked;
-          hilo::yield();
-          guard.unlock();
-        }
-      });
-      while (locked < 1) hilo::yield();
-      while (!guard.try_lock_shared()) {
-      }
-      guard.unlock_shared();
-      while (locked < 2) hilo::yield();
-      while (!guard.try_lock()) {
-      }
-      guard.unlock();
-      holder.join();
-    });
-  }
   SUBCASE("semaphore") {
     hilo::semaphore none(0);
     others_run_meanwhile([&] { return none.try_acquire(); }, [&] { none.release(); });

@@ -195,6 +195,30 @@ TEST_CASE("mutex: its holder is the fiber, also on another carrier and on a spar
   });
 }
 
+TEST_CASE("recursive_mutex: its holder takes it again and gives it up inside hilo::blocking") {
+  on_each_runtime([] {
+    hilo::recursive_mutex guard;
+    guard.lock();
+    hilo::blocking([&] {
+      guard.lock();
+      CHECK(guard.try_lock());
+      CHECK(guard.try_lock_for(std::chrono::milliseconds(1)));
+      std::thread([&] { CHECK_FALSE(guard.try_lock()); }).join();
+      for (int i = 0; i < 3; ++i) guard.unlock();
+    });
+    hilo::spawn([&] { CHECK_FALSE(guard.try_lock()); }).join();
+    hilo::blocking([&] { guard.unlock(); });
+    hilo::spawn([&] {
+      CHECK(guard.try_lock());
+      guard.unlock();
+    }).join();
+    hilo::blocking([&] { guard.lock(); });  // for the fiber
+    CHECK(guard.try_lock());
+    guard.unlock();
+    guard.unlock();
+  });
+}
+
 TEST_CASE("shared_mutex: waiters get it in the order of arrival, neighbouring readers together") {
   hilo::run({.carriers = 1}, [] {
     hilo::shared_mutex guard;

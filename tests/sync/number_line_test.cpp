@@ -11,7 +11,7 @@
 #include "hilo/hilo.hpp"
 
 #include "tests/doctest.hpp"
-#include "tests/extremes.hpp"
+#include "tests/timed_waits.hpp"
 
 using hilo::status;
 using hilo::detail::int128;
@@ -86,7 +86,7 @@ static_assert(nanoseconds_between(0ns, real_seconds(no_number)) < 0);
 
 // --- The calls -----------------------------------------------------------------------------------
 
-// check(name, wait, end): wait() says whether what end() does ended the wait.
+// check(name, wait, end): as in tests/timed_waits.hpp.
 template <class V, class Check>
 void each_call(V value, Check check) {
   {
@@ -156,47 +156,14 @@ void each_call(V value, Check check) {
                [&] { return HILO_TIMED(s.try_lock_shared, value) && (s.unlock_shared(), true); });
   }
   {
-    hilo::semaphore permits(0);
-    check(
-        "semaphore", [&] { return HILO_TIMED(permits.try_acquire, value); },
-        [&] { permits.release(); });
-    hilo::latch gate(1);
-    check(
-        "latch", [&] { return HILO_TIMED(gate.wait, value); }, [&] { gate.count_down(); });
     hilo::wait_group jobs;
     jobs.add();
     check(
         "wait_group", [&] { return HILO_TIMED(jobs.wait, value); }, [&] { jobs.done(); });
     if (!jobs.wait_for(0ns)) jobs.done();
-    hilo::event happened;
-    check(
-        "event", [&] { return HILO_TIMED(happened.wait, value); }, [&] { happened.set(); });
   }
-  {
-    hilo::mutex m;
-    hilo::condition_variable c;
-    bool ready = false;
-    const auto notify = [&] {
-      const std::scoped_lock lock(m);
-      ready = true;
-      c.notify_one();
-    };
-    std::unique_lock lock(m);
-    check(
-        "condition_variable", [&] { return HILO_TIMED(c.wait, value, lock) == status::ok; },
-        notify);
-    ready = false;
-    check(
-        "condition_variable, with a condition",
-        [&] {
-          if constexpr (is_duration<V>) {
-            return c.wait_for(lock, value, [&] { return ready; });
-          } else {
-            return c.wait_until(lock, value, [&] { return ready; });
-          }
-        },
-        notify);
-  }
+  each_gate<hilo::event, hilo::latch, hilo::semaphore>(value, check);
+  each_condition_wait<hilo::mutex, hilo::condition_variable>(value, status::ok, check);
   {
     auto [its_sender, its_receiver] = hilo::make_oneshot<int>();
     auto& out = its_sender;  // clang 14 captures no bindings

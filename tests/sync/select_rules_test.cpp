@@ -20,7 +20,7 @@
 #include "hilo/hilo.hpp"
 
 #include "tests/doctest.hpp"
-#include "tests/runtimes.hpp"
+#include "tests/sync/floors.hpp"
 
 using hilo::after;
 using hilo::receive_from;
@@ -28,16 +28,11 @@ using hilo::select_list;
 using hilo::selection;
 using hilo::send_to;
 using hilo::status;
+using hilo::test::on_both_floors;
 using hilo::test::on_each_runtime;
 using namespace std::chrono_literals;
 
 namespace {
-
-template <class F>
-void on_both_floors(F body) {
-  on_each_runtime(body);
-  std::thread(body).join();
-}
 
 constexpr int draws = 4000;
 

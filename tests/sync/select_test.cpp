@@ -12,25 +12,16 @@
 #include "hilo/hilo.hpp"
 
 #include "tests/doctest.hpp"
-#include "tests/runtimes.hpp"
+#include "tests/sync/floors.hpp"
 
 using hilo::after;
 using hilo::receive_from;
 using hilo::selection;
 using hilo::send_to;
 using hilo::status;
+using hilo::test::on_both_floors;
 using hilo::test::on_each_runtime;
 using namespace std::chrono_literals;
-
-namespace {
-
-template <class F>
-void on_both_floors(F body) {
-  on_each_runtime(body);
-  std::thread(body).join();
-}
-
-}  // namespace
 
 TEST_CASE("select: takes the ready case, of several ready ones each now and then") {
   on_both_floors([] {

@@ -12,23 +12,13 @@
 #include "hilo/hilo.hpp"
 
 #include "tests/doctest.hpp"
-#include "tests/runtimes.hpp"
+#include "tests/sync/floors.hpp"
 
 using hilo::status;
+using hilo::test::on_both_floors;
 using hilo::test::on_each_runtime;
 using namespace std::chrono_literals;
 using steady = std::chrono::steady_clock;
-
-namespace {
-
-// The body as a fiber on each runtime, and as a kernel thread outside any.
-template <class F>
-void on_both_floors(F body) {
-  on_each_runtime(body);
-  std::thread(body).join();
-}
-
-}  // namespace
 
 TEST_CASE("deadline: a wait that nobody ends returns timed_out, not before its time") {
   on_both_floors([] {

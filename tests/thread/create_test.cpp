@@ -6,6 +6,7 @@
 #include <stop_token>
 #include <string>
 #include <system_error>
+#include <vector>
 
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -91,6 +92,36 @@ TEST_CASE("thread: a callable that takes a stop token sees the request") {
   CHECK(waiter.request_stop());
   CHECK(waiter.get_stop_token().stop_requested());
   waiter.join();
+}
+
+TEST_CASE("thread: a callable without a stop token has none, on either side") {
+  hilo::thread plain([] {});
+  CHECK_FALSE(plain.request_stop());
+  CHECK_FALSE(plain.get_stop_source().stop_possible());
+  CHECK_FALSE(plain.get_stop_token().stop_possible());
+  hilo::thread none;
+  none.swap(plain);
+  CHECK_FALSE(plain.joinable());
+  CHECK(none.native_id() != 0);
+  none.join();
+}
+
+TEST_CASE("thread: one without a name has its starter's, as it has its nice value and its CPUs") {
+  std::string name;
+  int nice = 0;
+  std::vector<unsigned> cpus;
+  const unsigned cpu = hilo::this_thread::cpus().front();
+  hilo::thread({.name = "starter", .nice = 9}, [&] {
+    hilo::this_thread::set_cpus(std::vector<unsigned>{cpu});
+    hilo::thread([&] {
+      name = hilo::this_thread::name();
+      nice = hilo::this_thread::nice();
+      cpus = hilo::this_thread::cpus();
+    }).join();
+  }).join();
+  CHECK(name == "starter");
+  CHECK(nice == 9);
+  CHECK(cpus == std::vector<unsigned>{cpu});
 }
 
 TEST_CASE("thread: destruction asks to stop and joins") {

@@ -1,7 +1,9 @@
 // What cannot be started says why and what to change, and leaves nothing behind.
 #include <cerrno>
+#include <csignal>
 #include <cstddef>
 #include <cstdio>
+#include <cstdlib>
 #include <fstream>
 #include <limits>
 #include <stdexcept>
@@ -96,6 +98,26 @@ TEST_CASE("error: small, odd and unguarded stacks serve") {
   CHECK(error_of({.stack_size = least + 10'001}).empty());
   CHECK(error_of({.guard_size = 0}).empty());
   CHECK(error_of({.stack_size = 64 << 20, .guard_size = 1 << 20}).empty());
+}
+
+TEST_CASE("error: a thread that runs over its stack faults in the guard below it") {
+  const auto end = hilo::test::run_in_child([] {
+    hilo::thread({.stack_size = 256 * 1024}, [] {
+      struct recursion {
+        static int go(volatile int* depth) {
+          volatile int frame[64];
+          frame[0] = *depth + 1;
+          if (frame[0] < 0) return 0;  // never, but no compiler can tell
+          return go(frame) + frame[0];
+        }
+      };
+      volatile int zero = 0;
+      std::_Exit(recursion::go(&zero) == 0 ? 3 : 4);
+    }).join();
+  });
+  CAPTURE(end.describe());
+  CHECK_FALSE((end.exited && (end.code == 3 || end.code == 4)));
+  CHECK((end.exited || end.signal == SIGSEGV));  // a sanitizer reports it and exits
 }
 
 TEST_CASE("error: a constructor of the callable that throws leaves nothing behind") {

@@ -5,6 +5,7 @@
 
 #include "hilo/fiber.hpp"
 #include "hilo/kernel/event.hpp"
+#include "hilo/limit.hpp"
 #include "hilo/runtime.hpp"
 #include "hilo/thread.hpp"
 
@@ -65,6 +66,26 @@ TEST_CASE("join in a fiber: a deadline passes while other fibers run, and a join
     other.join();
     go.set();
     CHECK(worker.join_for(50s));
+  });
+}
+
+TEST_CASE("join in a fiber: a limit or a stop request ends a timed join, and no other") {
+  hilo::run({.carriers = 1}, [] {
+    hilo::kernel::event go;
+    hilo::thread worker([&] { go.wait(); });
+    CHECK_FALSE(hilo::with_timeout(1ms, [&] { return worker.join_for(1h); }));
+    auto waiting = hilo::spawn([&] { return worker.join_for(1h); });
+    hilo::yield();
+    waiting.request_stop();
+    CHECK_FALSE(waiting.join());
+    CHECK(worker.joinable());
+    auto joining = hilo::spawn([&] { hilo::with_timeout(0s, [&] { worker.join(); }); });
+    joining.request_stop();
+    hilo::sleep_for(1ms);
+    CHECK(joining.wait_for(0s) == hilo::status::timed_out);
+    go.set();
+    joining.join();
+    CHECK_FALSE(worker.joinable());
   });
 }
 

@@ -3,8 +3,8 @@
 // no indirection, and no internal name becomes part of the interface by accident.
 #pragma once
 
-// Every public header comes here first, so what hilo needs of the compiler is asked for here, in a
-// line of its own instead of a hundred that follow from it.
+// Every public header comes here first, so a compiler that hilo cannot use is refused here, by one
+// line instead of a hundred that follow from it.
 #if __cplusplus < 202002L
 #error "hilo needs C++20: compile with -std=c++20 or newer"
 #elif !defined(__cpp_exceptions)

@@ -135,7 +135,7 @@ struct channel_core {
   HILO_API void release(std::byte* memory) const noexcept;
 
   HILO_API void close() noexcept;
-  // The same, and moves what is buffered to `rest`, a new core of the same element type.
+  // The same, and moves the buffered values to `rest`, a new core of the same element type.
   HILO_API void close_into(channel_core& rest) noexcept;
   HILO_API void check_unused() noexcept;
   HILO_API std::size_t size() const noexcept;

@@ -48,7 +48,7 @@ class counted_end {
   explicit operator bool() const noexcept { return shared_ != nullptr; }
 
  protected:
-  // What the end shares, for `call` on it as `end`, which an empty end refuses.
+  // The object that the ends share. Aborts if this end is empty, and names `end` and `call`.
   Shared& of_call(const char* end, const char* call) const noexcept {
     if (shared_ == nullptr) [[unlikely]]
       refuse_empty_end(end, call);

@@ -28,7 +28,7 @@ HILO_API long kernel_wake_all(const kernel_word* word) noexcept;
 // Ends the process with "hilo: <what>".
 [[noreturn, gnu::cold]] HILO_API void kernel_misuse(const char* what) noexcept;
 
-// Now and a duration of any kind; what is too far to count is the end of the clock, which is never.
+// Now and a duration of any kind. A time too far to count becomes the clock's end, which is never.
 template <class Rep, class Period>
 kernel_deadline kernel_time_after(const std::chrono::duration<Rep, Period>& patience) {
   const std::int64_t ns = std::max<std::int64_t>(0, nanoseconds_of(patience));
@@ -36,7 +36,7 @@ kernel_deadline kernel_time_after(const std::chrono::duration<Rep, Period>& pati
   return kernel_deadline(std::chrono::nanoseconds(nanoseconds_later(now.count(), ns)));
 }
 
-// A time of any clock; of another than steady_clock what is left until then.
+// A time of any clock. For a clock other than steady_clock: now and the time left until then.
 template <class Clock, class Duration>
 kernel_deadline kernel_time_at(const std::chrono::time_point<Clock, Duration>& when) {
   if constexpr (std::is_same_v<Clock, kernel_deadline::clock>) {

@@ -1,8 +1,8 @@
 // Durations and time points of every type as nanoseconds: the one conversion of the library.
 //
-// It saturates: what is too far to count becomes the end of the range, and infinity with it. It is
+// It saturates: a time too far to count becomes the end of the range, and so does infinity. It is
 // exact for reps that count in whole numbers, whatever their size and sign, and rounds up, so that
-// no wait ends early. NaN is no time that could be waited for: it counts as long past.
+// no wait ends early. NaN is not a time to wait for: it counts as long past.
 //
 // A period P is factor / divisor nanoseconds. A count is compared with the most that fits before it
 // is multiplied, so nothing can overflow.
@@ -126,7 +126,7 @@ constexpr std::int64_t nanoseconds_later(std::int64_t from, std::int64_t ns) noe
   return __builtin_add_overflow(from, ns, &sum) ? last_nanosecond<std::int64_t> : sum;
 }
 
-// What is left from one time of a clock to another; 0 or less when that has come.
+// The time left from one time of a clock to another; 0 or less when the other has come.
 template <class From, class Until>
 constexpr std::int64_t nanoseconds_between(const From& from, const Until& until) noexcept {
   const int128 left =

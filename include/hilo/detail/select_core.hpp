@@ -48,7 +48,7 @@ class select_case {
   // destination. The destinations of all other cases stay as they are.
   virtual void clear() noexcept {}
 
-  // Before a select_list waits again: forgets what the last wait left in the case itself.
+  // Before a select_list waits again: forgets the traces of the last wait in the case itself.
   virtual void renew() noexcept {}
 
   // Before the locks are taken to wait, and after the wait.

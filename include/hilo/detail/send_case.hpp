@@ -105,7 +105,7 @@ class send_case final : public select_case {
   channel<T>* to_;
   std::optional<T> own_;
   T* value_ = nullptr;
-  offer<T>* given_ = nullptr;  // whose end is to come
+  offer<T>* given_ = nullptr;  // an offer that has not ended yet
 };
 
 }  // namespace hilo::detail

@@ -73,7 +73,7 @@ class spin_lock {
   }
   HILO_API void lock_word(std::uintptr_t me) noexcept;
   bool try_lock_word() noexcept {
-    // relaxed: nobody's once is nobody's for good, so an old value only says false
+    // relaxed: a lock that lost its owner gets none again, so an old value only says false
     return owner_.load(std::memory_order_relaxed) == nobody &&
            word_.exchange(1, std::memory_order_acquire) == 0;  // (L1)
   }

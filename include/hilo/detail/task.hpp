@@ -147,7 +147,7 @@ HILO_API status join_fiber(sched::fiber& one) noexcept;  // ok, once it ended
 HILO_API status wait_for_end(sched::fiber& one, std::int64_t deadline) noexcept;
 // Asks it to stop and joins it, for the end of a handle that was neither joined nor detached.
 HILO_API void abandon_fiber(sched::fiber& one) noexcept;
-// Aborts if `one` is the caller, who is about to wait for its end.
+// Aborts if `one` is the caller, because the caller is about to wait for the end of `one`.
 HILO_API void refuse_own_end(const sched::fiber& one) noexcept;
 HILO_API void detach_fiber(sched::fiber& one) noexcept;  // it gives itself back
 HILO_API void stop_fiber(sched::fiber& one) noexcept;

@@ -136,7 +136,7 @@ struct waiter : wait_node {
 // The calling fiber's waiter or, outside a runtime, the calling thread's.
 HILO_API waiter& current_waiter() noexcept;
 
-// Who holds a lock: a name of the caller that stays the same when it moves to another carrier. A
+// The holder of a lock: a name of the caller that stays the same on another carrier. A
 // fiber's name is the address that its carrier keeps, so it costs one load.
 HILO_API const void* current_thread_holder() noexcept;
 inline const void* holder_on(const carrier* here) noexcept {
