@@ -315,11 +315,36 @@ HILO_API std::stop_token stop_token();
 // no longer counts. In a kernel thread that runs no fiber it does nothing.
 // What a pinned fiber changes of its kernel thread (unshare, setns, personality, setfsuid,
 // capabilities, signal mask, affinity) stays with the carrier: later fibers, programs and threads
-// that start there have it too. Undo such a change before the fiber parks or ends. Make a change
-// that cannot be undone in a hilo::thread, and wait for that: its kernel thread ends with it.
+// that start there have it too. Undo such a change before the fiber parks or ends, or call taint()
+// before you make it.
 // Errors: more unpin() than pin() aborts.
 HILO_API void pin() noexcept;
 HILO_API void unpin() noexcept;
+
+// Keeps the calling fiber on its kernel thread until it ends, and other fibers away from that
+// thread: it is a carrier no longer, and ends with the fiber. For changes of the thread that cannot
+// be undone, or must last while the fiber waits.
+//
+//   hilo::this_fiber::taint();
+//   if (::unshare(CLONE_FS) != 0 || ::chdir("/srv/a") != 0) return;
+//   serve(requests);  // parks as any fiber, and stays in that directory
+//
+// Another kernel thread takes over as the carrier; the runtime's own monitor makes it, so it
+// inherits nothing from the caller. Runtimes without one (stuck_after and report_busy_after are 0)
+// let the caller make it: call taint() before the first change. A second call, and unpin(), change
+// nothing. Fibers that are pinned to this carrier already stay, and see what is done to the thread;
+// a fiber that unpins itself there leaves when it parks or yields. Fibers that the caller spawns
+// run elsewhere, and so do calls that spawn some: parallel_for, when_all, race, connecting to a
+// name. What the caller starts itself inherits the changes: programs, hilo::thread, runtimes. Its
+// hilo::blocking calls run on its thread, and hold up only the fibers that are pinned there. Do not
+// unshare the descriptors (CLONE_FILES): hilo's I/O needs those of the process. In a kernel thread
+// that runs no fiber, and in the child of a fork, it does nothing.
+// Parks: never; it waits for the start of a kernel thread, some 100 us. Callable from: any fiber or
+// thread; a simulated fiber aborts. Errors: EAGAIN when the kernel gives no thread, or 512 such
+// fibers live; EINVAL inside hilo::blocking, unless its fiber is tainted; nothing has changed then.
+// Ordering: none with other fibers.
+HILO_API void taint();
+HILO_API void taint(std::error_code& error) noexcept;
 
 }  // namespace this_fiber
 

@@ -38,7 +38,7 @@ bool blocks_ring(const request& what) noexcept {
   return kind == descriptor_kind::device;
 }
 
-outcome make_at_once(const request& what, std::int64_t deadline) noexcept {
+outcome make_in_device(const request& what, std::int64_t deadline) noexcept {
   detail::count_eager();
   const status end = this_fiber::limit_reached();  // as where it would wait: then no call begins
   if (end != status::ok) return {0, end};
@@ -46,9 +46,17 @@ outcome make_at_once(const request& what, std::int64_t deadline) noexcept {
   return {attempt(what)};
 }
 
+// Calls by a path go by the root and the directory of the thread that makes them. A ring has
+// threads of its own for them, made before a fiber tainted its carrier or after.
+bool goes_by_thread(const request& what) noexcept {
+  return what.what == request::call::openat || what.what == request::call::statx;
+}
+
 // A fiber's call, once.
 outcome make_here(const request& what, std::int64_t deadline) noexcept try {
   if (blocks_ring(what)) [[unlikely]]
+    return make_in_device(what, deadline);
+  if (goes_by_thread(what) && sched::current_worker()->retired()) [[unlikely]]
     return make_at_once(what, deadline);
   return driver::port_of(*sched::current_worker()).make(what, deadline);
 } catch (const std::system_error& error) {

@@ -83,7 +83,8 @@ void epoll_port::begin(select_poll& one) noexcept {
   if (error != 0) one.fail(status::failed, error);
 }
 
-// Makes a call that need not wait, or leaves it to hilo::blocking. {-EAGAIN}: it has to wait.
+}  // namespace
+
 outcome make_at_once(const request& what, std::int64_t deadline) noexcept {
   if (detail::waiter& self = detail::current_waiter(); ++self.eager == 0) {
     detail::spend_budget();  // 256 calls may have had no need to wait
@@ -104,6 +105,8 @@ outcome make_at_once(const request& what, std::int64_t deadline) noexcept {
   }
   return {attempt(what)};
 }
+
+namespace {
 
 outcome epoll_port::make(const request& what, std::int64_t deadline) noexcept {
   const outcome at_once = make_at_once(what, deadline);

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <atomic>
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <utility>
@@ -22,6 +23,10 @@ class worker;
 }
 
 namespace hilo::io {
+
+// A fiber's call without a ring, if it need not wait for its descriptor; a call for a file is made
+// as by hilo::blocking. {-EAGAIN}: it has to wait.
+outcome make_at_once(const request& what, std::int64_t deadline) noexcept;
 
 class driver final : public sched::driver {
  public:

@@ -100,15 +100,20 @@ bool worker::find_place() noexcept {
   return true;
 }
 
-// On the base: gives all that waits here to the others, and an extra place back.
-void worker::leave_place() noexcept {
-  if (has_io()) port_->evacuate();
+// Gives what waits here and may run elsewhere to the others, which know that they may steal here.
+void worker::give_away() noexcept {
   if (fiber* const one = slot_.exchange(nullptr, std::memory_order_seq_cst)) {
     scheduler_.inject(*one);
   }
   for (work_ring* ring : {&ready_, &spawned_}) {
     while (fiber* const one = ring->take_oldest(true)) scheduler_.inject(*one);
   }
+}
+
+// On the base: gives all that waits here to the others, and an extra place back.
+void worker::leave_place() noexcept {
+  if (has_io()) port_->evacuate();
+  give_away();
   if (std::exchange(searching_, false)) end_search();  // who published may have left it to us
   scheduler_.spare().left_extra(*std::exchange(place_, nullptr));
   if (common_port() != nullptr) scheduler_.idle().published();  // we will not wait there
@@ -121,7 +126,9 @@ worker* begin_blocking_within(std::int64_t deadline, status& end) noexcept {
   if (!here->forks->empty()) here->offer_forks();  // as before a park
   spares& spares = here->home().spare();
   worker* spare = nullptr;
-  if (!here->has_pinned()) {
+  // No other fiber relies on a retired carrier, nor gets a thread that it made (retire.cpp).
+  const bool alone = here->retired();
+  if (!alone && !here->has_pinned()) {
     spare = spares.take(deadline, end);
     if (end != status::ok) return nullptr;
     here = current_worker();  // take() may have parked
@@ -138,7 +145,7 @@ worker* begin_blocking_within(std::int64_t deadline, status& end) noexcept {
     here->offer_place();
     spare->send_to(here, nullptr);
   }
-  if (spare == nullptr && here->has_pinned()) {
+  if (!alone && spare == nullptr && here->has_pinned()) {
     spares.begin_extra(*here);
     here->beside = spares.open_extra(*here);
   }

@@ -120,6 +120,8 @@ struct alignas(64) fiber : detail::fork_list, context::stack, detail::waiter {
   static constexpr std::size_t name_room = 24;
   char name[name_room] = "";
 
+  // How often it is pinned, and a bit that stays until its end (retire.cpp).
+  static constexpr std::uint32_t pinned_for_life = std::uint32_t{1} << 31;
   std::uint32_t pins = 0;
   worker* pinned_to = nullptr;        // while pins is not 0
   fiber* next_injected = nullptr;     // in the injector, guarded by its lock

@@ -6,6 +6,16 @@
 #include "runtime/sched/worker.hpp"
 
 namespace hilo::sched {
+namespace {
+
+bool erase_from(std::vector<worker*>& list, const worker& one) noexcept {
+  const auto at = std::find(list.begin(), list.end(), &one);
+  if (at == list.end()) return false;
+  list.erase(at);
+  return true;
+}
+
+}  // namespace
 
 bool idle_workers::begin_search(std::size_t workers) noexcept {
   const std::uint64_t now = state_.load(std::memory_order_relaxed);  // a cap, not a promise
@@ -25,13 +35,26 @@ void idle_workers::enter(worker& self, bool was_searching) noexcept {
                    std::memory_order_seq_cst);  // (Q1), (Q2)
 }
 
-bool idle_workers::leave(worker& self) noexcept {
-  const std::scoped_lock guard(lock_);
-  const auto at = std::find(sleepers_.begin(), sleepers_.end(), &self);
-  if (at == sleepers_.end()) return false;
-  sleepers_.erase(at);
+// Under the lock.
+bool idle_workers::take_out(worker& one) noexcept {
+  if (!erase_from(sleepers_, one)) return false;
   state_.fetch_add(one_searching - one_sleeping, std::memory_order_seq_cst);
   return true;
+}
+
+bool idle_workers::leave(worker& self) noexcept {
+  const std::scoped_lock guard(lock_);
+  return take_out(self);
+}
+
+void idle_workers::enter_aside(worker& self) noexcept {
+  const std::scoped_lock guard(lock_);
+  aside_.push_back(&self);  // reserved: never allocates
+}
+
+bool idle_workers::leave_aside(worker& self) noexcept {
+  const std::scoped_lock guard(lock_);
+  return erase_from(aside_, self);
 }
 
 bool idle_workers::begin_watch() noexcept {
@@ -58,7 +81,20 @@ void idle_workers::wake_one() noexcept {
 }
 
 void idle_workers::wake(worker& one) noexcept {
-  if (leave(one)) one.wake_up();
+  lock_.lock();
+  const bool slept = take_out(one) || erase_from(aside_, one);
+  lock_.unlock();
+  if (slept) one.wake_up();
+}
+
+// The holder is read under the lock: a worker that came to the place, and fell asleep there since
+// the caller's last store, is found; one that falls asleep later sees that store.
+void idle_workers::wake_holder(const place& at) noexcept {
+  lock_.lock();
+  worker* const holder = at.holder.load(std::memory_order_acquire);  // (U)
+  const bool slept = holder != nullptr && take_out(*holder);
+  lock_.unlock();
+  if (slept) holder->wake_up();
 }
 
 void idle_workers::wake_all() noexcept {

@@ -36,6 +36,7 @@
 namespace hilo::sched {
 
 class worker;
+struct place;
 
 // A StoreLoad barrier. On x86-64 compilers emit mfence for the standard's fence, 22 ns measured;
 // a locked operation on the stack is 5.6 ns and orders the same for ordinary memory.
@@ -49,7 +50,10 @@ inline void full_barrier() noexcept {
 
 class idle_workers {
  public:
-  void reserve(std::size_t workers) { sleepers_.reserve(workers); }
+  void reserve(std::size_t workers) {
+    sleepers_.reserve(workers);
+    aside_.reserve(workers);
+  }
 
   // After a push to a ring or the injector (P2, P3): wakes a sleeper unless somebody searches.
   void published() noexcept {
@@ -98,8 +102,15 @@ class idle_workers {
   bool begin_watch() noexcept;
   void end_watch() noexcept;
 
-  // Wakes this one if it sleeps.
+  // Wakes this one if it sleeps, also aside.
   void wake(worker& one) noexcept;
+  // Wakes the worker that holds this place, if it sleeps: its timers have changed.
+  void wake_holder(const place& at) noexcept;
+
+  // The same as enter() and leave() for a worker that sleeps for its own mail only (retire.cpp). It
+  // is no sleeper: no publisher wakes it, and it never searches.
+  void enter_aside(worker& self) noexcept;
+  bool leave_aside(worker& self) noexcept;
 
   // How many sleep. (D)
   std::size_t sleepers() const noexcept { return sleeping(state_.load(std::memory_order_seq_cst)); }
@@ -117,10 +128,12 @@ class idle_workers {
   static constexpr std::uint64_t sleeping(std::uint64_t s) noexcept { return (s >> 16) & 0xffff; }
 
   [[gnu::cold]] void wake_one() noexcept;
+  bool take_out(worker& one) noexcept;
 
   alignas(base::cache_line) std::atomic<std::uint64_t> state_{0};
   alignas(base::cache_line) detail::spin_lock lock_;
   std::vector<worker*> sleepers_;  // guarded by lock_; the last to sleep is woken first
+  std::vector<worker*> aside_;     // likewise: those that nobody but wake() wakes
 };
 
 }  // namespace hilo::sched

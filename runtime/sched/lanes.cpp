@@ -37,13 +37,16 @@ constexpr std::uint32_t idle_due(std::uint32_t poll_period) noexcept {
 bool worker::attend(std::uint32_t tick, fiber*& chosen) noexcept {
   (void)attend_at_.exchange(tick + poll_period, std::memory_order_acq_rel);  // (A)
   if (scheduler_.decides() != nullptr) return false;
-  if (called_back()) return true;
+  if (place_closes()) {
+    if (retired_) return attend_to_pinned(tick, chosen);
+    if (called_back()) return true;
+  }
   if (out_of_sight_.load(std::memory_order_relaxed) && !shares_for_good()) share_for_good();
   if (port_ != nullptr && port_->has_mail()) (void)port_->poll();
   if (tick - polled_ >= poll_period) {
     polled_ = tick;
     // No thief is left: then none comes before the owner slept in a system call (share()).
-    if (shared() && !shares_for_good() && scheduler_.spare().extra_places() == 0) {
+    if (shared() && !shares_for_good() && !scheduler_.spare().carriers_beside()) {
       shared_.store(false, std::memory_order_relaxed);
     }
     if (timers().next_ns() != timer_wheel::never) {
@@ -105,7 +108,8 @@ void worker::pin(fiber& one) noexcept {
 }
 
 void worker::unpin(fiber& one) noexcept {
-  HILO_CHECK(one.special && one.pins != 0, "a fiber is unpinned that is not pinned");
+  HILO_CHECK(one.special && (one.pins & ~fiber::pinned_for_life) != 0,
+             "a fiber is unpinned that is not pinned");
   if (--one.pins != 0) return;
   one.special = one.urgency != priority::normal || scheduler_.decides() != nullptr;
   --pinned_;

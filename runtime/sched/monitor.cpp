@@ -1,6 +1,7 @@
 #include "runtime/sched/monitor.hpp"
 
 #include <algorithm>
+#include <cerrno>
 #include <exception>
 #include <mutex>
 #include <utility>
@@ -24,6 +25,9 @@ constexpr std::int64_t report_period = nanoseconds(std::chrono::seconds(1)).coun
 
 // How long to wait for a moment in which a busy fiber can be asked where it is.
 constexpr std::int64_t patience = nanoseconds(std::chrono::seconds(1)).count();
+
+// How long an order may wait for a monitor that is in a report, whose sink is the user's.
+constexpr std::chrono::seconds patience_of_orders(1);
 
 std::int64_t to_ns(milliseconds time) noexcept {
   return nanoseconds(std::clamp<milliseconds>(time, milliseconds(0), std::chrono::hours(24 * 365)))
@@ -61,6 +65,42 @@ void monitor::rouse() noexcept {
   }
 }
 
+// `asked` lasts until the monitor has seen it: by a compare-exchange it goes to sleep only from
+// awake, and its naps end when the word is not awake.
+bool monitor::start_spare(worker*& one) noexcept {
+  const std::scoped_lock guard(starting_);
+  if (!thread_.joinable()) return scheduler_.start_spare(one);
+  order mine{one};
+  order_.store(&mine, std::memory_order_release);  // (O)
+  word_.store(asked, std::memory_order_release);
+  sys::futex_wake_one(&word_);
+  const auto until = sys::futex_clock::now() + patience_of_orders;
+  while (mine.done.load(std::memory_order_acquire) == 0) {  // (O)
+    if (sys::futex_wait_until(mine.done, 0, until) != -ETIMEDOUT) continue;
+    order* expected = &mine;
+    if (order_.compare_exchange_strong(expected, nullptr, std::memory_order_acq_rel,
+                                       std::memory_order_acquire)) {  // (O)
+      return scheduler_.start_spare(one);
+    }
+    while (mine.done.load(std::memory_order_acquire) == 0) sys::futex_wait(mine.done, 0);  // (O)
+  }
+  return mine.made;
+}
+
+void monitor::take_order() noexcept {
+  std::uint32_t seen = asked;
+  if (!word_.compare_exchange_strong(seen, awake, std::memory_order_acq_rel,
+                                     std::memory_order_relaxed)) {
+    return;
+  }
+  order* const mine = order_.exchange(nullptr, std::memory_order_acq_rel);  // (O)
+  if (mine == nullptr) return;                                              // it was taken back
+  mine->made = scheduler_.start_spare(mine->one);
+  sys::futex_word& done = mine->done;
+  done.store(1, std::memory_order_release);  // (O) from here on `mine` may be gone
+  sys::futex_wake_one(&done);                // uses the address as a name only
+}
+
 void monitor::stop() noexcept {
   thread last;
   {
@@ -74,6 +114,7 @@ void monitor::stop() noexcept {
 void monitor::watch() noexcept {
   std::int64_t nap = shortest_nap;
   while (word_.load(std::memory_order_acquire) != ended) {
+    take_order();
     const std::int64_t now = detail::monotonic_now();
     const finding worst = look(now);
     nap = worst == finding::moves

@@ -54,10 +54,23 @@ class monitor {
       rouse();
   }
 
+  // As scheduler::start_spare(), by the monitor's own thread: a new thread inherits namespaces,
+  // rights and more of the thread that makes it, and no fiber changed those of the monitor. Where
+  // the runtime has no monitor, or that is busy for longer than a second, the caller makes it.
+  // Waits and does not park.
+  bool start_spare(worker*& one) noexcept;
+
   void stop() noexcept;
 
  private:
-  enum : std::uint32_t { absent, awake, dozing, ended };
+  enum : std::uint32_t { absent, awake, dozing, asked, ended };
+
+  struct order {
+    worker*& one;
+    bool made = false;
+    sys::futex_word done{0};
+  };
+  void take_order() noexcept;
 
   // What was seen of a worker.
   struct record {
@@ -91,10 +104,15 @@ class monitor {
   const std::int64_t busy_after_;   // likewise
   const std::function<void(std::string_view)> report_;
 
-  // States of the monitor; a futex. off: nothing is to be watched; ended: by stop().
+  // States of the monitor; a futex. absent: nothing was to be watched yet; asked: awake, and there
+  // is an order; ended: by stop().
   sys::futex_word word_;
   kernel::mutex starting_;
   thread thread_;  // guarded by starting_
+  // What the monitor is to start. Written by who holds starting_, with release, and taken by one
+  // exchange or compare-exchange, with acquire (O): either by the monitor, which then releases
+  // `done`, or back by who gave it.
+  std::atomic<order*> order_{nullptr};
 
   // Its own.
   std::vector<record> seen_;

@@ -86,7 +86,7 @@ waiter& thread_waiter() noexcept {
 [[gnu::noinline]] void yield_slowly(worker& here) noexcept {
   fiber& me = here.running();
   fiber* const next = here.pick();
-  if (next == nullptr && !me.special && !here.called_back()) return;
+  if (next == nullptr && !me.special && !here.place_closes()) return;
   here.run_later(me);
   here.switch_to(next != nullptr ? *next : here.base());
 }

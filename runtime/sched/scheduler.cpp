@@ -88,10 +88,9 @@ scheduler::scheduler(const runtime_options& options, decider* decides)
   expect_forks();
   context::describe_stacks_with(describe_stack);
   pool(default_class_);  // the usual stacks: an error comes here and not at the first spawn
-  // As many more in place of those that overstay (spares.hpp).
-  constexpr unsigned most_overstaying = 512;
-  const std::size_t most =
-      carriers_ + options.spare_carriers + std::min(options.spare_carriers, most_overstaying);
+  // More in place of those that overstay (spares.hpp) or retired (retire.cpp).
+  constexpr unsigned most_beside = 512;
+  const std::size_t most = carriers_ + options.spare_carriers + most_beside;
   workers_.resize(most);
   threads_.resize(most);
   idle_.reserve(most);

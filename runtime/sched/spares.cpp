@@ -24,7 +24,8 @@ void spares::reserve(std::size_t workers) {
   places_.reserve(workers);
 }
 
-worker* spares::take_one() noexcept {
+template <class F>
+worker* spares::take_one(F&& start) noexcept {
   worker* one = nullptr;
   if (!idle_.empty()) {
     one = idle_.back();
@@ -38,11 +39,34 @@ worker* spares::take_one() noexcept {
     unmanned_.pop_back();
   }
   lock_.unlock();
-  if (scheduler_.start_spare(one)) return one;
+  if (start(one)) return one;
   const std::scoped_lock guard(lock_);
   --started_;
   if (one != nullptr) unmanned_.push_back(one);
   return nullptr;
+}
+
+worker* spares::take_one() noexcept {
+  return take_one([this](worker*& one) { return scheduler_.start_spare(one); });
+}
+
+worker* spares::take_successor() noexcept {
+  lock_.lock();
+  return take_one([this](worker*& one) { return scheduler_.watching().start_spare(one); });
+}
+
+// The successor counts instead, unless the place was overstayed in: then the holder did not count
+// before, and the successor, which can leave at once, does.
+void spares::begin_retired(place& left) noexcept {
+  const std::scoped_lock guard(lock_);
+  retired_.fetch_add(1, std::memory_order_relaxed);
+  if (!std::exchange(left.overstayed, false)) --started_;
+}
+
+void spares::end_retired(worker& self) noexcept {
+  const std::scoped_lock guard(lock_);
+  retired_.fetch_sub(1, std::memory_order_relaxed);
+  unmanned_.push_back(&self);  // reserved: never allocates
 }
 
 worker* spares::take(std::int64_t deadline, status& end) noexcept {

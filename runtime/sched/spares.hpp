@@ -28,7 +28,8 @@
 // would be no spare, and with all of them so, who waits for a spare would wait for ever.
 //
 // A holder to which fibers are pinned overstays: it cannot leave before they let it, and they may
-// wait for fibers that wait for a spare. So it does not count as one; another may be started.
+// wait for fibers that wait for a spare. So it does not count as one; another may be started. Nor
+// does a carrier that retired (retire.cpp) count: its place is its successor's.
 #pragma once
 
 #include <atomic>
@@ -73,6 +74,16 @@ class spares {
   // The same without a wait: null also when all are in use.
   worker* take_free() noexcept;
 
+  // For a carrier that retires: a spare, or one more, though all are in use. It is made by a thread
+  // that runs no fiber, where there is one (monitor::start_spare). Null when the kernel gives no
+  // thread, or there are as many workers as there can be. Waits for that thread, and does not park.
+  worker* take_successor() noexcept;
+  // By the carrier that retires, before it sends its successor to `left`: it is none of the
+  // carriers of the runtime any more, and does not count as a spare.
+  void begin_retired(place& left) noexcept;
+  // By one that retired: its kernel thread ends now.
+  void end_retired(worker& self) noexcept;
+
   // By a worker without a place, on its carrier: sleeps until somebody took and sent it. False: its
   // carrier shall end.
   bool wait(worker& self) noexcept;
@@ -94,11 +105,19 @@ class spares {
   // last thief's last theft.
   unsigned extra_places() const noexcept { return extra_.load(std::memory_order_acquire); }
 
+  // Whether there are carriers beside those that hold the first places: extra ones, or retired
+  // ones, from which others have to steal. acquire: as extra_places().
+  bool carriers_beside() const noexcept {
+    return extra_places() != 0 || retired_.load(std::memory_order_relaxed) != 0;
+  }
+
   // Wakes all who wait; nobody blocks any more.
   void stop() noexcept;
 
  private:
-  // With the lock, which it gives up: one that sleeps, else a new one.
+  // With the lock, which it gives up: one that sleeps, else a new one, by start(worker).
+  template <class F>
+  worker* take_one(F&& start) noexcept;
   worker* take_one() noexcept;
 
   scheduler& scheduler_;
@@ -112,6 +131,9 @@ class spares {
   std::vector<std::unique_ptr<place>> places_;  // all extra places; guarded by lock_
   std::vector<place*> free_places_;             // guarded by lock_
   std::atomic<unsigned> extra_{0};              // extra places in use
+  // Carriers that retired and have not ended. Relaxed: a successor, and so who holds the place
+  // after it, gets the count with the errand (K1).
+  std::atomic<unsigned> retired_{0};
 };
 
 }  // namespace hilo::sched

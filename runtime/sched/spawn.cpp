@@ -328,8 +328,10 @@ namespace {
   }
 }
 
-// Child first: the caller waits in the slot, and goes on when the child ends or parks.
+// Child first: the caller waits in the slot, and goes on when the child ends or parks. A retired
+// carrier starts no fiber.
 [[gnu::noinline]] void start_at_once(worker& here, fiber& one) noexcept {
+  if (here.retired()) return here.home().inject(one);
   here.run_next(here.running());
   here.switch_to(one);
 }

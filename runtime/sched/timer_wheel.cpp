@@ -182,6 +182,7 @@ void timer_wheel::arm(timer& one, std::int64_t when_ns) noexcept {
   one.phase.store(timer::armed, std::memory_order_release);  // (M1) if it fires again
   place(one, std::max(tick_at_or_after(when_ns), elapsed_ + 1));
   count(1);
+  arms_.store(arms() + 1, std::memory_order_relaxed);
   update_next();
 }
 

@@ -117,6 +117,9 @@ class timer_wheel {
   // Timers that are armed. relaxed: a hint.
   std::uint32_t size() const noexcept { return size_.load(std::memory_order_relaxed); }
 
+  // How often a timer was armed by its owner, modulo 2^32. relaxed: for the thread that armed some.
+  std::uint32_t arms() const noexcept { return arms_.load(std::memory_order_relaxed); }
+
   // A lower bound of the next expiry, in nanoseconds; never when there is none. Any thread; a hint
   // for all but the owner. relaxed: advance() looks again under the lock.
   std::int64_t next_ns() const noexcept { return next_ns_.load(std::memory_order_relaxed); }
@@ -163,7 +166,7 @@ class timer_wheel {
   void update_next() noexcept;
 
   detail::spin_lock lock_;
-  // All below guarded by lock_, but next_ns_ and size_, which are written under it.
+  // All below guarded by lock_, but next_ns_, size_ and arms_, which are written under it.
   std::uint64_t elapsed_;  // all timers up to this tick have fired
   std::array<std::uint64_t, levels> occupied_{};
   std::array<chunk*, levels * slots> slots_{};  // the first of each has room, the others are full
@@ -179,6 +182,7 @@ class timer_wheel {
   std::uint64_t apart_due_ = no_tick;
   std::atomic<std::int64_t> next_ns_{never};
   std::atomic<std::uint32_t> size_{0};
+  std::atomic<std::uint32_t> arms_{0};
   void count(std::uint32_t change) noexcept {
     size_.store(size_.load(std::memory_order_relaxed) + change, std::memory_order_relaxed);
   }

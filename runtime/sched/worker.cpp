@@ -50,7 +50,8 @@ worker::worker(scheduler& owner, unsigned index, place* at)
       index_(index),
       random_state_(index * 0x9e3779b9U + 0x7f4a7c15U),
       activity_(at != nullptr ? activity::running : activity::spare),
-      shares_for_good_(owner.carriers() > 1) {
+      shares_for_good_(owner.carriers() > 1),
+      apart_(owner.wheel(0)) {
   if (at != nullptr) hold(*at);
   forks = &base_;
   HILO_CHECK(static_cast<void*>(static_cast<detail::carrier*>(this)) == this,
@@ -83,6 +84,10 @@ void worker::run() {
   while (true) {
     if (place_ == nullptr) {
       if (!find_place()) break;
+      continue;
+    }
+    if (retired_) {
+      if (!carry_pinned()) break;
       continue;
     }
     if (called_back()) {
@@ -309,7 +314,7 @@ void worker::sleep() noexcept {
       then = other->look();
       until = std::min(until, start + nap.count());
     }
-    const bool ready = doze(until);
+    const bool ready = doze(until, choose_bed());
     // The bit goes before others are looked at again: a fiber that comes meanwhile is either seen
     // in the next round or wakes a sleeper.
     if (watching) idle.end_watch();
@@ -365,8 +370,8 @@ port* worker::common_port() const noexcept {
 }
 
 // Sleeps as sleep() does. True: the port made fibers runnable.
-bool worker::doze(std::int64_t until) noexcept {
-  if (port* const bed = choose_bed(); bed != nullptr) {
+bool worker::doze(std::int64_t until, port* bed) noexcept {
+  if (bed != nullptr) {
     bed_.store(bed, std::memory_order_relaxed);
     std::uint32_t expected = asleep;
     if (!woken_.compare_exchange_strong(expected, in_port, std::memory_order_release,

@@ -149,6 +149,12 @@ class worker : public detail::carrier {
   void pin(fiber& one) noexcept;
   void unpin(fiber& one) noexcept;
 
+  // For retire.cpp, whose head says how: the running fiber keeps this carrier to itself and to the
+  // others that are pinned here; `successor`, a spare that was taken, gets the place.
+  void pin_for_life(fiber& one) noexcept;
+  void retire(worker& successor) noexcept;
+  bool retired() const noexcept { return retired_; }
+
   // This worker's part of the driver; null until a fiber that ran here did I/O.
   port* io() const noexcept { return port_.get(); }
   void open_io(std::unique_ptr<port> made) noexcept { port_ = std::move(made); }
@@ -156,8 +162,10 @@ class worker : public detail::carrier {
   // Whether the base shall run now, though fibers wait: this worker shall leave its place, or say
   // that it cannot.
   bool called_back() const noexcept {
-    return place_->closing.load(std::memory_order_relaxed) && (pinned_ == 0 || !place_->overstayed);
+    return place_closes() && (pinned_ == 0 || !place_->overstayed);
   }
+  // Whether a fiber that may run elsewhere better leaves this worker when it gives way.
+  bool place_closes() const noexcept { return place_->closing.load(std::memory_order_relaxed); }
 
   // --- for blocking.cpp, whose head says how: the running fiber leaves its worker and comes back
 
@@ -217,7 +225,7 @@ class worker : public detail::carrier {
   void deliver(fiber& one) noexcept;
 
   // What the monitor sees. relaxed: it looks again.
-  enum class activity : std::uint8_t { running, asleep, spare };
+  enum class activity : std::uint8_t { running, asleep, spare, retired };
   activity now_doing() const noexcept { return activity_.load(std::memory_order_relaxed); }
   timer_wheel* last_timers() const noexcept { return wheel_.load(std::memory_order_relaxed); }
   bool blocks() const noexcept { return offer_.load(std::memory_order_relaxed) != kept; }
@@ -292,6 +300,11 @@ class worker : public detail::carrier {
   bool find_place() noexcept;
   bool stand_in_for(worker& held) noexcept;
   void leave_place() noexcept;
+  void give_away() noexcept;
+  bool carry_pinned() noexcept;
+  bool attend_to_pinned(std::uint32_t tick, fiber*& chosen) noexcept;
+  void sleep_aside() noexcept;
+  void end_retirement() noexcept;
   void hold(place& at) noexcept {
     place_ = &at;
     at.holder.store(this, std::memory_order_release);  // (U)
@@ -313,7 +326,7 @@ class worker : public detail::carrier {
   void sleep() noexcept;
   port* common_port() const noexcept;
   port* choose_bed() const noexcept;
-  bool doze(std::int64_t until) noexcept;
+  bool doze(std::int64_t until, port* bed) noexcept;
   std::int64_t tidy(std::int64_t now) noexcept;
   worker* find_behind() noexcept;
   fiber* steal_slot(std::uint32_t seen) noexcept;
@@ -337,6 +350,7 @@ class worker : public detail::carrier {
   std::uint32_t owed_ = 0;      // turns of fibers that attend() woke by timers
   bool up_for_timers_ = false;  // since the last search
   bool drowsy_ = false;         // slept for a whole tidy period
+  bool retired_ = false;        // carries pinned fibers only (retire.cpp)
   const unsigned index_;
   std::uint32_t streak_ = 0;
   std::uint32_t special_streak_ = 0;          // how often in a row attend() chose a special fiber
@@ -389,6 +403,12 @@ class worker : public detail::carrier {
   work_ring ready_;
   injector mail_;  // runnable fibers that are pinned here
   fiber base_;
+
+  // Of a retired one: the place that it is in, which no other worker ever holds; and where it armed
+  // timers, how often that had happened when it last told the holder there.
+  place apart_;
+  const place* timed_by_ = nullptr;
+  std::uint32_t told_arms_ = 0;
 };
 
 inline std::uint32_t worker::next_tick() noexcept {

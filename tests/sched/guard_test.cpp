@@ -97,7 +97,7 @@ hilo::test::child_end park_around(bool (*lock_down)(), unsigned carriers) {
 
 // 20,000 bytes a frame, of which only the lowest and the highest are touched.
 [[gnu::noinline]] int go_deep(int levels) {
-  volatile char frame[20'000];
+  [[maybe_unused]] volatile char frame[20'000];
   frame[0] = 1;
   const int below = levels == 0 ? 1 : go_deep(levels - 1);
   return below + frame[0] - 1;  // read after the call, which so cannot become a loop in one frame
