@@ -20,7 +20,6 @@
 //
 // A slot that is not needed for a while is closed: its memory goes back to the kernel, its
 // addresses and its guard stay. A closed slot is reopened before a new slot is opened.
-// addresses and its guard stay, and it is reopened before a new one is opened.
 #pragma once
 
 #include <atomic>
