@@ -41,7 +41,7 @@ tcp_listener::tcp_listener(const address& at, const listen_options& options)
                    : std::strerror(error));
   };
   check(fd() >= 0);
-  // A restarted server need not wait for connections of the last one to be forgotten.
+  // So that a restarted server need not wait until the kernel forgets the old server's connections.
   check(set_option(fd(), SOL_SOCKET, SO_REUSEADDR, 1).status() == status::ok);
   if (options.reuse_port) {
     check(set_option(fd(), SOL_SOCKET, SO_REUSEPORT, 1).status() == status::ok);
