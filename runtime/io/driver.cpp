@@ -197,7 +197,7 @@ namespace hilo {
 io::driver_choice io::chosen_driver() {
   sched::worker* const here = sched::current_worker();
   if (here == nullptr)
-    return {io_driver::any, "the caller is no fiber: it makes plain system calls"};
+    return {io_driver::any, "the caller is not a fiber: it makes plain system calls"};
   auto& its = static_cast<io::driver&>(here->home().io());
   return {its.chosen(), its.why()};
 }

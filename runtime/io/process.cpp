@@ -47,12 +47,12 @@ const char* hint_for(step at, int error) {
     case ENFILE:
       return "no descriptor is left: see ulimit -n and fs.file-max";
     case EAGAIN:
-      return "no process can be had: see ulimit -u and pids.max of its cgroup";
+      return "no more processes are allowed: see ulimit -u and pids.max of its cgroup";
     case EACCES:
       return at == step::exec ? "it may not be executed: see its mode, and those of its directories"
                               : "see its mode, and those of its directories";
     case ENOEXEC:
-      return "it is no program of this machine's, and no script that begins with #!";
+      return "it is neither a program for this machine nor a script that begins with #!";
     case E2BIG:
       return "the arguments and the environment are too long together";
     case EBADF:
@@ -68,7 +68,7 @@ const char* hint_for(step at, int error) {
                  ? "there is no such program, or no interpreter that its first line names"
                  : "there is no such file";
     case ENOTDIR:
-      return "a part of the path is no directory";
+      return "a part of the path is not a directory";
     default:
       return "the system call failed";
   }

@@ -118,11 +118,11 @@ std::uint64_t set_signal_mask(std::uint64_t mask) noexcept {
     case EPERM:
     case ENOSYS:
       hint =
-          "clone is refused here, by a seccomp filter as a rule; allow it or set "
+          "clone is refused here, usually by a seccomp filter; allow it or set "
           "HILO_THREADS=pthread";
       break;
     default:
-      hint = "the clone system call failed; HILO_THREADS=pthread does without";
+      hint = "the clone system call failed; HILO_THREADS=pthread does not need it";
   }
   base::fail(error, "start a thread", hint);
 }

@@ -41,7 +41,7 @@ int open_descriptor(child_record& one) noexcept {
 
 [[noreturn, gnu::cold]] void fail_to_open(int error, const child_record& one) {
   std::string hint = "no descriptor is left: see ulimit -n and fs.file-max";
-  if (error == ESRCH) hint = "somebody else has waited for it, or SIGCHLD is ignored";
+  if (error == ESRCH) hint = "another waiter has collected it, or SIGCHLD is ignored";
   if (error == ENOSYS) hint = "this needs Linux 5.3, or a seccomp filter that allows pidfd_open";
   if (error == EINVAL) hint = "descriptors of threads need Linux 6.9";
   base::fail(error, "open a descriptor of child " + std::to_string(one.id), hint);

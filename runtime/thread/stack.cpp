@@ -62,7 +62,7 @@ void check_stack_options(const thread_options& options) {
   }
   if (options.guard_size > largest_stack) {
     base::fail(EINVAL, "start a thread with a guard of " + base::format_bytes(options.guard_size),
-               "thread_options.guard_size is one page as a rule");
+               "thread_options.guard_size is usually one page");
   }
 }
 

@@ -137,7 +137,7 @@ void check_joinable(const thread& handle, const char* what) {
 void check_here(const detail::kernel_thread& one) {
   if (one.left_behind()) {
     base::fail(ESRCH, "join a thread",
-               "it is one of the parent, and does not run in the child of a fork");
+               "it is a thread of the parent, and does not run in the child of a fork");
   }
 }
 

@@ -35,7 +35,7 @@ tcp_listener::tcp_listener(const address& at, const listen_options& options)
     if (done) return;
     const int error = errno;
     base::fail(error, "listen on " + at.to_string(),
-               error == EADDRINUSE ? "somebody else does; see ss -ltnp"
+               error == EADDRINUSE ? "another socket listens there; see ss -ltnp"
                : error == EACCES
                    ? "ports below net.ipv4.ip_unprivileged_port_start need CAP_NET_BIND_SERVICE"
                    : std::strerror(error));

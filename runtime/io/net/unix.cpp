@@ -38,13 +38,13 @@ result<std::pair<Socket, Socket>> pair_of(int type) noexcept {
 [[noreturn, gnu::cold]] void refuse(int error, const char* what, const unix_address& at) {
   const char* hint = std::strerror(error);
   if (error == EADDRINUSE) {
-    hint = at.is_path() ? "somebody is at the path (see ss -xl), or left it there: then "
+    hint = at.is_path() ? "a socket is bound at the path (see ss -xl), or was left there: then "
                           "remove_stale() removes it"
-                        : "somebody has that name; see ss -xl";
+                        : "another socket has that name; see ss -xl";
   } else if (at.is_path() && error == ENOENT) {
     hint = "its directory does not exist";
   } else if (at.is_path() && error == EACCES) {
-    hint = "its directory is not to be written or searched";
+    hint = "its directory may not be written or searched";
   }
   base::fail(error, what + at.to_string(), hint);
 }
