@@ -1,4 +1,4 @@
-// A condition variable of one word: a count of notifications, and a bit for "somebody may sleep".
+// A condition variable of one word: a count of notifications, and a bit for "a thread may sleep".
 //
 // A wait sets the bit, takes the word as its ticket, gives up the lock and sleeps while the word
 // equals the ticket. A notification changes the count. So a wait that began before the notification

@@ -40,7 +40,7 @@ class own_descriptor {
   // Whether the number still means our file. Makes one system call.
   bool is_ours() const noexcept;
 
-  // Gives the descriptor up: the caller may close it, or nobody does.
+  // Gives the descriptor up. From then on only the caller may close it.
   int release() noexcept { return std::exchange(number_, -1); }
 
  private:

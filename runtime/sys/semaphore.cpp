@@ -1,4 +1,4 @@
-// A semaphore of one word: permits, and a bit for "somebody may sleep".
+// A semaphore of one word: permits, and a bit for "a thread may sleep".
 //
 // release() changes the word in one step. After that it uses only the word's address, because the
 // thread that got the permit may have freed the word. So release() clears the bit in the same step

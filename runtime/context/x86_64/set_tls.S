@@ -11,7 +11,7 @@
         .balign 16
 hilo_set_thread_pointer:
         .cfi_startproc
-        wrfsbase %rdi                   // libc's variables are another thread block's from here on
+        wrfsbase %rdi                   // from here on libc's variables are the other block's
         ret
         .cfi_endproc
         .size   hilo_set_thread_pointer, . - hilo_set_thread_pointer
