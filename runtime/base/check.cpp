@@ -19,7 +19,7 @@ void write_line(const char* format, std::va_list arguments) noexcept {
       std::vsnprintf(line + prefix, static_cast<std::size_t>(room), format, arguments);
   const int length = prefix + std::clamp(wanted, 0, room - 1);
   line[length] = '\n';
-  // A short or failed write leaves nothing better to do than to go on.
+  // If the write is short or fails, nothing better can be done than to go on.
   [[maybe_unused]] const auto written =
       ::write(STDERR_FILENO, line, static_cast<std::size_t>(length) + 1);
 }

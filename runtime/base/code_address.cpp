@@ -13,7 +13,7 @@
 namespace hilo::base {
 namespace {
 
-// The lines of /proc/self/maps one after the other, in a buffer of its own: no stdio, no malloc.
+// Reads the lines of /proc/self/maps one after the other into its own buffer: no stdio, no malloc.
 class map_lines {
  public:
   map_lines() noexcept : file_(::open("/proc/self/maps", O_RDONLY | O_CLOEXEC)) {}
@@ -23,7 +23,7 @@ class map_lines {
   map_lines(const map_lines&) = delete;
   map_lines& operator=(const map_lines&) = delete;
 
-  // The next line, without its end; null after the last. A line that is too long is cut.
+  // The next line, without its newline; null after the last line. A line that is too long is cut.
   const char* next() noexcept {
     while (true) {
       char* const end = static_cast<char*>(std::memchr(buffer_, '\n', used_));
@@ -63,7 +63,7 @@ std::uintptr_t parse_hex(const char*& at) noexcept {
   }
 }
 
-// What the addresses in the module's own symbol table count from.
+// The address that the addresses in the module's own symbol table are relative to.
 std::uintptr_t link_base(std::uintptr_t first_byte) noexcept {
   const auto* header = reinterpret_cast<const ElfW(Ehdr)*>(first_byte);
   return header->e_type == ET_EXEC ? 0 : first_byte;
@@ -83,7 +83,7 @@ void format_code_address(const void* address, char* text, std::size_t room) noex
     ++at;
     const std::uintptr_t end = parse_hex(at);
     const char* const path = std::strchr(at, '/');
-    // A file's first mapping is that of its offset 0, and readable: it holds the ELF header.
+    // The first mapping of a file has file offset 0 and is readable: it holds the ELF header.
     if (path != nullptr && std::strcmp(path, module) != 0) {
       std::snprintf(module, sizeof module, "%s", path);
       module_start = start;

@@ -1,4 +1,4 @@
-// What the code assumes of a CPU that the standard does not name.
+// What the code assumes about a CPU and the standard does not name.
 #pragma once
 
 #include <cstddef>
@@ -6,13 +6,13 @@
 
 namespace hilo::base {
 
-// Fields written by different carriers stand this far apart. 64 on every CPU hilo runs on; the
-// standard's hardware_destructive_interference_size changes with compiler flags, so it may not
-// appear in a layout.
+// The distance between fields that different carriers write. 64 on every CPU hilo runs on. The
+// standard's hardware_destructive_interference_size changes with compiler flags, so a layout must
+// not depend on it.
 inline constexpr std::size_t cache_line = 64;
 
-// Tells the core that this is a spin loop: it gives the sibling hyperthread its slots and leaves
-// the loop without a memory-order mis-speculation.
+// Tells the core that this is a spin loop. The core then gives its slots to the sibling
+// hyperthread, and the loop ends without a memory-order mis-speculation.
 inline void cpu_relax() noexcept {
 #if defined(__x86_64__)
   __builtin_ia32_pause();
@@ -23,7 +23,7 @@ inline void cpu_relax() noexcept {
 #endif
 }
 
-// Begins to bring memory into the cache. It need not exist.
+// Begins to bring memory into the cache. The memory need not exist.
 inline void fetch(const void* start, std::size_t bytes) noexcept {
   const auto first = reinterpret_cast<std::uintptr_t>(start) & ~(cache_line - 1);
   const auto end = reinterpret_cast<std::uintptr_t>(start) + bytes;

@@ -13,7 +13,7 @@ std::string errno_name(int error) {
 #if HILO_GLIBC(2, 32)
   if (const char* name = ::strerrorname_np(error)) return name;
 #else
-  // What the calls that hilo makes fail with.
+  // The errors that hilo's calls can fail with.
 #define HILO_NAME(code) \
   { code, #code }
   static constexpr struct {
@@ -50,8 +50,8 @@ std::string errno_name(int error) {
 }
 
 void fail(int error, const std::string& what, const std::string& hint) {
-  // system_error appends ": <strerror text>" to what it is given; the line is built here instead,
-  // so that the hint ends it.
+  // system_error appends ": <strerror text>" to its text. Here the hint must come last, so this
+  // class builds the line itself.
   class described_error : public std::system_error {
    public:
     described_error(int code, const std::string& text)

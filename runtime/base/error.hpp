@@ -1,4 +1,4 @@
-// Errors of constructing things: std::system_error whose text says what was being made, why it
+// Errors of constructing things: a std::system_error. Its text says what was being made, why it
 // failed and what to change.
 #pragma once
 
@@ -7,7 +7,7 @@
 
 namespace hilo::base {
 
-// The symbolic name of an errno value ("EAGAIN"), or "errno 1234" for one the libc does not know.
+// The symbolic name of an errno value ("EAGAIN"), or "errno 1234" if the libc does not know it.
 std::string errno_name(int error);
 
 // Throws std::system_error(error) with the text "hilo: cannot <what>: <ERRNAME> (<hint>)".

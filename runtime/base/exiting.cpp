@@ -7,14 +7,14 @@
 #include <dlfcn.h>
 #include <unwind.h>
 
-// In a static program the linker binds neither, unless something else brings them in.
+// In a static program the linker binds dladdr only if something else brings it in.
 #pragma weak dladdr
 
 namespace hilo::base {
 namespace {
 
-// By its address, or by its name: a program that takes the address of exit may have another one
-// for it than libc.
+// Compares the address, then the name: a program that takes the address of exit may see another
+// address than libc does.
 bool is_exit(std::uintptr_t call) noexcept {
   auto* const at = reinterpret_cast<void*>(call - 1);  // within the call instruction
   if (_Unwind_FindEnclosingFunction(at) == reinterpret_cast<void*>(&std::exit)) return true;

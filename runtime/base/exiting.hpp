@@ -1,11 +1,12 @@
-// Whether exit(3) is running on the caller's stack: a destructor of a static object, or an exit
-// handler, asks.
+// Whether exit(3) is running on the caller's stack. Asked by destructors of static objects and by
+// exit handlers.
 //
-// exit() destroys static objects while other threads and fibers run on. Some misuse is usual
-// there: a mutex is destroyed while fibers wait for it, and a runtime by one of its own
-// fibers. No flag can tell: the handler that sets it would run after the objects that are older
-// than it. So the stack is unwound, which takes some microseconds; only the cold path of a check
-// asks. False where the stack cannot be unwound up to exit().
+// exit() destroys static objects while other threads and fibers run on. So a few things are normal
+// there that are misuse elsewhere: a mutex is destroyed while fibers wait for it, or a runtime is
+// destroyed by one of its own fibers. A flag cannot tell, because the handler that sets the flag
+// would run after the destructors of objects that are older than the handler. So the stack is
+// unwound. That takes some microseconds, so only the cold path of a check calls in_exit(). False if
+// the stack cannot be unwound up to exit().
 #pragma once
 
 namespace hilo::base {

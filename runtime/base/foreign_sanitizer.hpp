@@ -1,6 +1,6 @@
-// Whether the program around hilo has a sanitizer that hilo itself was built without. The program's
-// code is then instrumented and hilo's is not, so the sanitizer knows neither hilo's threads nor
-// the stacks of its fibers.
+// Whether the program has a sanitizer and hilo was built without it. The program's code is then
+// instrumented and hilo's code is not. So the sanitizer knows neither hilo's threads nor the stacks
+// of its fibers.
 #pragma once
 
 #include "runtime/base/sanitizers.hpp"
@@ -9,8 +9,8 @@ namespace hilo::base {
 
 enum class foreign_sanitizer : unsigned char { none, address, thread };
 
-// The runtime of a sanitizer defines these; without it they stay undefined, which a weak symbol
-// may.
+// The runtime of a sanitizer defines these. Without it they stay undefined, which is allowed for a
+// weak symbol.
 extern "C" {
 [[gnu::weak]] void __asan_init();  // NOLINT(bugprone-reserved-identifier): the sanitizer's name
 [[gnu::weak]] void __tsan_init();  // NOLINT(bugprone-reserved-identifier)

@@ -1,4 +1,5 @@
-// Which libc this is compiled for. HILO_GLIBC(2, 32): glibc 2.32 or newer; 0 on musl and others.
+// Which libc this is compiled for. HILO_GLIBC(2, 32) is 1 for glibc 2.32 or newer, and 0 for an
+// older glibc, musl and others.
 #pragma once
 
 #include <features.h>

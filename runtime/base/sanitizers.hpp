@@ -1,5 +1,5 @@
-// Which sanitizer this is built with: HILO_ASAN and HILO_TSAN are 0 or 1. g++ tells by macros,
-// clang by features.
+// Which sanitizer this is built with: HILO_ASAN and HILO_TSAN are 0 or 1. g++ defines macros for
+// it, clang has features.
 #pragma once
 
 #if defined(__SANITIZE_ADDRESS__)

@@ -13,36 +13,38 @@
 namespace hilo::detail {
 namespace {
 
-// Of one carrier in a row, from the first on. Guess: who comes so often is worth what it costs to
-// take the ownership away again.
+// One carrier becomes the owner if it is the only holder this many times in a row, counted from the
+// first holder on. Guess: for a carrier that comes so often, ownership is worth the cost of taking
+// it away again.
 constexpr std::uint8_t enough = 32;
 
-// How long one who asks for the ownership waits for an answer, in looks, of some 30 ns each. An
-// owner in a loop over the lock answers within the first few. Each quick answer earns a credit and
-// each slow one costs some; without credit nobody owns the lock any more, as when two carriers come
-// by every few microseconds: each would wait for the other each time.
+// How long a carrier that asks for the ownership waits for an answer. Counted in looks of some 30
+// ns each. An owner in a loop over the lock answers within the first few looks. A quick answer
+// earns one credit, a slow answer costs some. Without credit the lock has no owner any more. This
+// happens when two carriers come by every few microseconds: each would wait for the other each
+// time.
 constexpr int quick_answer = 16;
 constexpr int patience = 100;
-constexpr int long_patience = 2000;  // where answers were quick: the owner may have lost its CPU
+constexpr int long_patience = 2000;  // if answers were quick: the owner may have lost its CPU
 constexpr std::uint8_t trusted = 20, most_credit = 32, slow_costs = 4;  // guesses
 
-// In a simulation: more than any holder needs to have its turn. After that the caller waits as any
-// other thread of the program does, which knows no simulation.
+// In a simulation: more decisions than any holder needs to get its turn. After that the caller
+// waits like a thread of the program that is outside the simulation.
 constexpr int most_decisions = 100'000;
 
-constexpr int first_spins = 32;  // of a loser; guess: several times what a holder needs
+constexpr int first_spins = 32;  // of a loser; guess: several times as long as a holder needs
 
 }  // namespace
 
-// Two carriers after one lock: each time it changes sides, its cache line and those it guards do,
-// which takes longer than what is done under it. So a loser stays away for twice as long each time,
-// and does not even look meanwhile; the winner goes on with warm lines. Measured with channel_4x4
-// on 2 carriers: 17 ns a message, against 58 for who looks all the time.
+// If two carriers want one lock, each change of sides moves the lock's cache line and the lines
+// that it guards. That takes longer than the work under the lock. So a loser stays away for twice
+// as long each time and does not even look meanwhile; the winner goes on with warm lines. Measured
+// with channel_4x4 on 2 carriers: 17 ns a message, against 58 for a loser that looks all the time.
 void spin_lock::wait_for_word() noexcept {
   constexpr int most_spins = 1024;  // guess: some 20 us; then the holder is not merely busy
   constexpr int yields = 64;        // guess: then it is not merely off its CPU
-  // In a simulation the holder is a fiber that was set aside in its critical section, and it goes
-  // on only if the decider lets it.
+  // In a simulation the holder is a fiber that was set aside in its critical section. The holder
+  // goes on only if the decider lets it.
   for (int i = 0; simulating() && i < most_decisions; ++i) {
     decide();
     if (word_.exchange(1, std::memory_order_acquire) == 0) return;  // (L1)
@@ -67,7 +69,7 @@ void spin_lock::wait_for_word() noexcept {
 
 void spin_lock::lock_word(std::uintptr_t me) noexcept {
   if (me != 0 && owner_.load(std::memory_order_relaxed) == (me | asked)) {
-    // Once more as its owner: it is given up by who leaves.
+    // The caller is still the owner, and another carrier asks: unlock gives the ownership up.
     inside_.store(true, std::memory_order_relaxed);       // (B1)
     std::atomic_signal_fence(std::memory_order_seq_cst);  // owned only where it is enough
     if (owner_.load(std::memory_order_relaxed) == (me | asked)) return;  // (B2)
@@ -80,7 +82,8 @@ void spin_lock::lock_word(std::uintptr_t me) noexcept {
     settle_owner(me);
 }
 
-// By the owner, inside. Who sees (B6) waits for `inside`, which is the last access.
+// Called by the owner, inside. A carrier that sees (B6) waits for `inside`, which is the last
+// access.
 void spin_lock::leave_wanted(std::uintptr_t me, giving when) noexcept {
   std::uintptr_t seen = owner_.load(std::memory_order_relaxed);
   // (B6) release: publishes what was done under the lock
@@ -93,8 +96,8 @@ void spin_lock::leave_wanted(std::uintptr_t me, giving when) noexcept {
 
 // The caller holds word_. True: the owner gave the lock up; false: its ownership is revoked (B3).
 bool spin_lock::ask(std::uintptr_t owner) noexcept {
-  // As wait_for_word(): a change of sides costs more than what is done under the lock, so the owner
-  // has a while with it.
+  // As in wait_for_word(): a change of sides costs more than the work under the lock. So the owner
+  // keeps the lock for a while.
   for (int i = 0; moves_ && i < first_spins; ++i) base::cpu_relax();
   std::uintptr_t seen = owner;
   // (B5) acquire, here and below: pairs with (B6)
@@ -119,7 +122,7 @@ bool spin_lock::ask(std::uintptr_t owner) noexcept {
                                          std::memory_order_acquire);
 }
 
-// The caller holds word_, and the lock has an owner, or none yet.
+// The caller holds word_. The lock has an owner, or none yet.
 void spin_lock::settle_owner(std::uintptr_t me) noexcept {
   // acquire: pairs with (B6). Stores are relaxed: guarded by word_.
   const std::uintptr_t owner = owner_.load(std::memory_order_acquire);
@@ -145,13 +148,13 @@ void spin_lock::settle_owner(std::uintptr_t me) noexcept {
   }
 }
 
-// (B4) acquire: what the last owner did inside is seen.
+// (B4) acquire: sees what the last owner did inside.
 void spin_lock::wait_until_out() noexcept {
   for (int spins = 0; inside_.load(std::memory_order_acquire); ++spins) {
     if (spins < 100) {
       base::cpu_relax();
     } else {
-      ::sched_yield();  // it lost its CPU
+      ::sched_yield();  // the owner lost its CPU
     }
   }
 }

@@ -1,16 +1,16 @@
-// The machine part of a fiber: where it left off, and the switch from one to the next.
+// The machine part of a fiber: where it continues, and the switch from one fiber to the next.
 //
-// A switch saves what the calling convention says a callee keeps, on the stack that is left; the
-// stack pointer is the only word kept outside of it. It leaves by an indirect jump and not by
-// `ret`: the return address belongs to another fiber's call, so the return predictor is always
-// wrong about it (measured: 10 ns with ret, 3.6 ns with the jump). For the same reason the
-// functions that park tail-call the switch, which then returns the value they promise straight to
-// their caller.
+// A switch saves the registers that the calling convention makes a callee keep, on the stack of the
+// fiber that it leaves. The stack pointer is the only word kept elsewhere. The switch leaves by an
+// indirect jump and not by `ret`: the return address belongs to another fiber's call, so the return
+// predictor is always wrong about it (measured: 10 ns with ret, 3.6 ns with the jump). For the same
+// reason the functions that park tail-call the switch. The switch then returns their result
+// straight to their caller.
 //
-// on_cpu: a fiber is made runnable by its waker while it may still be on its way off its stack. So
-// the switch itself clears on_cpu of the context it left, as its first store on the new stack, and
-// whoever takes a fiber from a queue looks at it before switching there (scheduler, essay in
-// sched/worker.hpp).
+// on_cpu: a waker may make a fiber runnable while the fiber is still on its way off its stack. So
+// the switch itself clears on_cpu of the context it left, as its first store on the new stack. A
+// worker that takes a fiber from a queue checks on_cpu before it switches there (scheduler, essay
+// in sched/worker.hpp).
 #pragma once
 
 #include <atomic>
@@ -26,11 +26,11 @@ struct context {
   void* sp = nullptr;  // valid while suspended: points at the saved registers
 
   // 1 from just before a carrier switches here until that carrier has left this stack again.
-  // Written by the carrier that runs it; read by carriers that want to.
-  // (S) release (in the switch): publishes sp and the stack's content; pairs with off_cpu().
+  // Written by the carrier that runs the fiber, read by carriers that want to run it. (S) release
+  // (in the switch): publishes sp and the stack's content; pairs with off_cpu().
   std::atomic<std::uint32_t> on_cpu{0};
 
-  // What the suspended call returns; written by the waker before the fiber is made runnable.
+  // The return value of the suspended call. The waker writes it before it makes the fiber runnable.
   std::uint32_t result = 0;
 
   [[no_unique_address]] sanitizer_context sanitizer;
@@ -38,8 +38,9 @@ struct context {
   // (S) acquire: pairs with the release in the switch.
   bool off_cpu() const noexcept { return on_cpu.load(std::memory_order_acquire) == 0; }
 
-  // Returns once it is. Some tens of instructions, unless its carrier lost its CPU on the way out.
-  // Not from a stack that another may wait for in turn (sched/worker.hpp, "Leaving a stack").
+  // Returns once off_cpu() is true. That takes some tens of instructions, unless the carrier lost
+  // its CPU on the way out. Must not be called on a stack that another carrier may wait for in turn
+  // (sched/worker.hpp, "Leaving a stack").
   void wait_off_cpu() const noexcept {
     if (!off_cpu()) [[unlikely]]
       wait_off_cpu_slow();
@@ -54,15 +55,15 @@ static_assert(offsetof(context, sp) == context_sp, "the switch in assembly uses 
 static_assert(offsetof(context, on_cpu) == context_on_cpu, "the switch in assembly uses it");
 static_assert(offsetof(context, result) == context_result, "the switch in assembly uses it");
 
-// Leaves `from` and continues `to`; returns, when somebody switches back, from.result.
+// Leaves `from` and continues `to`. Returns from.result when another switch continues `from`.
 extern "C" std::uint32_t hilo_switch_context(context* from, context* to) noexcept;
 
-// The same where one of the two has a thread block of its own: continues with that thread pointer.
+// The same if one of the two has its own thread block: continues with that thread pointer.
 extern "C" std::uint32_t hilo_switch_context_and_tls(context* from, context* to,
                                                      void* thread_pointer) noexcept;
 
-// Changes the calling kernel thread's thread pointer. For functions that use no thread-local
-// variable themselves: a compiler may keep the address of one across the call.
+// Changes the calling kernel thread's thread pointer. Only for functions that use no thread-local
+// variable themselves: a compiler may keep the address of such a variable across the call.
 extern "C" void hilo_set_thread_pointer(void* thread_pointer) noexcept;
 
 // Lays out `to` so that the first switch there calls entry(argument) on the stack that ends at
@@ -72,9 +73,9 @@ inline void prepare_context(context& to, char* top, entry_function entry, void* 
   to.sp = lay_first_frame(top, entry, argument);
 }
 
-// The switch with the sanitizers told. `dying`: from is never continued.
+// The switch, and its report to the sanitizers. `dying`: from is never continued.
 inline std::uint32_t switch_context(context& from, context& to, bool dying = false) noexcept {
-  to.on_cpu.store(1, std::memory_order_relaxed);  // nobody else looks: `to` is ours to run
+  to.on_cpu.store(1, std::memory_order_relaxed);  // no other thread reads it: `to` is ours to run
   if constexpr (sanitizing) {
     from.sanitizer.leave(to.sanitizer, dying, &from.on_cpu);
     const std::uint32_t result = hilo_switch_context(&from, &to);
@@ -85,8 +86,8 @@ inline std::uint32_t switch_context(context& from, context& to, bool dying = fal
   }
 }
 
-// The same where one of the two has a thread block of its own. No sanitizer is told: such fibers
-// are refused under those that would have to be (context/tls_block.hpp).
+// The same if one of the two has its own thread block. Does not report to the sanitizers: where a
+// report is needed, such fibers are refused (context/tls_block.hpp).
 inline std::uint32_t switch_context_and_tls(context& from, context& to,
                                             void* thread_pointer) noexcept {
   to.on_cpu.store(1, std::memory_order_relaxed);  // as above

@@ -1,4 +1,4 @@
-// The first frame of a fiber on the CPU this is built for: lay_first_frame().
+// lay_first_frame(): the first frame of a fiber, on the CPU this is built for.
 #pragma once
 
 #if defined(__x86_64__)

@@ -1,5 +1,6 @@
 // The floating-point control words of the CPU this is built for: read_fp_control() and
-// write_fp_control(). A switch leaves them to the carrier, unless a fiber asked to keep its own.
+// write_fp_control(). A switch does not change them, so they stay with the carrier. A fiber may ask
+// to keep its own.
 #pragma once
 
 #if defined(__x86_64__)

@@ -12,8 +12,9 @@
 namespace hilo::context {
 namespace {
 
-// Fixed, so that the handler walks it without a lock. More arenas than this go unwatched: their
-// overflow is a bare SIGSEGV. Arenas are one a stack size and runtime.
+// A fixed array, so that the handler walks it without a lock. If there are more arenas, the rest
+// are not watched: an overflow there is a bare SIGSEGV. There is one arena for each stack size of
+// each runtime.
 constexpr std::size_t most_arenas = 64;
 // A slot is filled by watch (release) and read by the handler (acquire): publishes the arena.
 std::atomic<const stack_arena*> arenas[most_arenas];
@@ -33,7 +34,7 @@ void on_fault(int signal, siginfo_t* info, void* machine) {
         "stack overflow in %s: its stack of %zu KiB is full (raise runtime_options.stack_size or "
         "spawn_options.stack_size, or look for endless recursion; addr2line -i shows the line)",
         who, arena->stack_size() / 1024);
-    // End as an unhandled fault does, so that a core is dumped and the status says SIGSEGV.
+    // End as an unhandled fault ends: with a core dump and the status SIGSEGV.
     struct sigaction standard {};
     standard.sa_handler = SIG_DFL;
     ::sigaction(signal, &standard, nullptr);
@@ -44,7 +45,7 @@ void on_fault(int signal, siginfo_t* info, void* machine) {
     return previous.sa_handler(signal);
   }
   ::sigaction(signal, &previous, nullptr);
-  // A signal sent by kill() does not come again by itself.
+  // A signal sent by kill() does not come again by itself, but a fault does.
   if (info->si_code <= 0) ::raise(signal);
 }
 
@@ -87,7 +88,8 @@ alternate_stack::alternate_stack() {
   if (::sigaltstack(nullptr, &current) == 0 && (current.ss_flags & SS_DISABLE) == 0) return;
   void* memory =
       ::mmap(nullptr, alternate_size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  // A spare carrier may start when no memory is left: then an overflow is a bare SIGSEGV there.
+  // A spare carrier may start when no memory is left. It then has no alternate stack, and an
+  // overflow there is a bare SIGSEGV.
   if (memory == MAP_FAILED) return;
   stack_t mine{};
   mine.ss_sp = memory;

@@ -1,5 +1,5 @@
-// What address sanitizer, thread sanitizer and valgrind must be told of stacks and switches. The
-// only place that knows them; without them everything here is empty and costs nothing.
+// Everything that address sanitizer, thread sanitizer and valgrind must be told about stacks and
+// switches. No other file knows them. Without them everything here is empty and costs nothing.
 #pragma once
 
 #include <cstddef>
@@ -29,7 +29,7 @@ namespace hilo::context {
 
 inline constexpr bool sanitizing = HILO_ASAN || HILO_TSAN;
 
-// What the address sanitizer remembers of frames in [low, low + bytes), which nobody will leave.
+// Makes the address sanitizer forget the frames in [low, low + bytes), which will never return.
 inline void forget_frames([[maybe_unused]] const void* low,
                           [[maybe_unused]] std::size_t bytes) noexcept {
 #if HILO_ASAN
@@ -48,7 +48,7 @@ struct sanitizer_context {
   void* fiber = nullptr;
 #endif
 
-  // A stack of ours begins a life; its bounds are [low, low + bytes).
+  // One of our stacks starts a new life; its bounds are [low, low + bytes).
   void create([[maybe_unused]] const void* low, [[maybe_unused]] std::size_t bytes) noexcept {
 #if HILO_ASAN
     bottom = low;
@@ -72,7 +72,7 @@ struct sanitizer_context {
 #endif
   }
 
-  // The life ends; called from another stack.
+  // The life ends. Must be called from another stack.
   void destroy() noexcept {
 #if HILO_TSAN
     if (fiber != nullptr) __tsan_destroy_fiber(fiber);
@@ -80,7 +80,8 @@ struct sanitizer_context {
 #endif
   }
 
-  // on_cpu: the word that the switch stores to with release, in assembly, which nobody else sees.
+  // on_cpu: the word that the switch stores to with release. It does so in assembly, which the
+  // sanitizer cannot see.
   void leave([[maybe_unused]] sanitizer_context& to, [[maybe_unused]] bool dying,
              [[maybe_unused]] void* on_cpu) noexcept {
 #if HILO_ASAN
@@ -99,11 +100,12 @@ struct sanitizer_context {
   }
 };
 
-// Tells valgrind of stacks, so that it does not take a switch to one for a jump of the stack
-// pointer. Keeps its names for them, under valgrind only.
+// Tells valgrind about stacks, so that a switch does not look like a jump of the stack pointer.
+// Under valgrind only, keeps the numbers that valgrind gives the stacks.
 class stack_registry {
  public:
-  // `count` stacks of `bytes`, the first at `low`, each `stride` above the last. From any thread.
+  // `count` stacks of `bytes` each, the first at `low`, each `stride` above the one before.
+  // Callable from any thread.
   void add([[maybe_unused]] const char* low, [[maybe_unused]] std::size_t bytes,
            [[maybe_unused]] std::size_t stride, [[maybe_unused]] std::size_t count) noexcept {
 #if HILO_VALGRIND
@@ -129,8 +131,8 @@ class stack_registry {
 #endif
 };
 
-// While one looks at, or paints, what lies below the stack pointer of a stack: to valgrind that is
-// no memory of anybody's.
+// Silences valgrind while the caller reads or paints memory below the stack pointer of a stack.
+// Valgrind takes that memory for unused.
 class unreported_access {
  public:
 #if HILO_VALGRIND
@@ -143,8 +145,9 @@ class unreported_access {
 #else
   unreported_access() noexcept {}
 #endif
-  // What such a look found. Memcheck takes a loop's `inside && word == pattern` for one value, so
-  // a word that was never written makes the address where the loop ends look unwritten too.
+  // Returns the result of such a read. Memcheck takes a loop's `inside && word == pattern` for one
+  // value. So a word that was never written makes the address where the loop ends look unwritten
+  // too.
   const char* found([[maybe_unused]] const char* at) const noexcept {
 #if HILO_VALGRIND
     (void)VALGRIND_MAKE_MEM_DEFINED(&at, sizeof at);

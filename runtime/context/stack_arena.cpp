@@ -25,14 +25,14 @@
 namespace hilo::context {
 namespace {
 
-// Asked for at each use: a constant of this file would be 0 for a runtime that the program
+// Asked at each use. A constant of this file would still be 0 for a runtime that the program
 // constructs before the initialisers of this file have run.
 std::size_t page_size() noexcept {
   return static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
 }
 
-// Bytes below each stack of `stack_size` that fault. A stack and its guard are an odd number of
-// pages together, so that the tops of stacks spread over all sets of a TLB.
+// The size of the guard below each stack of `stack_size`. A stack and its guard together are an odd
+// number of pages, so that the tops of stacks spread over all sets of a TLB.
 std::size_t guard_bytes(std::size_t stack_size, std::size_t wanted) noexcept {
   const std::size_t page = page_size();
   const std::size_t bytes = (wanted + page - 1) / page * page;
@@ -52,7 +52,7 @@ std::string address_space_limit() {
   return "RLIMIT_AS is " + base::format_bytes(limit.rlim_cur) + "; raise it or ";
 }
 
-// The kernel counts memory that may be written, touched or not.
+// The kernel counts all writable memory, touched or not.
 std::string data_limit() {
   rlimit limit{};
   if (::getrlimit(RLIMIT_DATA, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY) return "";
@@ -60,7 +60,7 @@ std::string data_limit() {
          ", and counts stacks in full; raise it, set a smaller stack size, ";
 }
 
-// How many mappings the kernel allows a process; its default where /proc is not there.
+// How many mappings the kernel allows a process. The kernel's default if /proc cannot be read.
 std::size_t map_limit() {
   std::size_t limit = 65530;
   if (std::FILE* file = std::fopen("/proc/sys/vm/max_map_count", "re")) {
@@ -73,10 +73,11 @@ std::size_t map_limit() {
 std::atomic<const guard_support*> pretended{
     nullptr};  // release and acquire: publishes what it says
 
-// Guards that are mappings, of all arenas: the limit is the process's. Relaxed, it is only counted.
+// The guards of all arenas that are mappings, because the limit is the process's. Relaxed: only a
+// count.
 std::atomic<std::size_t> mapped_guards{0};
 
-// Takes up to `wanted` more while the count is below the limit; returns how many.
+// Takes up to `wanted` more while the count is below the limit. Returns how many it took.
 std::size_t take_mapped_guards(std::size_t wanted, std::size_t limit) noexcept {
   std::size_t used = mapped_guards.load(std::memory_order_relaxed);
   std::size_t granted = 0;
@@ -87,7 +88,7 @@ std::size_t take_mapped_guards(std::size_t wanted, std::size_t limit) noexcept {
   return granted;
 }
 
-// Whether the kernel itself cannot read here. Emulators say yes to any advice and do nothing.
+// Whether the kernel itself cannot read here. Emulators accept any advice and do nothing.
 bool is_guarded(const void* at) {
   const timespec none{};
   return sys::call(SYS_futex, at, FUTEX_WAIT_PRIVATE, 1, &none) == -EFAULT;
@@ -107,13 +108,13 @@ stack_arena::stack_arena(std::size_t stack_size, std::size_t reserve, bool ungua
       unguarded_(unguarded || guard_size == 0) {
   const std::size_t page = page_size();
   const bool fixed = reserve != 0;
-  // A fixed reserve gives the number of stacks: of their guards it counts one page.
+  // A fixed reserve determines the number of stacks. For that, a guard counts as at most one page.
   bytes_ = largest_reserve;
   if (fixed &&
       __builtin_mul_overflow(reserve / (stack_size + std::min(page, guard_)), stride_, &bytes_)) {
-    bytes_ = ~std::size_t{0} / 2 / page * page;  // more than there are addresses
+    bytes_ = ~std::size_t{0} / 2 / page * page;  // more than the address space has
   }
-  // An address-space limit (RLIMIT_AS) is no reason to fail while nobody asked for a size.
+  // If no size was asked for, an address-space limit (RLIMIT_AS) is not a reason to fail.
   const std::size_t enough = stride_ * 16;
   while ((base_ = reserve_range(std::max(bytes_, page))) == nullptr) {
     const int error = errno;
@@ -142,7 +143,7 @@ stack_arena::stack_arena(std::size_t stack_size, std::size_t reserve, bool ungua
     ::mprotect(base_, page, PROT_NONE);
     (void)mapping_limit();
   }
-  // relaxed: nobody else knows the arena
+  // relaxed: no other thread knows the arena yet
   unguarded_from_.store(guard_size == 0 ? 0 : capacity_, std::memory_order_relaxed);
   // Untouched until a slot is closed.
   void* bits = ::mmap(nullptr, closed_bytes(), PROT_READ | PROT_WRITE,
@@ -162,7 +163,7 @@ stack_arena::~stack_arena() {
   registered_.forget_all();
   mapped_guards.fetch_sub(mapped_guards_, std::memory_order_relaxed);  // a count, nothing more
   ::munmap(closed_, closed_bytes());
-  // Of the last frames of the last lives: other memory may come to lie there.
+  // The last frames of stacks that are gone: other memory may be mapped there next.
   forget_frames(base_, opened_.load(std::memory_order_relaxed) * stride_);
   ::munmap(base_, bytes_);
 }
@@ -171,7 +172,7 @@ std::size_t stack_arena::closed_bytes() const noexcept {
   return (capacity_ / 64 + 1) * sizeof(std::uint64_t);
 }
 
-// Moves opened_ over up to `wanted` slots; returns over how many.
+// Moves opened_ forward over up to `wanted` slots. Returns how many.
 std::size_t stack_arena::claim(std::size_t wanted, std::size_t& first) noexcept {
   first = opened_.load(std::memory_order_relaxed);
   std::size_t count = 0;
@@ -182,11 +183,11 @@ std::size_t stack_arena::claim(std::size_t wanted, std::size_t& first) noexcept 
   return count;
 }
 
-// Under opening_, or in the constructor: how many guards that are mappings all arenas may have
-// together.
+// How many guards that are mappings all arenas together may have. Called under opening_, or in the
+// constructor.
 std::size_t stack_arena::mapping_limit() noexcept {
   if (mapping_limit_ == unknown) {
-    // Two mappings a stack; a part of the limit stays with the program's own.
+    // Two mappings for each stack. A part of the limit is left to the program.
     const guard_support* const told = pretended.load(std::memory_order_acquire);
     const std::size_t limit = told != nullptr ? told->mappings : map_limit();
     mapping_limit_ = (limit - std::min(limit, limit / 8 + 1024)) / 2;
@@ -194,7 +195,7 @@ std::size_t stack_arena::mapping_limit() noexcept {
   return mapping_limit_;
 }
 
-// A limit may have room for one stack and not for a batch.
+// A limit may have room for one stack even if it has none for a batch.
 stack_arena::batch stack_arena::open(std::size_t wanted) noexcept {
   const auto attempt = [this](std::size_t count) {
     return guards_ == guard_kind::page_table ? open_guarded(count) : open_by_mapping(count);
@@ -226,8 +227,9 @@ bool stack_arena::install_guard(char* low) const noexcept {
   return (told == nullptr || told->page_table) && ::madvise(low, guard_, MADV_GUARD_INSTALL) == 0;
 }
 
-// The kernel guards a page of the page table no more: memory is locked since (mlockall(2)), or a
-// filter refuses the advice. The slots that are left of a batch, all of it open, get mappings.
+// The kernel no longer installs guards in the page table, because memory was locked since
+// (mlockall(2)) or a filter refuses the advice. The whole batch is open already; its remaining
+// slots get mappings as guards.
 stack_arena::batch stack_arena::guard_rest_by_mapping(std::size_t first, std::size_t count,
                                                       std::size_t guarded) noexcept {
   const std::scoped_lock guard(opening_);
@@ -278,13 +280,13 @@ stack_arena::batch stack_arena::open_by_mapping(std::size_t wanted) noexcept {
   return hand_out(first, count, opened, error);
 }
 
-// Of `count` slots that were claimed the first `usable` can be used. `error`: why not the others.
+// Of `count` claimed slots, the first `usable` can be used. `error` says why the others cannot.
 stack_arena::batch stack_arena::hand_out(std::size_t first, std::size_t count, std::size_t usable,
                                          int error) noexcept {
   if (usable < count) {
     ::mprotect(base_ + (first + usable) * stride_, (count - usable) * stride_, PROT_NONE);
-    // Hand the rest back if nobody opened a slot behind it; otherwise these addresses, which hold
-    // no memory, stay unused until the arena goes.
+    // Hand the rest back if no slot behind it was opened. Otherwise these addresses stay unused
+    // until the arena is destroyed. They hold no memory.
     std::size_t end = first + count;
     opened_.compare_exchange_strong(end, first + usable, std::memory_order_relaxed);
   }
@@ -295,7 +297,7 @@ stack_arena::batch stack_arena::hand_out(std::size_t first, std::size_t count, s
 }
 
 std::size_t stack_arena::unguarded() const noexcept {
-  // relaxed: two counts that only grow apart
+  // relaxed: both are counts, and the distance between them only grows
   const std::size_t from = unguarded_from_.load(std::memory_order_relaxed);
   return std::max(opened_.load(std::memory_order_relaxed), from) - from;
 }
@@ -343,7 +345,7 @@ std::string stack_arena::explain(int error) const {
 char* stack_arena::guarded_by(const void* address) const noexcept {
   const auto at = reinterpret_cast<std::uintptr_t>(address);
   const auto start = reinterpret_cast<std::uintptr_t>(base_);
-  // relaxed: a faulting fiber's own slot was opened before it ran
+  // relaxed: the slot of a faulting fiber was opened before the fiber ran
   const std::size_t opened = opened_.load(std::memory_order_relaxed);
   if (at < start || at >= start + opened * stride_) return nullptr;
   const std::size_t slot = (at - start) / stride_;

@@ -6,8 +6,8 @@
 namespace hilo::context {
 
 stack* stack_cache::refill(stack_pool& pool, int& error) noexcept {
-  // What is there already comes before new memory: ours, others' stacks, then our opened slots,
-  // then closed ones, whose pages the kernel has to make again.
+  // The order of sources: our own free stacks, stacks from the pool, slots that we opened, closed
+  // slots, new slots. Closed slots come late because the kernel has to make their pages again.
   if (full_count_ != 0) {
     free_ = full_[--full_count_];
     count_ = stack_pool::longest_chain;
@@ -28,7 +28,7 @@ stack* stack_cache::refill(stack_pool& pool, int& error) noexcept {
   return pool.build(std::exchange(fresh_top_, fresh_top_ + pool.arena().stride()));
 }
 
-// Makes free_ empty. The oldest go: the newest are the warm ones.
+// Makes free_ empty. The oldest stacks go to the pool, because the newest are the warm ones.
 void stack_cache::put_aside() noexcept {
   if (full_count_ == most_full) {
     full_[0]->pool->give_chain(*full_[0], stack_pool::longest_chain);

@@ -14,7 +14,7 @@ namespace hilo::context {
 
 class stack_cache {
  public:
-  // The stack given last; null when there is none here.
+  // The stack that was given last. Null if there is none here.
   stack* first_free() const noexcept { return free_; }
   void take(stack& first) noexcept {
     free_ = first.next_free;
@@ -26,8 +26,8 @@ class stack_cache {
     return one;
   }
 
-  // Takes one when there is none here: from the pool, else a closed or a new slot. Null: error says
-  // why (see stack_arena::open).
+  // Takes a stack from elsewhere if there is none here: from the pool, else a closed or a new slot.
+  // Null: error says why (see stack_arena::open).
   stack* refill(stack_pool& pool, int& error) noexcept;
 
   void give(stack* one) noexcept {
@@ -40,7 +40,7 @@ class stack_cache {
 
   bool empty() const noexcept { return count_ == 0 && full_count_ == 0; }
 
-  // Gives all to the pool: the worker does not expect to need them soon.
+  // Gives all stacks to the pool: the worker does not expect to need them soon.
   void spill_all() noexcept;
 
  private:

@@ -132,7 +132,7 @@ std::size_t stack_pool::trim(std::size_t most, void (*settle)(const stack&)) noe
     }
     settle(*one);
     const std::size_t index = arena_.index_of(one->top);
-    // relaxed: a thread that looks at the bits keeps us from this
+    // relaxed: a reader of these bits keeps trim() from running
     std::atomic_ref(built_.get()[index / 64])
         .fetch_and(~(std::uint64_t{1} << (index % 64)), std::memory_order_relaxed);
     arena_.close(one->top);

@@ -28,8 +28,8 @@ void paint_stack(char* low, char* high) noexcept {
   std::fill(word_at(low), word_at(high), pattern);
 }
 
-// Looks at memory that its fiber may be writing and that sanitizers take for dead frames. A word
-// that is being written either has the pattern still or not; both are right answers.
+// Reads memory that its fiber may be writing and that sanitizers take for dead frames. A word that
+// is being written either still has the pattern or does not; both answers are right.
 __attribute__((no_sanitize("address", "thread"))) const char* lowest_painted_over(
     const char* low, const char* top) noexcept {
   const unreported_access quiet;

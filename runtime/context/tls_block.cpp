@@ -23,7 +23,7 @@
 namespace hilo::context {
 namespace {
 
-// No handler of the program may run on a block that is half made.
+// While a block is half made, no signal handler of the program may run on it.
 class signals_blocked {
  public:
   signals_blocked() noexcept { set(~std::uint64_t{0}, &before_); }
@@ -56,11 +56,11 @@ free_blocks& all_free() {
 }
 
 // Two copies of hilo in one process (libhilo.so and a plugin with libhilo.a in it, or two plugins)
-// know nothing of each other, and yet no two fibers may have the same number. So each copy has a
-// range of its own. It is the first whose ticket it gets: a page at an address that all copies
-// know, which the kernel maps for one of them. The child of a fork inherits both tickets and
-// ranges.
-//   Rejected: a symbol that the copies share. It is hidden where a plugin hides its libraries'.
+// know nothing of each other. Yet no two fibers may have the same number. So each copy has its own
+// range of numbers. A copy takes the first range whose ticket it gets: a ticket is a page at an
+// address that all copies know, and the kernel maps that page for one copy only. The child of a
+// fork inherits tickets and ranges. Rejected: a symbol that the copies share. If a plugin hides the
+// symbols of its libraries, the symbol is hidden too.
 constexpr unsigned range_bits = 24;
 constexpr unsigned ranges = 1U << (30 - range_bits);
 constexpr std::uintptr_t tickets = std::uintptr_t{1} << 37;  // free on each CPU, by its layout
@@ -76,7 +76,8 @@ bool take_ticket(unsigned which) noexcept {
   return false;
 }
 
-// The first range begins above the kernel's PID_MAX_LIMIT. Without a ticket it is the last.
+// The first range begins above the kernel's PID_MAX_LIMIT. A copy without a ticket uses the last
+// range.
 std::uint32_t first_number() noexcept {
   unsigned mine = 0;
   while (mine < ranges - 1 && !take_ticket(mine)) ++mine;
@@ -85,7 +86,7 @@ std::uint32_t first_number() noexcept {
 
 std::uint32_t next_number() noexcept {
   static std::atomic<std::uint32_t> last{first_number()};
-  return last.fetch_add(1, std::memory_order_relaxed) + 1;  // only has to differ
+  return last.fetch_add(1, std::memory_order_relaxed) + 1;  // relaxed: only has to differ
 }
 
 }  // namespace
@@ -139,7 +140,7 @@ tls_block* tls_block::take(const void* stack_low, std::size_t stack_bytes) {
   kernel::hide_all_threads();
   one->block_.describe_stack(layout, stack_low, stack_bytes);
   if (one->block_.incomplete()) {
-    // Made complete here, where nobody runs on it, and not at the fiber's start.
+    // Completed here, while no thread runs on it, and not at the fiber's start.
     const signals_blocked quiet;
     void* const mine = kernel::cpu::thread_pointer();
     hilo_set_thread_pointer(one->thread_pointer_);

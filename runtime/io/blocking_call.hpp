@@ -1,4 +1,4 @@
-// Calls for a descriptor that only block, and so are made as by hilo::blocking.
+// Calls for a descriptor that can only block. They are made as by hilo::blocking.
 #pragma once
 
 #include <cstdint>
@@ -10,8 +10,9 @@
 namespace hilo::io {
 
 // call() returns a value, or -errno, and does not throw. The call may wait for a spare carrier
-// before it begins. That wait ends at the deadline, or by a limit or a stop request. Until the call
-// is over the descriptor, unless fd is negative, is not closed, so its number means no other file.
+// before it begins. That wait ends at the deadline, or by a limit or a stop request. Unless fd is
+// negative, the descriptor is not closed before the call is over. So its number cannot come to mean
+// another file.
 template <class F>
 outcome make_blocking(int fd, std::int64_t deadline, F call) noexcept {
   const operation all(fd);

@@ -19,8 +19,9 @@
 namespace hilo::io {
 namespace {
 
-// Whether the ring would block its thread in the call. It makes a call for a terminal, in whatever
-// mode, at once where poll says ready, and a write then waits for room for all of its bytes.
+// Whether the ring would block its thread in the call. If poll says that a terminal is ready, the
+// ring makes the call at once, in whatever mode the terminal is. A write then waits for room for
+// all of its bytes.
 bool blocks_ring(const request& what) noexcept {
   using enum request::call;
   if (what.what != read && what.what != write && what.what != readv && what.what != writev) {
@@ -40,19 +41,19 @@ bool blocks_ring(const request& what) noexcept {
 
 outcome make_in_device(const request& what, std::int64_t deadline) noexcept {
   detail::count_eager();
-  const status end = this_fiber::limit_reached();  // as where it would wait: then no call begins
+  const status end = this_fiber::limit_reached();  // as before a wait: then no call begins
   if (end != status::ok) return {0, end};
   if (deadline != detail::no_deadline && deadline <= 0) return {0, status::timed_out};
   return {attempt(what)};
 }
 
-// Calls by a path go by the root and the directory of the thread that makes them. A ring has
-// threads of its own for them, made before a fiber tainted its carrier or after.
+// A call by a path uses the root and the directory of the thread that makes it. A ring makes such
+// calls in threads of its own, which may be older or younger than a taint() of the fiber's carrier.
 bool goes_by_thread(const request& what) noexcept {
   return what.what == request::call::openat || what.what == request::call::statx;
 }
 
-// A fiber's call, once.
+// Makes a fiber's call once.
 outcome make_here(const request& what, std::int64_t deadline) noexcept try {
   if (blocks_ring(what)) [[unlikely]]
     return make_in_device(what, deadline);
@@ -65,14 +66,15 @@ outcome make_here(const request& what, std::int64_t deadline) noexcept try {
   return {-ENOMEM};
 }
 
-// The pause of a fiber between two tries of its call. Keeps the descriptor from being closed once
-// it pauses: a pause is in no slot, and the next try would meet another file by the number.
+// The pauses of a fiber between two tries of its call. Once it pauses, it keeps the descriptor from
+// being closed. Otherwise no slot would know of the fiber during a pause, and the next try could
+// meet another file with the same number.
 class between_tries {
  public:
   between_tries(const request& what, std::int64_t deadline) noexcept
       : what_(what), deadline_(deadline) {}
 
-  // Anything but ok ends the call.
+  // Any result except ok ends the call.
   status pause_if_vain() noexcept {
     if (!tries_.add()) [[likely]]
       return status::ok;
@@ -88,13 +90,13 @@ class between_tries {
   std::optional<operation> open_;
 };
 
-// Goes on with a call whose first try returned `last`, until it is over.
+// Goes on with a call whose first try returned `last`, until the call is over.
 //
-// Nothing is done twice. A try that was cancelled, because its carrier left a place or because the
-// cancellation was for the last call of the same frame, returns the part that it had done, and
-// -ECANCELED or -EINTR only if that is nothing. The exception is connect, which goes on in the
-// kernel: the next try then says -EALREADY, and the one after the socket is ready says how the
-// first one ended. The deadline is a time, so all tries have the same.
+// Nothing is done twice. A try may be cancelled because its carrier left a place, or because the
+// cancellation was for the last call of the same frame. Such a try returns what it has done so far;
+// it returns -ECANCELED or -EINTR only if it has done nothing. The exception is connect, which goes
+// on in the kernel. The next try then returns -EALREADY, and the try after the socket is ready
+// returns the result of the first. The deadline is a time, so all tries have the same deadline.
 [[gnu::noinline]] outcome make_again(const request& what, std::int64_t deadline,
                                      outcome last) noexcept {
   between_tries between(what, deadline);
@@ -104,7 +106,7 @@ class between_tries {
     if (last.value != -EINTR && last.value != -ECANCELED) {
       if (what.what == request::call::connect && begun && last.value == -EISCONN) return {0};
       if (!waits(what, last.value)) return last;
-      // A descriptor in non-blocking mode, which the ring takes at its word.
+      // The descriptor is in non-blocking mode, and the ring obeys that mode.
       const readiness wanted = awaited(what);
       const request ready{.what = request::call::poll,
                           .fd = wanted.fd,

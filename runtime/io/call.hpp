@@ -1,5 +1,5 @@
-// How a call of hilo/io.hpp is made, whoever makes it: by the ring or by epoll in a fiber, by
-// plain system calls elsewhere.
+// How a call of hilo/io.hpp is made. In a fiber: by the ring or by epoll. Elsewhere: by plain
+// system calls.
 #pragma once
 
 #include <cerrno>
@@ -15,10 +15,10 @@ namespace hilo::io {
 
 outcome make(const request& one, std::int64_t deadline) noexcept;
 
-// The same in a thread that runs no fiber.
+// The same, in a thread that does not run a fiber.
 outcome make_in_thread(const request& one, std::int64_t deadline) noexcept;
 
-// What a call of hilo/io.hpp returns for an outcome.
+// The result of a call of hilo/io.hpp for an outcome.
 template <class T>
 result<T> refused(const outcome& what) noexcept {
   switch (what.why) {

@@ -1,14 +1,15 @@
-// Closing a descriptor, where close(2) may wait.
+// Closing a descriptor, if close(2) may wait.
 //
-// The kernel frees the number first and then lets go of the file, which may take seconds: a socket
+// The kernel first frees the number and then releases the file, which may take seconds. A socket
 // with SO_LINGER waits until its bytes are sent, a terminal until its line has drained, a file of a
-// network file system until it was written there. The number is another file's by then. So neither
-// may the slot's lock be held meanwhile, which the calls for that file need, nor the carrier.
+// network file system until its data is written there. Meanwhile the number may already mean
+// another file. So during the wait close() must not hold the slot's lock, because calls for that
+// other file need it. It must not hold the carrier either.
 //
 //   does not wait    close(2), with the lock
 //   waits in the last close of the file (sockets, terminals)
 //                    a second descriptor keeps the file; close(2) of the number, with the lock,
-//                    does not wait then; that of the second is made as by hilo::blocking
+//                    does not wait then; the close of the second is made as by hilo::blocking
 //   waits in every close (network file systems)
 //                    the same without the second, and without the lock. A call that begins for the
 //                    number meanwhile is for a file, so it ends by itself.
@@ -37,8 +38,8 @@ namespace {
 
 enum class wait_of_close : std::uint8_t { none, last, every };
 
-// File systems that local disks are under answer at once; those of the list write the file back, or
-// ask somebody, in each close.
+// File systems on local disks return at once. File systems in this list write the file back, or ask
+// a server, in each close.
 bool is_remote(int fd) noexcept {
   struct statfs about {};
   if (::fstatfs(fd, &about) != 0) return false;
@@ -74,14 +75,14 @@ wait_of_close wait_of(int fd) noexcept {
     termios line;
     return sys::call(SYS_ioctl, fd, TCGETS, &line) == 0 ? wait_of_close::last : wait_of_close::none;
   }
-  if (S_ISBLK(about.st_mode)) return wait_of_close::last;  // writes the cache back
+  if (S_ISBLK(about.st_mode)) return wait_of_close::last;  // writes cached data back
   return S_ISREG(about.st_mode) && is_remote(fd) ? wait_of_close::every : wait_of_close::none;
 }
 
 long close_number(int fd) noexcept {
 #if HILO_TSAN
-  // The sanitizer knows descriptors by libc's calls. One that it did not see closed would be used
-  // by two, when its number comes again.
+  // The thread sanitizer knows descriptors by libc's calls. If it did not see a close, it would
+  // think that two threads use the descriptor when its number comes again.
   const int before = errno;
   const int failed = ::close(fd) == 0 ? 0 : errno;
   errno = before;
@@ -99,7 +100,7 @@ long close_and_wait(int fd, wait_of_close how) noexcept {
     const closing mark(fd);
     if (kept >= 0) result = close_number(fd);
   }
-  // Without a second descriptor, because none is left, a call that comes now is not refused.
+  // If no second descriptor is left, a call that begins now is not refused.
   const int last = kept >= 0 ? static_cast<int>(kept) : fd;
   const long waited = hilo::blocking([last] { return close_number(last); });
   return result < 0 ? result : waited;

@@ -24,9 +24,10 @@ namespace {
 
 constexpr std::int64_t overlooked = 5'000'000;  // ns
 
-// The port of a worker while no descriptor is left for a ring or an epoll set. A call that needs
-// none is made all the same; a call that would wait naps and tries again, and by then there may be
-// a better port. It is nobody's for long: the next call asks for a better one first.
+// The port of a worker while there is no descriptor for a ring or an epoll set. A call that need
+// not wait is made as usual. A call that would wait sleeps briefly and tries again, and by then
+// there may be a better port. A worker does not keep this port for long: the next call first asks
+// for a better port.
 class napping_port final : public port {
  public:
   bool poll() noexcept override { return false; }
@@ -39,13 +40,14 @@ class napping_port final : public port {
   void evacuate() noexcept override {}
   void leave_carrier() noexcept override {}
   outcome make(const request& what, std::int64_t deadline) noexcept override;
-  // A select looks at once, and again when it is asked again.
+  // A select that has to wait fails with EMFILE. It looks again if the program calls it again.
   void begin(select_poll& one) noexcept override { one.fail(status::failed, EMFILE); }
   void give_up(select_poll&) noexcept override {}
   void end(select_poll&) noexcept override {}
 };
 
-// The port of a worker that waits by epoll: the poller it shares, and its turn there.
+// The port of a worker that waits by epoll: the poller that workers share, and this worker's turn
+// in it.
 class epoll_port final : public port {
  public:
   explicit epoll_port(poller& shared) noexcept : shared_(shared) {}
@@ -89,7 +91,7 @@ outcome make_at_once(const request& what, std::int64_t deadline) noexcept {
   if (detail::waiter& self = detail::current_waiter(); ++self.eager == 0) {
     detail::spend_budget();  // 256 calls may have had no need to wait
   }
-  // As where it would wait: once a limit is reached no call begins.
+  // As before a wait: once a limit is reached no call begins.
   const status end = this_fiber::limit_reached();
   if (end != status::ok) return {0, end};
   if (deadline != detail::no_deadline && deadline <= 0) return {0, status::timed_out};
@@ -130,11 +132,11 @@ outcome napping_port::make(const request& what, std::int64_t deadline) noexcept 
   detail::show_wait(self);
   end = detail::sit_out(self, until, "io without a descriptor to wait by");
   detail::close_wait(self);
-  if (end == status::timed_out && until < deadline) return {-EINTR};  // to be made again
+  if (end == status::timed_out && until < deadline) return {-EINTR};  // the caller makes it again
   return {0, end};
 }
 
-// Whether an error is a lack that may end.
+// Whether an error is a shortage that may end.
 bool may_end(const std::system_error& error) noexcept {
   const int number = error.code().value();
   return number == EMFILE || number == ENFILE || number == ENOMEM;
@@ -161,7 +163,7 @@ std::unique_ptr<port> driver::open(sched::worker& here) {
     try {
       return open_ring(here);
     } catch (const std::system_error&) {
-      // None is left for this worker: it goes on as if there were none at all.
+      // No ring is left for this worker. It goes on as if rings did not exist.
     }
   }
   return std::make_unique<epoll_port>(shared_poller());
@@ -180,7 +182,7 @@ port& driver::port_of(sched::worker& here) {
   return static_cast<port&>(*here.io());
 }
 
-// Without opening_: who made it set made_common_ before (O).
+// Needs no opening_: the thread that made the poller set made_common_ before (O).
 sched::port* driver::common_port() noexcept {
   poller* const its = poller_.load(std::memory_order_acquire);  // (O)
   return its != nullptr && its->in_use() ? made_common_.get() : nullptr;
@@ -198,7 +200,7 @@ namespace hilo {
 io::driver_choice io::chosen_driver() {
   sched::worker* const here = sched::current_worker();
   if (here == nullptr)
-    return {io_driver::any, "the caller is no fiber: it makes plain system calls"};
+    return {io_driver::any, "the caller is not a fiber: it makes plain system calls"};
   auto& its = static_cast<io::driver&>(here->home().io());
   return {its.chosen(), its.why()};
 }
@@ -210,7 +212,7 @@ std::unique_ptr<driver> make_driver(io_driver wanted) {
     return std::make_unique<io::driver>(io_driver::epoll, std::string());
   }
   const io::ring_support ring = io::ring_supported();
-  // A lack of descriptors or memory does not decide: each worker asks again.
+  // A shortage of descriptors or memory does not decide this: each worker asks again.
   if (ring.error == 0 || (wanted == io_driver::any && ring.may_change()))
     return std::make_unique<io::driver>(io_driver::uring, std::string());
   if (wanted == io_driver::uring) {

@@ -1,9 +1,9 @@
 // The driver of a runtime: what was chosen, and the ports it gives to workers.
 //
-// A worker gets a ring of its own; one for which the kernel has none left (memory, descriptors)
-// waits by epoll beside the others. While no descriptor can be had for that either, its calls are
-// made as far as they need not wait, and else tried again every few milliseconds. The epoll part is
-// one for the runtime and made when the first port needs it.
+// A worker gets its own ring. If the kernel has no ring left for a worker (memory, descriptors),
+// that worker waits by epoll, and the others keep their rings. If there is no descriptor for epoll
+// either, calls that need not wait are made, and other calls are tried again every few
+// milliseconds. The runtime has one epoll part, made when the first port needs it.
 #pragma once
 
 #include <atomic>
@@ -24,8 +24,8 @@ class worker;
 
 namespace hilo::io {
 
-// A fiber's call without a ring, if it need not wait for its descriptor; a call for a file is made
-// as by hilo::blocking. {-EAGAIN}: it has to wait.
+// Makes a fiber's call without a ring if the call need not wait for its descriptor. A call for a
+// file goes to hilo::blocking. {-EAGAIN}: the call has to wait.
 outcome make_at_once(const request& what, std::int64_t deadline) noexcept;
 
 class driver final : public sched::driver {
@@ -35,11 +35,12 @@ class driver final : public sched::driver {
   sched::port* common_port() noexcept override;
   void look_after(std::int64_t now) noexcept override;
 
-  // A port for the worker that runs the caller, opened if it has none. Throws std::system_error.
+  // Returns a port for the worker that runs the caller. Opens a port if it has none. Throws
+  // std::system_error.
   static port& port_of(sched::worker& here);
 
   io_driver chosen() const noexcept { return chosen_; }
-  // Why not the ring; empty if it was chosen or not wanted.
+  // Why the ring is not used. Empty if it was chosen or not wanted.
   const std::string& why() const noexcept { return why_; }
 
  private:
@@ -48,11 +49,11 @@ class driver final : public sched::driver {
 
   const io_driver chosen_;
   const std::string why_;
-  const std::unique_ptr<port> napping_;  // of all workers that have none
+  const std::unique_ptr<port> napping_;  // shared by all workers that have none
   kernel::mutex opening_;
-  std::unique_ptr<poller> made_poller_;  // written under opening_, as the next
+  std::unique_ptr<poller> made_poller_;  // written under opening_, as the next field
   std::unique_ptr<port> made_common_;
-  std::atomic<poller*> poller_{nullptr};  // (O) release; publishes both to who opened no port
+  std::atomic<poller*> poller_{nullptr};  // (O) release; publishes both to other threads
 };
 
 }  // namespace hilo::io

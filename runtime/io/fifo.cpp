@@ -18,16 +18,16 @@ bool reads(const request& one) noexcept {
   return (one.flags & O_ACCMODE) == O_RDONLY;
 }
 
-// Whether its flags are those of an open that waits for a FIFO's other end.
+// Whether the flags are those of an open that waits for the other end of a FIFO.
 bool may_wait(const request& one) noexcept {
   constexpr int never = O_NONBLOCK | O_PATH | O_DIRECTORY | O_EXCL;
   return one.what == request::call::openat && (one.flags & never) == 0 &&
          (one.flags & O_ACCMODE) != O_RDWR;
 }
 
-// Whether the other end of a FIFO that was opened to read is open: 1, 0, or -errno. poll(2) says
-// nothing of a writer that has not written yet. tee(2) tells it from none (0) by -EAGAIN, and takes
-// nothing out of the FIFO.
+// Whether the other end of a FIFO that was opened to read is open: 1, 0, or -errno. poll(2) does
+// not report a writer that has not written yet. tee(2) does: it returns -EAGAIN if there is a
+// writer and 0 if there is none. It takes nothing out of the FIFO.
 long has_writer(int fifo) noexcept {
   int scratch[2];
   const long made = sys::call(SYS_pipe2, scratch, O_CLOEXEC | O_NONBLOCK);
@@ -37,8 +37,8 @@ long has_writer(int fifo) noexcept {
   return copied == -EAGAIN || copied > 0 ? 1 : copied;
 }
 
-// One look. -EAGAIN: nobody has the other end. A reader stays open in `fifo` between looks: a
-// writer that came meanwhile would else write to nobody.
+// Looks once. -EAGAIN: the other end is not open. A reader stays open in `fifo` between looks.
+// Otherwise a writer that comes meanwhile would write to a FIFO without a reader.
 long look(const request& at_once, int& fifo) noexcept {
   if (fifo < 0) {
     const long opened = perform(at_once);

@@ -1,5 +1,5 @@
-// Files. What io_uring can do is left to the calls of hilo/io.hpp; the rest (ftruncate, fallocate,
-// rename, unlink, fchmod) only blocks, on either driver.
+// Files. Calls that io_uring can make use hilo/io.hpp. The rest (ftruncate, fallocate, rename,
+// unlink, fchmod) can only block, on either driver.
 #include "hilo/file.hpp"
 
 #include <algorithm>
@@ -27,7 +27,7 @@ namespace {
 
 using net::because;
 
-constexpr std::size_t first_read = 4096;  // of a file that does not know its size; guess
+constexpr std::size_t first_read = 4096;  // if a file does not know its size; guess
 
 bool is_path(const std::string& text) noexcept {
   return text.find('\0') == text.npos;
@@ -66,7 +66,7 @@ int flags_of(const file_options& options) noexcept {
   return -1;
 }
 
-// A call that only blocks, for a descriptor; none begins once a limit is reached.
+// A call for a descriptor that can only block. Once a limit is reached, no call begins.
 template <class F>
 result<void> block(int fd, io::until when, F call) noexcept {
   const detail::wait_limit limit(when.ns());
@@ -146,7 +146,7 @@ result<std::string> read_file(const std::string& path, std::size_t longest, io::
   std::string text;
   longest = std::min(longest, text.max_size() - 1);
   if (*size > 0 && static_cast<std::size_t>(*size) > longest) return {status::failed, EFBIG};
-  // One byte more than there should be: so the read that fills the rest finds the end, too.
+  // One byte more than expected: the read that fills the rest then also finds the end.
   text.resize(std::min(longest, std::max(first_read, static_cast<std::size_t>(*size))) + 1);
   std::size_t count = 0;
   while (true) {
@@ -165,7 +165,7 @@ result<std::string> read_file(const std::string& path, std::size_t longest, io::
 
 namespace {
 
-// A new file in a directory, removed unless it got its place.
+// A new file in a directory. It is removed unless it was moved to its final name.
 class replacement {
  public:
   replacement(int directory, std::string name) noexcept
@@ -181,7 +181,7 @@ class replacement {
   replacement(const replacement&) = delete;
   replacement& operator=(const replacement&) = delete;
 
-  // With the mode of what is there, if there is anything.
+  // Makes the file with the mode of the existing file, if there is one.
   result<void> make(mode_t mode) noexcept {
     const auto there =
         io::statx(directory_, name_.c_str(), AT_SYMLINK_NOFOLLOW, STATX_TYPE | STATX_MODE);

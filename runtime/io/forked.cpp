@@ -20,7 +20,7 @@ struct registry {
 };
 
 registry& all() {
-  // Never destroyed: a fork may come after static destruction began.
+  // Never destroyed: a fork may come after static destruction has begun.
   static registry* const made = [] {
     auto* one = new registry;
     static registry* seen;
@@ -47,7 +47,7 @@ between_forks::~between_forks() {
   all().lock.unlock();
 }
 
-// The lock is held.
+// The caller holds the lock.
 void between_forks::keep(int fd) {
   all().kept.push_back(fd);
 }

@@ -1,4 +1,4 @@
-// Calls that do some of what is asked, made until all of it is done.
+// Repeats calls that do only a part of the work, until all of it is done.
 #pragma once
 
 #include <cstddef>
@@ -8,7 +8,7 @@
 namespace hilo::io {
 
 // part(from, rest) does some of the `rest` bytes that begin at offset `from`, and returns how many.
-// Ends with the first that fails. However it ends, `done`, if given, is how many bytes were done.
+// Ends with the first failure. In every case `done`, if given, is set to the number of bytes done.
 template <class F>
 result<void> in_parts(std::size_t size, std::size_t* done, F part) noexcept {
   std::size_t count = 0;
@@ -25,7 +25,7 @@ result<void> in_parts(std::size_t size, std::size_t* done, F part) noexcept {
   return end;
 }
 
-// Of a read that is a part: the end of what there is to read is no part.
+// For a read that is a part: the end of the data is `closed`.
 inline result<std::size_t> closed_at_end(const result<std::size_t>& got) noexcept {
   if (got && *got == 0) return {status::closed, 0};
   return got;

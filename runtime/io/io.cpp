@@ -1,4 +1,4 @@
-// The functions of hilo/io.hpp: each says what its call is, and what its outcome means.
+// The functions of hilo/io.hpp. Each describes its call, and says what the outcome means.
 #include "hilo/io.hpp"
 
 #include <cerrno>

@@ -19,7 +19,7 @@ constexpr unsigned chunk_bits = 8;
 constexpr unsigned chunks = 1U << 16;  // 16 million descriptors; the addresses cost nothing
 
 using chunk = std::array<slot, std::size_t{1} << chunk_bits>;
-// Set once by whoever needs it first. (T) release, acquired; publishes the chunk.
+// Set once, by the first thread that needs it. (T) release, acquired; publishes the chunk.
 constinit std::array<std::atomic<chunk*>, chunks> table{};
 
 }  // namespace
@@ -47,7 +47,7 @@ void for_each_slot(const std::function<void(slot&)>& f) {
   }
 }
 
-// Relaxed: the child has one thread, which saw each chunk that it can have used.
+// Relaxed: the child has one thread, and this thread saw each chunk that it can have used.
 void forget_calls() noexcept {
   for (const std::atomic<chunk*>& place : table) {
     chunk* const there = place.load(std::memory_order_relaxed);
@@ -76,7 +76,7 @@ bool slot::is_closing(int fd) const noexcept {
   return false;
 }
 
-// Under the lock: those who wait for the calls for `fd`, if there are none any more.
+// Under the lock: if no call for `fd` is left, returns the closers that waited for this.
 detail::wait_node* slot::take_closers(int fd) noexcept {
   for (const pending* one = first; one != nullptr; one = one->next) {
     if (one->fd == fd) return nullptr;
@@ -98,8 +98,8 @@ closing::closing(int fd) noexcept : its_(fd < 0 ? nullptr : slot_of(fd)) {
     for (pending* one = its_->first; one != nullptr; one = one->next) {
       if (one->fd != fd) continue;
       in_flight = true;
-      if (one->several) continue;  // its next call ends it
-      // It stays linked as long as we have the lock.
+      if (one->several) continue;  // the operation's next call ends it
+      // It stays linked while we hold the lock.
       if (one->of_select != nullptr) {
         detail::waiter* const who = one->of_select->tell(result<short>(status::closed, EBADF));
         if (who != nullptr) detail::wake(*who, detail::try_again);
@@ -122,7 +122,7 @@ closing::~closing() {
 operation::operation(int fd) noexcept {
   if (fd < 0 || sched::current_worker() == nullptr) return;
   its_ = slot_of(fd);
-  if (its_ == nullptr) return;  // its calls will find no memory either
+  if (its_ == nullptr) return;  // its calls will not find memory either
   link_.fd = fd;
   link_.several = true;
   const std::scoped_lock guard(its_->lock);
@@ -136,7 +136,7 @@ operation::~operation() {
 
 void other_end::link(int fd, detail::waiter& who, status& end) noexcept {
   slot* const its = slot_of(fd);
-  if (its == nullptr) return;  // no memory: then closing it ends no wait either
+  if (its == nullptr) return;  // no memory: closing it then ends no wait either
   link_.emplace();
   link_->fd = fd;
   link_->who = &who;
@@ -151,7 +151,7 @@ void other_end::link(int fd, detail::waiter& who, status& end) noexcept {
 
 void other_end::unlink_and_settle() noexcept {
   leave();
-  // Who closed it meanwhile wakes the waiter.
+  // The caller of close() wakes the waiter.
   if (!link_->claim()) (void)detail::park(*link_->who, "io close");
 }
 

@@ -1,13 +1,13 @@
-// Pipes. Reading is a call like any other; writing is not, for the sake of SIGPIPE.
+// Pipes. Reading is a call like any other. Writing is not, because of SIGPIPE.
 //
-// The kernel sends SIGPIPE to the thread that writes where nobody reads, and kills the process by
-// it. A thread that blocks the signal around its write, and takes it if it came, has the error
-// alone. On a ring the write is made at some later time, so here it is not left to the driver: what
-// waits is a poll, and the fiber writes itself what there is room for.
+// If a thread writes to a pipe without a reader, the kernel sends SIGPIPE to that thread, and the
+// signal kills the process. A thread can block the signal around its write, and take it if it came.
+// Then it gets only the error. A ring makes the write at some later time, so the write is not left
+// to the driver: the driver only polls, and the fiber itself writes as much as there is room for.
 //
-// Rejected: to ignore SIGPIPE in the process, which is the program's to decide, and would be passed
-// on to the programs that it starts; RWF_NOSIGNAL, which only Linux 6.18 has; a socket pair instead
-// of a pipe, which programs cannot open as /dev/stdin.
+// Rejected: to ignore SIGPIPE in the process, because the program decides that, and the programs
+// that it starts would inherit it; RWF_NOSIGNAL, which only Linux 6.18 has; a socket pair instead
+// of a pipe, because programs cannot open it as /dev/stdin.
 #include "hilo/pipe.hpp"
 
 #include <algorithm>
@@ -34,7 +34,7 @@
 namespace hilo::io {
 namespace {
 
-// While one lives, SIGPIPE is blocked in this thread. Nothing parks meanwhile.
+// While a sigpipe_block lives, SIGPIPE is blocked in this thread. Nothing may park meanwhile.
 class sigpipe_block {
  public:
   sigpipe_block() noexcept {
@@ -46,7 +46,8 @@ class sigpipe_block {
   sigpipe_block(const sigpipe_block&) = delete;
   sigpipe_block& operator=(const sigpipe_block&) = delete;
 
-  // Takes the signal that a write has raised; one that was blocked before is somebody else's.
+  // Takes the signal that a write has raised. A SIGPIPE that was already blocked belongs to other
+  // code.
   void take() const noexcept {
     if ((before_ & sigpipe) != 0) return;
     const timespec now{};
@@ -84,7 +85,7 @@ result<std::size_t> pipe_writer::write(const void* data, std::size_t size, until
   if (detail::simulating() && sched::current_worker() != nullptr) [[unlikely]]
     detail::refuse_simulated("I/O");
   while (true) {
-    // No call begins once a limit is reached, as where it would wait.
+    // As before a wait: once a limit is reached no call begins.
     const status end = this_fiber::limit_reached();
     if (end != status::ok) return refused<std::size_t>({0, end});
     if (when.ns() != detail::no_deadline && when.ns() <= detail::monotonic_now()) {

@@ -30,7 +30,7 @@ constexpr std::uint32_t always = EPOLLERR | EPOLLHUP;
 constexpr long SYS_epoll_pwait2 = 441;
 #endif
 
-// epoll_wait with nanoseconds, where the kernel has it (5.11).
+// epoll_wait with nanoseconds, if the kernel has it (5.11).
 long wait_for_events(int set, epoll_event* events, std::int64_t timeout) noexcept {
   timespec time{};
   if (timeout > 0) {
@@ -67,7 +67,7 @@ poller::~poller() {
   close_kept(wake_);
 }
 
-// Under the slot's lock: the descriptor's next event is for all who wait for it.
+// Under the slot's lock: arms the descriptor for all fibers that wait for it.
 int poller::arm(slot& its, int fd, std::uint32_t events) noexcept {
   for (const pending* one = its.first; one != nullptr; one = one->next) {
     if (one->fd == fd && !one->told) events |= one->events;
@@ -83,7 +83,8 @@ int poller::arm(slot& its, int fd, std::uint32_t events) noexcept {
   return static_cast<int>(-result);
 }
 
-// Arms the descriptor for `one` and links it, unless it is being closed: then `end` says so.
+// Arms the descriptor for `one` and links it. If the descriptor is being closed, `end` says so
+// instead.
 int poller::enter(slot& its, pending& one, status& end) noexcept {
   const std::scoped_lock guard(its.lock);
   if (its.is_closing(one.fd)) {
@@ -153,7 +154,8 @@ void poller::ready(int fd, std::uint32_t events, pending*& woken) noexcept {
       others = true;
       continue;
     }
-    // Its fiber unlinks it. So it is still there, and close() waits until it has tried again.
+    // Its fiber unlinks it. So it is still linked, and close() waits until the fiber has tried
+    // again.
     if (one->of_select != nullptr) {
       one->who = one->of_select->tell({});
       if (one->who == nullptr) continue;
@@ -171,7 +173,7 @@ void poller::renew() noexcept {
   constexpr timespec moment{.tv_sec = 0, .tv_nsec = 1'000'000};
   const auto put = [](long made, int number) {
     if (made < 0) return false;
-    // Not over a file that the program has put there meanwhile.
+    // Not if the program has put a file at this number meanwhile.
     const bool free = sys::call(SYS_fcntl, number, F_GETFD) == -EBADF;
     const bool done = free && sys::call(SYS_dup3, made, number, O_CLOEXEC) >= 0;
     sys::call(SYS_close, made);
@@ -181,7 +183,7 @@ void poller::renew() noexcept {
   const std::scoped_lock guard(renewing);
   if (sys::call(SYS_fcntl, set_.number(), F_GETFD) >= 0) {
     (void)sys::call(SYS_clock_nanosleep, CLOCK_MONOTONIC, 0, &moment, nullptr);
-    return;  // another caller made it; or it is the program's, and looks go slowly
+    return;  // another caller made it; or it is the program's, and looks get slow
   }
   (void)put(sys::call(SYS_eventfd2, 0, EFD_CLOEXEC | EFD_NONBLOCK), wake_.number());
   if (!put(sys::call(SYS_epoll_create1, EPOLL_CLOEXEC), set_.number())) {
@@ -208,7 +210,7 @@ bool poller::look(std::int64_t timeout) noexcept {
   for (long i = count - 1; i >= 0; --i) {  // the first event's fiber is woken first
     if (events[i].data.fd >= 0) {
       ready(events[i].data.fd, events[i].events, woken);
-    } else if (timeout != 0) {  // for whoever has the turn, and for nobody else
+    } else if (timeout != 0) {  // for the worker that has the turn only
       std::uint64_t count_of_wakes = 0;
       (void)sys::call(SYS_read, wake_.number(), &count_of_wakes, sizeof count_of_wakes);
     }

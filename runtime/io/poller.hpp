@@ -1,17 +1,18 @@
 // Waiting for descriptors by epoll: one set for all workers of a runtime.
 //
-// A fiber tries its call, and if it would have to wait, arms its descriptor for one event (a
-// descriptor is in the set once, for all that wait for it, with what they want together). An event
-// wakes those it is for, who try again, and only then leave the descriptor's slot; a wake-up too
-// many does no harm.
+// A fiber tries its call. If the call would have to wait, the fiber arms its descriptor for one
+// event. A descriptor is in the set once, for all fibers that wait for it and all their events
+// together. An event wakes the fibers that it is for. They try again, and only then leave the
+// descriptor's slot. A wake-up too many does no harm.
 //
-// Of the workers that sleep at most one sleeps in epoll_wait, the others in their futex; all that
-// are awake look from time to time. If the one that slept there goes on to compute, the next to
-// fall asleep takes its turn, or the monitor looks.
+// At most one of the sleeping workers sleeps in epoll_wait, the others in their futex. All workers
+// that are awake look from time to time. If the worker that slept in epoll_wait goes on to compute,
+// the next worker that falls asleep takes its turn, or the monitor looks.
 //
-// A program may close the set behind our back, as a daemon does with all numbers that it does not
-// know. Then the next look makes a new set at the same number, and arms all that waits again. Only
-// if the program has put another file there, fibers wait until a limit ends them.
+// A program may close the set without hilo's knowledge, as a daemon does with all numbers that it
+// does not know. Then the next look makes a new set at the same number and arms all waiting
+// descriptors again. Only if the program has put another file there, fibers wait until a limit ends
+// them.
 #pragma once
 
 #include <atomic>
@@ -38,21 +39,21 @@ class poller {
   poller(const poller&) = delete;
   poller& operator=(const poller&) = delete;
 
-  // Parks until the call's descriptor is ready, and tries the call again (-EINTR: in vain), before
-  // which close() does not return: so that it meets no other file by the number. error: an errno if
-  // the descriptor cannot be waited for, EPERM for what is always ready, such as files.
+  // Parks until the call's descriptor is ready, and tries the call again (-EINTR: in vain). close()
+  // does not return before that try, so the try meets no other file with the same number. error: an
+  // errno if the descriptor cannot be waited for; EPERM if it is always ready, such as a file.
   outcome wait_and_try(const request& call, std::int64_t deadline, int& error) noexcept;
 
-  // For a case of a select: begin() has look() tell it, unless it returns an errno or the
-  // descriptor is being closed, and end() has nobody tell it any more.
+  // For a case of a select. After begin(), look() tells the case, unless begin() returns an errno
+  // or the descriptor is being closed. After end(), nothing tells the case any more.
   int begin(select_poll& one, status& end) noexcept;
   void end(select_poll& one) noexcept;
 
-  // Makes those runnable whose descriptors are ready, after at most `timeout` ns; negative: without
-  // end. Who has the turn gives a timeout that is not 0. On a carrier: they run there. True: there
-  // were some.
+  // Makes those fibers runnable whose descriptors are ready. Waits at most `timeout` ns; negative:
+  // without end. Only the worker that has the turn gives a timeout that is not 0. On a carrier the
+  // fibers run there. Returns true if there were some.
   bool look(std::int64_t timeout) noexcept;
-  // Whether anybody waits. relaxed: a worker that parked one sees it, by its own order.
+  // Whether any fiber waits. relaxed: a worker that parked a fiber sees it, by its own order.
   bool in_use() const noexcept { return waiting_.load(std::memory_order_relaxed) != 0; }
   std::int64_t looked_at() const noexcept { return looked_at_.load(std::memory_order_relaxed); }
 
@@ -70,9 +71,9 @@ class poller {
   void renew() noexcept;
 
   sys::own_descriptor set_;
-  sys::own_descriptor wake_;  // an eventfd in the set; the fiber that has the turn reads it
-  std::atomic<std::uint32_t> waiting_{0};   // who waits; relaxed: a hint
-  std::atomic<bool> asleep_{false};         // somebody has the turn
+  sys::own_descriptor wake_;                // an eventfd in the set; the turn's holder reads it
+  std::atomic<std::uint32_t> waiting_{0};   // how many wait; relaxed: a hint
+  std::atomic<bool> asleep_{false};         // a worker has the turn
   std::atomic<std::int64_t> looked_at_{0};  // ns; relaxed: for the monitor
 };
 

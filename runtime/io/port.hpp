@@ -1,5 +1,5 @@
-// A worker's port (sched/driver.hpp), with what the calls of hilo/io.hpp need of it; and the
-// ring's, which a build may be without.
+// A worker's port (sched/driver.hpp), with the parts that the calls of hilo/io.hpp need. And the
+// ring's port, which a build may leave out.
 #pragma once
 
 #include <cstdint>
@@ -19,8 +19,8 @@ namespace hilo::io {
 
 struct select_poll;
 
-// What came of a call: a value that is not negative, or -errno, while `why` is ok; else a limit
-// ended it, or close() did.
+// The outcome of a call. If `why` is ok: a value that is not negative, or -errno. Otherwise a limit
+// or close() ended the call.
 struct outcome {
   long value;
   status why = status::ok;
@@ -28,28 +28,29 @@ struct outcome {
 
 class port : public sched::port {
  public:
-  // Makes a call for the fiber that runs here, which parks while it waits. -EINTR or -ECANCELED:
-  // nothing has happened, and it is to be made again, wherever the fiber runs then; -EAGAIN: the
-  // same once the descriptor is ready.
+  // Makes a call for the fiber that runs here. The fiber parks while the call waits. -EINTR or
+  // -ECANCELED: nothing has happened, and the fiber must make the call again, wherever it runs
+  // then. -EAGAIN: the same once the descriptor is ready.
   virtual outcome make(const request& what, std::int64_t deadline) noexcept = 0;
 
-  // Of a case of a select that a fiber waits in; neither of the first two parks.
-  // By the fiber that runs here: has the descriptor looked at until its select was told once.
+  // For a case of a select that a fiber waits in. begin() and give_up() do not park.
+  // Called by the fiber that runs here: the driver looks at the descriptor until it told the
+  // select.
   virtual void begin(select_poll& one) noexcept = 0;
-  // Wherever that fiber runs by now: nobody needs to look any more.
+  // Called wherever that fiber runs by now: nothing needs to look any more.
   virtual void give_up(select_poll& one) noexcept = 0;
-  // Afterwards nobody knows of it. Parks: while the kernel does.
+  // Afterwards nothing refers to it. Parks: while the kernel still does.
   virtual void end(select_poll& one) noexcept = 0;
 };
 
-// Whether this kernel lets us have rings, and which setup flags it takes; tried until that is
+// Whether this kernel lets us have rings, and which setup flags it takes. Tried again until that is
 // known.
 struct ring_support {
   int error = 0;       // an errno; 0: yes
   std::string why;     // in words
   unsigned flags = 0;  // of io_uring_setup(2)
 
-  // Whether the error is a lack of descriptors or memory, which may end.
+  // Whether the error is a shortage of descriptors or memory, which may end.
   bool may_change() const noexcept;
 };
 ring_support ring_supported();

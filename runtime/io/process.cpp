@@ -1,10 +1,10 @@
 // Starting programs, and what goes on between them and us.
 //
-// The child is made as by vfork: it shares our memory, on a stack of its own, and the thread that
-// made it (program_parent.hpp) sleeps until it has called exec or ended. A failure in the child is
-// written to a report in shared memory, and not to a pipe, which a concurrent fork elsewhere could
-// hold open, and with it us up. The thread sanitizer follows no two processes in one memory: under
-// it the child has a copy.
+// The child is made as by vfork. It shares our memory and has its own stack. The thread that made
+// it (program_parent.hpp) sleeps until the child has called exec or ended. The child writes its
+// failures to a report in shared memory. So no pipe is needed, which a concurrent fork elsewhere
+// could hold open, and with it delay us. The thread sanitizer cannot follow two processes in one
+// memory: under it the child has a copy of the memory.
 #include "hilo/process.hpp"
 
 #include <algorithm>
@@ -39,7 +39,7 @@ using step = process_error::step;
 using io::start_plan;
 using io::start_report;
 
-constexpr std::size_t read_at_once = std::size_t{64} * 1024;  // what a pipe holds
+constexpr std::size_t read_at_once = std::size_t{64} * 1024;  // the size of a pipe
 
 const char* hint_for(step at, int error) {
   switch (error) {
@@ -47,12 +47,12 @@ const char* hint_for(step at, int error) {
     case ENFILE:
       return "no descriptor is left: see ulimit -n and fs.file-max";
     case EAGAIN:
-      return "no process can be had: see ulimit -u and pids.max of its cgroup";
+      return "no more processes are allowed: see ulimit -u and pids.max of its cgroup";
     case EACCES:
       return at == step::exec ? "it may not be executed: see its mode, and those of its directories"
                               : "see its mode, and those of its directories";
     case ENOEXEC:
-      return "it is no program of this machine's, and no script that begins with #!";
+      return "it is neither a program for this machine nor a script that begins with #!";
     case E2BIG:
       return "the arguments and the environment are too long together";
     case EBADF:
@@ -68,7 +68,7 @@ const char* hint_for(step at, int error) {
                  ? "there is no such program, or no interpreter that its first line names"
                  : "there is no such file";
     case ENOTDIR:
-      return "a part of the path is no directory";
+      return "a part of the path is not a directory";
     default:
       return "the system call failed";
   }
@@ -97,7 +97,7 @@ class shared_report {
   start_report* report_;
 };
 
-// A list of strings in exec's form.
+// A list of strings in the form that exec takes.
 class string_list {
  public:
   void add(const std::string& one) { pointers_.push_back(one.c_str()); }
@@ -145,8 +145,8 @@ void check(const program& what) {
 
 // How long a start is tried while the program's file is open to be written. A child that any thread
 // of this process makes has a copy of each descriptor until it has called exec. If the program's
-// file was written and closed just then, the copy is in the way, for some microseconds as a rule.
-// Nobody tells when it is gone. Half a second in all; guess.
+// file was written and closed just then, that copy prevents the start, usually for some
+// microseconds. The kernel does not report when the copy is gone. Half a second in all; guess.
 constexpr std::int64_t first_pause = 1'000'000;   // ns, doubled each time
 constexpr std::int64_t last_pause = 256'000'000;  // ns
 
@@ -171,7 +171,7 @@ child make_child(const program& what, start_plan& plan) {
     child made = io::make_program(plan, error);
     if (error) fail(step::clone, what.path, error.value());
     if (plan.report->error == 0) return made;
-    (void)made.wait();  // it has ended
+    (void)made.wait();  // the child has ended
     if (plan.report->error != ETXTBSY || pause > last_pause) break;
     *plan.report = {};
     (void)shielded([&] { return detail::sleep_until_ns(detail::monotonic_now() + pause); });
@@ -180,7 +180,7 @@ child make_child(const program& what, start_plan& plan) {
   fail(at, at == step::directory ? what.directory : what.path, plan.report->error);
 }
 
-// The descriptors that become the program's, and those of ours that are to be closed afterwards.
+// The descriptors that become the program's, and our copies of them, which are closed afterwards.
 struct ends {
   std::array<io::descriptor, 3> opened;
   start_plan plan;
@@ -281,7 +281,7 @@ result<void> process::kill(int signal) noexcept try {
 
 namespace {
 
-// Reads what is there, appends it to `text`, and closes the end when there is no more.
+// Reads what is available and appends it to `text`. Closes the end when there is no more.
 result<void> collect(io::pipe_reader& from, std::vector<char>& buffer, std::string* text,
                      std::size_t longest) {
   const result<std::size_t> got = from.read(buffer.data(), buffer.size());
@@ -293,7 +293,7 @@ result<void> collect(io::pipe_reader& from, std::vector<char>& buffer, std::stri
   return *got <= room ? result<void>() : result<void>(status::failed, EMSGSIZE);
 }
 
-// Writes what there is room for.
+// Writes as much as there is room for.
 result<void> feed(io::pipe_writer& into, std::string_view& input) noexcept {
   const long sent = io::write_quietly(into.fd(), input.data(), input.size());
   if (sent >= 0) input.remove_prefix(static_cast<std::size_t>(sent));
@@ -314,7 +314,7 @@ result<exit_status> process::communicate(std::string_view input, std::string* ou
   while (done) {
     if (in_ && input.empty()) (void)in_.close();
     if (!in_ && !out_ && !err_) break;
-    // What is always ready would never find the limit.
+    // A descriptor that is always ready would never notice the limit.
     if (const status end = this_fiber::limit_reached(); end != status::ok) {
       done = io::refused<void>({0, end});
       break;

@@ -26,7 +26,7 @@ constexpr clone_flags how = with::caller_asleep | with::pidfd;
 constexpr clone_flags how = share::memory | with::caller_asleep | with::pidfd;
 #endif
 
-// In the thread that becomes the parent, with all signals blocked.
+// Called in the thread that becomes the parent, with all signals blocked.
 child clone_program(const start_plan& plan, std::error_code& error) {
   return clone<how>()
       .thread_block(callers_block{})
@@ -40,7 +40,7 @@ child make_here(const start_plan& plan, std::error_code& error) {
   });
 }
 
-// Until the child of this thread has ended. Somebody else collects it, perhaps before: ECHILD.
+// Waits until the child of this thread has ended. Other code collects it, perhaps before: ECHILD.
 void stay_until_end(pid_t id) noexcept {
   siginfo_t end;
   while (id > 0 && sys::call(SYS_waitid, P_PID, id, &end, WEXITED | WNOWAIT | __WALL | __WNOTHREAD,

@@ -14,10 +14,10 @@ namespace {
 
 using step = process_error::step;
 
-constexpr int exec_failed = 127;  // as a shell's
+constexpr int exec_failed = 127;  // as in a shell
 
 long redirect(std::array<int, 3> from) noexcept {
-  // Out of the way first, so that none is overwritten before it was used.
+  // First move them out of the way, so that none is overwritten before it was used.
   for (int target = 0; target < 3; ++target) {
     int& source = from[static_cast<std::size_t>(target)];
     if (source < 0 || source > 2 || source == target) continue;
@@ -28,7 +28,7 @@ long redirect(std::array<int, 3> from) noexcept {
   for (int target = 0; target < 3; ++target) {
     const int source = from[static_cast<std::size_t>(target)];
     if (source < 0) continue;
-    // Onto itself, a descriptor would stay close-on-exec.
+    // A descriptor that already has the right number would stay close-on-exec.
     const long done = source == target ? sys::call(SYS_fcntl, source, F_SETFD, 0)
                                        : sys::call(SYS_dup3, source, target, 0);
     if (done < 0) return done;
@@ -36,10 +36,11 @@ long redirect(std::array<int, 3> from) noexcept {
   return 0;
 }
 
-// Handlers are the parent's code: none may run here, in its memory, once signals are let in.
+// Handlers are the parent's code. Once signals are unblocked, no handler may run here, in the
+// parent's memory.
 void reset_signals() noexcept {
-  // The kernel's struct sigaction: the handler first, then flags and a mask, on some CPUs with a
-  // restorer between.
+  // The kernel's struct sigaction: the handler first, then flags and a mask. On some CPUs a
+  // restorer is between them.
   struct action {
     std::uintptr_t handler;
     std::uint64_t rest[3];
@@ -58,8 +59,8 @@ void reset_signals() noexcept {
   sys::call(SYS_rt_sigprocmask, SIG_SETMASK, &none, nullptr, sizeof none);
 }
 
-// As execvp(3): what is not there, or may not be run, is passed over; the second is told in the
-// end.
+// Like execvp(3): skips a file that does not exist or may not be run. In the second case the final
+// result says so.
 long execute(const start_plan& plan) noexcept {
   long result = -ENOENT;
   for (const char* const* path = plan.candidates; *path != nullptr; ++path) {

@@ -1,6 +1,6 @@
-// What a child does until it is another program. It shares its parent's memory, and its thread
-// block, while the parent's thread sleeps: so it makes system calls and nothing else, and writes
-// only to its own stack and to the report.
+// The work of a child until it becomes another program. It shares its parent's memory and its
+// thread block while the parent's thread sleeps. So it only makes system calls, and writes only to
+// its own stack and to the report.
 #pragma once
 
 #include <array>
@@ -9,13 +9,13 @@
 
 namespace hilo::io {
 
-// In memory that parent and child share, even where they share nothing else.
+// In memory that parent and child share, even if they share nothing else.
 struct start_report {
   process_error::step at = process_error::step::exec;
   int error = 0;  // 0: the program runs
 };
 
-// All that the child needs, made by its parent.
+// Everything that the child needs. Made by its parent.
 struct start_plan {
   std::array<int, 3> streams{-1, -1, -1};   // the descriptor that becomes each; -1: as it is
   const char* directory = nullptr;          // to change to; null: stays
@@ -25,7 +25,7 @@ struct start_plan {
   start_report* report = nullptr;
 };
 
-// Becomes the program; returns only if that fails, with the report written. All signals are
+// Becomes the program. Returns only if that fails, with the report written. All signals must be
 // blocked.
 int become_program(const start_plan& plan) noexcept;
 

@@ -25,8 +25,8 @@ void ready_case::renew() noexcept {
   found_.reset();
 }
 
-// Between prepare() and dispose() it does not ask the kernel: it holds the locks of all cases then.
-// What becomes ready meanwhile is found by begin().
+// Between prepare() and dispose() it does not ask the kernel, because the select then holds the
+// locks of all cases. If the descriptor becomes ready meanwhile, begin() finds that.
 hilo::status ready_case::attempt(partner&) {
   if (!found_.has_value()) {
     if (poll_ != nullptr) return status::would_block;
@@ -53,7 +53,7 @@ void start_helper(io::select_poll& one) {
   one.helper = thread({.name = "hilo-select"}, [&one](std::stop_token stop) {
     const io::request poll{.what = io::request::call::poll, .fd = one.fd, .flags = one.wanted()};
     const io::outcome end = with_stop(stop, [&] { return io::make_in_thread(poll, no_deadline); });
-    if (end.why != status::ok) return;  // it was given up
+    if (end.why != status::ok) return;  // the case was given up
     if (waiter* const who = one.tell(io::value_of<short>(end))) wake(*who, try_again);
   });
 }

@@ -18,9 +18,10 @@ namespace {
 
 using call = request::call;
 
-constexpr int no_wait = 0x8;  // RWF_NOWAIT, which not every libc has
+constexpr int no_wait = 0x8;  // RWF_NOWAIT, which some libcs do not have
 
-// poll(2) of one descriptor, with its two ways to say nothing of a bad one taken for errors.
+// poll(2) of one descriptor. poll(2) ignores a negative descriptor and reports a bad descriptor as
+// an event. Here both are errors.
 long poll_one(int fd, short events, timespec* patience) noexcept {
   if (fd < 0) return -EBADF;
   pollfd one{.fd = fd, .events = events, .revents = 0};
@@ -34,7 +35,7 @@ long ready_now(int fd, short events) noexcept {
   return poll_one(fd, events, &none);
 }
 
-// As a list of buffers, of which plain reads and writes have one.
+// The data as a list of buffers. Plain reads and writes have one buffer.
 struct buffers {
   explicit buffers(const request& one) noexcept
       : single{const_cast<void*>(one.address), one.length} {
@@ -58,10 +59,11 @@ long transfer(const request& one, std::int64_t offset, int flags) noexcept {
                    flags);
 }
 
-// For descriptors without a form of the call that does not wait: terminals, and eventfds to write.
-// poll(2) may say ready where the call would still wait for more room. So the call is made in
-// non-blocking mode, which is the caller's own again afterwards: other processes may have the
-// terminal too. One thread at a time, so that none gives the mode back during another's call.
+// For descriptors that have no form of the call that does not wait: terminals, and eventfds to
+// write. poll(2) may say ready although the call would still wait for more room. So the call is
+// made in non-blocking mode, and afterwards the caller's mode is set again, because other processes
+// may use the terminal too. One thread at a time, so that no thread resets the mode during another
+// thread's call.
 constinit kernel::mutex mode_lock;
 
 long perform_unblocked(const request& one) noexcept {
@@ -92,7 +94,7 @@ long transfer_at_once(const request& one) noexcept {
   return ready < 0 ? ready : perform_unblocked(one);
 }
 
-// accept and connect have no form that does not wait but by the mode of the socket.
+// accept and connect have a form that does not wait only through the mode of the socket.
 long unblock(int fd) noexcept {
   const long flags = sys::call(SYS_fcntl, fd, F_GETFL);
   if (flags < 0 || (flags & O_NONBLOCK) != 0) return flags;
@@ -111,7 +113,7 @@ bool is_socket(int fd) noexcept {
   return ::fstat(fd, &about) == 0 && S_ISSOCK(about.st_mode);
 }
 
-// SPLICE_F_NONBLOCK is for the pipe only: a socket waits unless its mode forbids it.
+// SPLICE_F_NONBLOCK applies to the pipe only: a socket waits unless its mode forbids it.
 long splice_at_once(request one) noexcept {
   for (const int fd : {one.from, one.fd}) {
     const long flags = sys::call(SYS_fcntl, fd, F_GETFL);
@@ -122,7 +124,7 @@ long splice_at_once(request one) noexcept {
   return perform(one);
 }
 
-// Of the two ends, whichever is not ready.
+// Returns the end that is not ready.
 readiness awaited_by_splice(const request& one) noexcept {
   if (ready_now(one.from, POLLIN) == -EAGAIN) return {one.from, POLLIN, one.fd};
   return {one.fd, POLLOUT, one.from};
@@ -210,7 +212,7 @@ bool waits(const request& one, long result) noexcept {
     case call::connect:
       return result == -EAGAIN || result == -EALREADY || result == -EINPROGRESS;
     case call::poll:    // has waited already
-    case call::openat:  // these wait for no descriptor: their -EAGAIN is for the caller
+    case call::openat:  // they wait for no descriptor: -EAGAIN goes to the caller
     case call::fsync:
     case call::statx:
       return false;

@@ -1,4 +1,5 @@
-// One call of hilo/io.hpp as data, so that each driver, and a thread without one, can make it.
+// One call of hilo/io.hpp as data, so that each driver can make it, and so can a thread without a
+// driver.
 #pragma once
 
 #include <cstddef>
@@ -40,20 +41,21 @@ struct request {
   std::int64_t other_offset = -1;
 };
 
-// Makes the call as the kernel does it, which may block. Returns -errno.
+// Makes the call as the kernel does it. The call may block. Returns -errno.
 long perform(const request& one) noexcept;
 
-// Makes it if it need not wait: else -EAGAIN. Where no such form exists for the descriptor (a
-// terminal; a pipe or socket before Linux 6.5 by read or write), it is made once poll says ready.
+// Makes the call if it need not wait, otherwise returns -EAGAIN. If the descriptor has no such form
+// (a terminal; a pipe or socket before Linux 6.5 by read or write), makes the call once poll says
+// ready.
 long attempt(const request& one) noexcept;
 
-// Whether the call has to be made again once its descriptor is ready. That is -EAGAIN and, for a
-// connect that was begun before, by this call or another one, also -EALREADY and -EINPROGRESS. The
-// connect that follows tells how the first one ended.
+// Whether the call has to be made again once its descriptor is ready. That is so for -EAGAIN. For a
+// connect that was begun before, by this call or another, it is also so for -EALREADY and
+// -EINPROGRESS. The connect that follows returns the result of the first.
 bool waits(const request& one, long result) noexcept;
 
-// The condition that a call waits for, and the descriptor; and the other descriptor, if the call is
-// for two.
+// The event that a waiting call waits for, and its descriptor. Also the other descriptor, if the
+// call uses two.
 struct readiness {
   int fd;
   short events;
@@ -61,14 +63,14 @@ struct readiness {
 };
 readiness awaited(const request& one) noexcept;
 
-// Whether there is only the form that blocks: calls for a file.
+// Whether only the form that blocks exists: calls for a file.
 bool only_blocks(const request& one) noexcept;
 
-// In the child of a fork: its parent's threads hold no lock here.
+// Called in the child of a fork: its parent's threads hold no lock here.
 void forget_modes() noexcept;
 
-// A read at an offset whose bytes are all in the page cache: made at once. -EAGAIN: any other call,
-// and one that would wait for the disk, or find less.
+// Makes a read at an offset at once if all its bytes are in the page cache. -EAGAIN: for any other
+// call, and for a read that would wait for the disk or find fewer bytes.
 long read_cached(const request& one) noexcept;
 
 }  // namespace hilo::io

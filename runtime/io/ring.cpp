@@ -27,21 +27,22 @@ namespace {
 
 using call = request::call;
 
-constexpr unsigned submissions = 256;  // queued at most before the kernel is entered for them
+constexpr unsigned submissions = 256;  // queued at most before they are handed to the kernel
 
-// Completions taken at a time: a few less than fibers run until the next look, so that what is
-// fetched for them here is still in the cache when they run, and that the others keep their order.
+// Completions taken at a time. This is a few less than the number of fibers that run until the next
+// look. So the data fetched for them here is still in the cache when they run, and the other
+// completions keep their order.
 constexpr unsigned taken_at_once = 60;
 constexpr unsigned all_of_them = ~0U;
-// What a fiber that goes on touches around its call, of which it is in the midst (from the frames
-// of the switch to those of who made the call), and above its frames: what was captured for its
-// function, and its control block.
+// The memory that a fiber touches when it goes on. Around its call, in which it is: from the frames
+// of the switch to the frames of the function that made the call. And above its frames: its
+// function's captured values and its control block.
 constexpr std::size_t frames_below = 192;
 constexpr std::size_t frames_above = 896;
 constexpr std::size_t captured = 128;
 constexpr std::size_t block_in_use = 192;
 
-constexpr int restart = 512;  // ERESTARTSYS, which the ring passes on of a splice that was ended
+constexpr int restart = 512;  // ERESTARTSYS, which the ring passes on if a splice was ended
 
 constexpr std::uint64_t no_call = 0;    // user_data of cancellations
 constexpr std::uint64_t wake_call = 1;  // of the poll of wake_
@@ -125,7 +126,7 @@ ring_port::~ring_port() {
   close_kept(wake_);
 }
 
-// On the carrier's thread: the ring takes calls from it alone.
+// Called on the carrier's thread: the ring takes calls from that thread only.
 void ring_port::open() {
   const unsigned flags = ring_supported().flags;
   {
@@ -147,7 +148,8 @@ void ring_port::open() {
     open_ = true;
     (void)::io_uring_ring_dontfork(&ring_);
   }
-  // Saves the kernel a look-up, and outlives a close of the number by the program. Works without.
+  // Saves the kernel a look-up, and survives if the program closes the number. The ring also works
+  // without it.
   (void)::io_uring_register_ring_fd(&ring_);
   watch_wake();
 }
@@ -157,7 +159,7 @@ void ring_port::close() noexcept {
   open_ = false;
   between_forks guard;
   guard.release(ring_.ring_fd);
-  // The number may be the program's by now.
+  // The number may belong to the program by now.
   const bool ours = number_.is_ours();
   (void)number_.release();
   if (!ours) ring_.ring_fd = -1;
@@ -167,7 +169,8 @@ void ring_port::close() noexcept {
 io_uring_sqe* ring_port::entry() noexcept {
   io_uring_sqe* one = ::io_uring_get_sqe(&ring_);
   while (one == nullptr) {
-    // Full. EBUSY and EAGAIN: the kernel has no memory, or completions wait to be collected.
+    // The queue is full. EBUSY and EAGAIN: the kernel has no memory, or completions wait to be
+    // collected.
     if (::io_uring_submit(&ring_) < 0) (void)collect(all_of_them);
     one = ::io_uring_get_sqe(&ring_);
   }
@@ -183,7 +186,7 @@ void ring_port::watch_wake() noexcept {
 int ring_port::start(const request& what, pending& one) noexcept {
   if (!open_) [[unlikely]] {
     try {
-      open();  // another carrier than before
+      open();  // this is another carrier than before
     } catch (const std::system_error& error) {
       return error.code().value();
     } catch (const std::bad_alloc&) {
@@ -204,7 +207,7 @@ void ring_port::cancel(const pending& one) noexcept {
   its->flags |= IOSQE_CQE_SKIP_SUCCESS;
 }
 
-// True: it is left in the mail, from which the caller retracts it.
+// Returns true if the call is left in the mail. The caller then retracts it.
 bool ring_port::ask(pending& one) noexcept {
   if (sched::current_worker() == &owner_) {
     cancel(one);
@@ -278,8 +281,8 @@ outcome ring_port::make(const request& what, std::int64_t deadline) noexcept {
     detail::close_wait(self);
     return {-error, end};
   }
-  // Connections that came together are accepted together: if each waited for its turn among the
-  // worker's other calls, the last of a thousand would wait for a thousand turns.
+  // Accepts connections together that came together. If each waited for its turn among the worker's
+  // other calls, the last of a thousand would wait for a thousand turns.
   if (what.what == call::accept && hurry(one)) {
     detail::close_wait(self);
     detail::count_eager();
@@ -297,7 +300,7 @@ outcome ring_port::make(const request& what, std::int64_t deadline) noexcept {
 
 void ring_port::begin(select_poll& one) noexcept {
   status end = status::ok;
-  one.in_flight = true;  // nobody else knows of it yet
+  one.in_flight = true;  // no other thread knows of it yet
   const int error = enter({.what = call::poll, .fd = one.fd, .flags = one.wanted()}, one, end);
   if (error == 0 && end == status::ok) return;
   one.fail(end == status::ok ? status::failed : end, end == status::ok ? error : EBADF);
@@ -321,7 +324,7 @@ void ring_port::read_mail() noexcept {
   mail_size_.store(0, std::memory_order_relaxed);
 }
 
-// A call is over. True: its fiber was made runnable.
+// A call is over. Returns true if its fiber was made runnable.
 bool ring_port::finish(pending& one, std::int32_t result) noexcept {
   --in_flight_;
   one.result = result == -restart ? -EINTR : result;
@@ -357,7 +360,7 @@ void ring_port::for_completions(unsigned most, F&& f) noexcept {
   }
 }
 
-// Begins to bring into the cache what finish(), and the fibers after it, will touch.
+// Begins to bring into the cache the memory that finish(), and the fibers after it, will touch.
 void ring_port::fetch(unsigned most) noexcept {
   for_completions(most, [](const io_uring_cqe& done) {
     if (done.user_data <= wake_call) return;
@@ -368,13 +371,13 @@ void ring_port::fetch(unsigned most) noexcept {
     if (done.user_data <= wake_call) return;
     const auto& one = *reinterpret_cast<const pending*>(done.user_data);
     if (one.fd >= 0) base::fetch(slot_of(one.fd), sizeof(slot));
-    if (one.who == nullptr) return;  // of a select
+    if (one.who == nullptr) return;  // a select's
     base::fetch(reinterpret_cast<const char*>(&sched::fiber::of(*one.who)) - captured,
                 captured + block_in_use);
   });
 }
 
-// Takes completions, the oldest first. True: some fiber was made runnable.
+// Takes completions, the oldest first. Returns true if a fiber was made runnable.
 bool ring_port::collect(unsigned most) noexcept {
   bool woke = false;
   unsigned taken = 0;
@@ -399,7 +402,7 @@ bool ring_port::collect(unsigned most) noexcept {
 bool ring_port::poll() noexcept {
   if (!open_) return false;
   if (has_mail()) read_mail();
-  // relaxed: the kernel sets it from this thread's own interrupts, or sets it again
+  // relaxed would do: the kernel sets it from this thread's own interrupts, or sets it again
   const unsigned flags = io_uring_smp_load_acquire(ring_.sq.kflags);
   if (::io_uring_sq_ready(&ring_) != 0) {
     (void)::io_uring_submit_and_get_events(&ring_);

@@ -1,16 +1,17 @@
 // A worker's io_uring.
 //
-// Calls are queued by the fiber that makes them and handed to the kernel together, when the worker
-// looks (sched/driver.hpp). The kernel runs their completions only when the worker's own thread
-// enters it (DEFER_TASKRUN), so nothing interrupts a fiber, and one system call both submits and
-// collects. In exchange all of it is tied to that thread: only it submits, cancels and collects.
+// The fiber that makes a call queues it. When the worker looks (sched/driver.hpp), all queued calls
+// are handed to the kernel together. The kernel runs their completions only when the worker's own
+// thread enters the kernel (DEFER_TASKRUN). So nothing interrupts a fiber, and one system call both
+// submits and collects. In return, everything is tied to that thread: only it submits, cancels and
+// collects.
 //
-// A fiber whose wait another ended may have moved to another carrier by then; it leaves the call it
-// gave up in the mail of the ring, and summons the worker. Mail is filled and taken under its lock;
-// its count is sc, being a queue of the idle protocol.
+// If another party ended a fiber's wait, the fiber may have moved to another carrier by then. It
+// leaves the abandoned call in the mail of the ring and summons the worker. The mail is filled and
+// taken under its lock. Its count is sc, because it is a queue of the idle protocol.
 //
-// A call comes back with ECANCELED though nobody asked for it: the ring was evacuated, or the
-// address that was to be cancelled belonged to the next call of the same frame by then. Either way
+// A call may end with ECANCELED although it was not cancelled. Either the ring was evacuated, or
+// the address to be cancelled belonged to the next call of the same frame by then. In both cases
 // nothing has happened, and the fiber makes the call again.
 #pragma once
 
@@ -55,17 +56,21 @@ class ring_port final : public port {
   void end(select_poll& one) noexcept override;
 
  private:
-  // By the fiber that runs here: queues its call. `one` stays until it is complete. An errno when
-  // there is no ring to be had any more.
+  // Called by the fiber that runs here: queues its call. `one` must stay until the call is
+  // complete. Returns an errno if there is no ring any more.
   int start(const request& what, pending& one) noexcept;
-  // By the fiber that started it, wherever it runs now: has it cancelled, and waits for its end.
+  // Called by the fiber that started it, wherever that runs now: has the call cancelled, and waits
+  // for its end.
   void abandon(pending& one) noexcept;
-  // What it consists of: asks for the cancellation, and takes back what nobody has read of that.
+  // The two parts of abandon(): asks for the cancellation, and takes the request back if nothing
+  // has read it.
   bool ask(pending& one) noexcept;
   void retract(pending& one) noexcept;
-  // By the fiber that started it, before it waits: hands all calls over now. True: it is complete.
+  // Called by the fiber that started it, before it waits: hands all calls over now. Returns true if
+  // the call is complete.
   bool hurry(pending& one) noexcept;
-  // Makes it the slot's and the kernel's; an errno if it cannot, or `end`: it is being closed.
+  // Links the call into the slot and gives it to the kernel. Returns an errno if it cannot. If the
+  // descriptor is being closed, `end` says so.
   int enter(const request& what, pending& one, status& end) noexcept;
 
   void open();
@@ -86,7 +91,7 @@ class ring_port final : public port {
   sys::own_descriptor number_;   // of ring_
   sys::own_descriptor wake_;     // an eventfd that the ring polls; never read
   std::uint32_t in_flight_ = 0;  // calls of fibers; the worker's own
-  pending* hurried_ = nullptr;   // whose fiber does not wait yet, while hurry() runs; likewise
+  pending* hurried_ = nullptr;   // its fiber does not wait yet, while hurry() runs; likewise
 
   detail::spin_lock mail_lock_;
   pending* mail_ = nullptr;                  // guarded by mail_lock_

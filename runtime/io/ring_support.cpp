@@ -1,4 +1,4 @@
-// Whether there are rings here, and of which kind.
+// Whether this kernel gives us rings, and of which kind.
 
 #include <algorithm>
 #include <cerrno>
@@ -13,7 +13,7 @@
 namespace hilo::io {
 namespace {
 
-constexpr unsigned completions = 4096;  // more in flight at once than that cost an allocation each
+constexpr unsigned completions = 4096;  // if more are in flight at once, each costs an allocation
 
 }  // namespace
 
@@ -28,7 +28,7 @@ namespace {
 
 ring_support try_ring() {
   const between_forks guard;
-  // From the best to one that all kernels from 6.0 on take.
+  // From the best to the flags that all kernels from 6.0 on take.
   constexpr unsigned choices[] = {
       IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_TASKRUN_FLAG,
       IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_COOP_TASKRUN | IORING_SETUP_TASKRUN_FLAG,
@@ -75,7 +75,7 @@ bool ring_support::may_change() const noexcept {
   return error == EMFILE || error == ENFILE || error == ENOMEM || error == EAGAIN;
 }
 
-// Asks again if descriptors or memory were short at the last time.
+// If descriptors or memory were short before, asks again.
 ring_support ring_supported() {
   // Never destroyed: exit handlers may start runtimes.
   static auto& lock = *new kernel::mutex;

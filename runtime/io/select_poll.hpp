@@ -1,9 +1,10 @@
-// What a case of a select has in flight: a poll of its descriptor, linked into the descriptor's
-// slot like any call, so that close() finds it.
+// A case of a select in flight: a poll of its descriptor. It is linked into the descriptor's slot
+// like any call, so that close() finds it.
 //
-// No driver decides for the select. It tells it to look again, under the lock of the case, and
-// leaves there what it knows: the ring what the poll returned; close(), that the descriptor is
-// being closed; epoll nothing, since its event may be that of a file that had the number before.
+// A driver never decides for the select. It tells the select to look again, under the lock of the
+// case, and leaves its knowledge there. The ring leaves the result of the poll. close() leaves
+// the fact that the descriptor is being closed. epoll leaves nothing, because its event may belong
+// to a file that had the number before.
 //
 //   select                                   driver, or close()
 //   links its node; begin()
@@ -11,16 +12,17 @@
 //   unlinks its nodes; give_up() of each
 //   dispose() of each                        land(): the same, and it is not in flight any more
 //
-// A poll that was given up is waited for: dispose() parks in the case's own list until it has
-// landed. It has no buffer, but the ring knows it by its address, and until it is over it may not
-// have been submitted, and would meet whatever file gets the number next; afterwards the caller may
-// close the descriptor in any way. With epoll nothing is in flight, and end() only unlinks.
+// The select waits for a poll that it gave up: dispose() parks in the case's own list until the
+// poll has landed. The poll has no buffer, but the ring knows it by its address. And until the poll
+// is over, it may not have been submitted, and would then meet the file that gets the number next.
+// After dispose() the caller may close the descriptor in any way. With epoll nothing is in flight,
+// and end() only unlinks.
 //   Rejected: polls that the ring owns and frees when they land. A select that lost would return
-//   without a trip through the ring, but leave it something to do, as often as it likes; and
-//   close() would wait for polls of fibers that know nothing of them any more.
+//   without a trip through the ring. But each such select would leave work in the ring, without a
+//   bound; and close() would wait for polls whose fibers no longer know of them.
 //
-// A thread that runs no fiber has another one make the call, since it cannot wait both in its futex
-// and for a descriptor.
+// A thread that does not run a fiber lets another thread make the call, because it cannot wait both
+// in its futex and for a descriptor.
 #pragma once
 
 #include <mutex>
@@ -46,28 +48,28 @@ struct select_poll : pending {
   }
 
   detail::ready_case& its;
-  port* where = nullptr;   // where it was begun; the owner's
+  port* where = nullptr;   // the port that began it; the owner's
   bool mailed = false;     // the owner's
   bool in_flight = false;  // the ring has it; guarded by the lock of the case
   thread helper;           // in place of a driver
 
   short wanted() const noexcept { return its.events_; }
 
-  // Has the select look again. Whom it returns the caller has to wake with try_again; null: its
-  // wait has ended otherwise.
+  // Makes the select look again. If it returns a waiter, the caller must wake that waiter with
+  // try_again. Null: the wait has ended in another way.
   detail::waiter* tell(const discovery& found) noexcept {
     const std::scoped_lock guard(its.lock_);
     return tell_locked(found);
   }
 
-  // The same when it has ended in the kernel: from then on it may be gone.
+  // The same if the poll has ended in the kernel. From then on this object may be gone.
   detail::waiter* land(const discovery& found) noexcept {
     const std::scoped_lock guard(its.lock_);
     in_flight = false;
     return tell_locked(found);
   }
 
-  // By its owner in begin(), when it cannot begin.
+  // Called by its owner in begin(), if it cannot begin.
   void fail(status why, int error) noexcept {
     if (detail::waiter* const who = land(hilo::result<short>(why, error))) {
       detail::wake(*who, detail::try_again);
@@ -79,7 +81,7 @@ struct select_poll : pending {
     return in_flight;
   }
 
-  // Parks: until it has landed. close() may wake it before that.
+  // Parks: until the poll has landed. close() may wake it before that.
   void outlast_flight() noexcept {
     its.lock_.lock();
     while (in_flight) {

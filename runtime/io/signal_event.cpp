@@ -18,8 +18,8 @@ signal_event::signal_event() : descriptor_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLO
   }
 }
 
-// A raw call, which leaves errno alone. It fails only once 2^64 - 2 are pending, and then it is
-// set.
+// A raw call, which does not change errno. It fails only if 2^64 - 2 are pending, and in that case
+// the event is set already.
 void signal_event::set() const noexcept {
   const std::uint64_t one = 1;
   (void)sys::call(SYS_write, fd(), &one, sizeof one);

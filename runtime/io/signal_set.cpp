@@ -42,7 +42,7 @@ const char* why_not(int number) noexcept {
       break;
   }
   if (number < 1 || number > last_signal) return "there is no such signal";
-  // glibc's and musl's SIGRTMIN is above what they use themselves.
+  // SIGRTMIN of glibc and musl is above the signals that they use themselves.
   if (number >= 32 && number < SIGRTMIN) return "the libc needs it for itself";
   return nullptr;
 }
@@ -69,11 +69,12 @@ sigset_t as_set(bits all) noexcept {
 }
 
 struct mask {
-  std::string name;  // of the thread
+  std::string name;  // the name of the thread
   bits blocked = ~bits{0};
 };
 
-// What /proc says of a thread; of one that has ended meanwhile, that it blocks all.
+// Reads from /proc what a thread blocks. If the thread has ended meanwhile, it counts as blocking
+// all.
 mask mask_of(const std::string& thread) {
   mask found;
   struct closer {

@@ -1,6 +1,6 @@
-// Calls of kernel threads that run no fiber: the plain system call or, where a limit may end it, a
-// ppoll for the descriptor and for an eventfd that stop requests write to, and then the form of the
-// call that does not wait.
+// Calls of kernel threads that do not run a fiber. If no limit may end the call: the plain system
+// call. Otherwise: a ppoll for the descriptor and for an eventfd that stop requests write to, and
+// then the form of the call that does not wait.
 #include <algorithm>
 #include <cerrno>
 #include <ctime>
@@ -24,11 +24,11 @@
 namespace hilo::io {
 namespace {
 
-// Readable once a stop is requested of any token that the thread is limited by.
+// Readable once a stop is requested through any token that limits the thread.
 class stop_descriptor {
  public:
   explicit stop_descriptor(const detail::waiter& self) {
-    bool open = true;  // no shield is between
+    bool open = true;  // false behind a shield
     for (const detail::wait_limit* one = self.limits; open && one != nullptr; one = one->outer) {
       if (one->token != nullptr) tokens_.push_back(*one->token);
       open = one->shield != one->depth;
@@ -40,7 +40,7 @@ class stop_descriptor {
     for (std::size_t i = 0; i < tokens_.size(); ++i) callbacks_[i].emplace(tokens_[i], writer{fd_});
   }
   ~stop_descriptor() {
-    callbacks_.clear();  // outlasts one that is writing
+    callbacks_.clear();  // waits for a callback that is writing
     if (fd_ >= 0) ::close(fd_);
   }
   stop_descriptor(const stop_descriptor&) = delete;
@@ -64,7 +64,8 @@ class stop_descriptor {
   int fd_ = -1;
 };
 
-// Until the descriptor is ready: > 0; 0: time is up or a stop was requested; or -errno.
+// Waits until the descriptor is ready: > 0. 0: time is up or a stop was requested. Otherwise
+// -errno.
 long wait_ready(const readiness& what, int stop, std::int64_t deadline) noexcept {
   pollfd both[2] = {{.fd = what.fd, .events = what.events, .revents = 0},
                     {.fd = stop, .events = POLLIN, .revents = 0}};

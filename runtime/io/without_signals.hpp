@@ -1,12 +1,12 @@
-// No signals for a while.
+// Blocks signals for a while.
 #pragma once
 
 #include <csignal>
 
 namespace hilo::io {
 
-// While one lives, no handler runs in this thread. What is started meanwhile begins like that: a
-// thread, and a child until it has reset its handlers.
+// While a without_signals lives, no handler runs in this thread. A thread that is started meanwhile
+// begins in the same state. So does a child, until it has reset its handlers.
 class without_signals {
  public:
   without_signals() noexcept {

@@ -1,11 +1,11 @@
-// Chance from a seed: the same on every machine.
+// Random numbers from a seed: the same on every machine.
 #pragma once
 
 #include <cstdint>
 
 namespace hilo::simulated {
 
-// Steele, Lea and Flood's SplitMix64 (OOPSLA 2014): neighbouring seeds give unlike sequences.
+// Steele, Lea and Flood's SplitMix64 (OOPSLA 2014): neighbouring seeds give different sequences.
 class random_source {
  public:
   explicit random_source(std::uint64_t seed) noexcept : state_(seed) {}

@@ -29,7 +29,7 @@ void on_end(int signal, siginfo_t* info, void*) {
   for (std::size_t i = 0; i < fatal.size(); ++i) {
     if (fatal[i] == signal) ::sigaction(signal, &previous[i], nullptr);
   }
-  // A fault comes again by itself; what was sent does not.
+  // A fault comes again by itself. A signal that was sent does not.
   if (info->si_code <= 0) ::raise(signal);
 }
 

@@ -4,8 +4,8 @@
 
 namespace hilo::simulated {
 
-// While any lives, a fatal signal on a thread that simulates is followed by a line with the seed,
-// and then goes where it would have gone.
+// While a seed_note lives, a fatal signal on a thread that simulates prints a line with the seed.
+// The signal then takes its normal way.
 class seed_note {
  public:
   seed_note() noexcept;

@@ -19,13 +19,13 @@ namespace {
 using sched::fiber;
 using sched::worker;
 
-// Addresses for the stacks of a simulation: 16,384 fibers of the largest usual size, and room for
-// many simulations that failed, whose stacks stay.
+// Addresses for the stacks of a simulation: 16,384 fibers of the largest usual size. The address
+// space has room for many simulations that failed. Their stacks stay.
 constexpr std::size_t stack_reserve = std::size_t{16} << 30;
 constexpr unsigned early_bits = 4;      // time passes early once in 16 decisions with a timer near
 constexpr unsigned longest_change = 9;  // the rarest changes of priority: once in 2^9 points
-constexpr std::uint32_t patience = 4096;  // points that one runs on while others of lower rank wait
-constexpr std::int64_t yield_time = 1000;  // ns: who only yields until some time comes, gets there
+constexpr std::uint32_t patience = 4096;   // points in a row while fibers of lower rank wait
+constexpr std::int64_t yield_time = 1000;  // ns: a loop that yields until a time comes gets there
 
 runtime_options options_of(const simulation_options& options) {
   runtime_options result;
@@ -35,8 +35,8 @@ runtime_options options_of(const simulation_options& options) {
   return result;
 }
 
-// What stands on the stacks of a failed simulation may be referred to from elsewhere, and owns what
-// nobody frees: it stays.
+// The stacks of a failed simulation stay. Other memory may refer to objects on them, and these
+// objects own things that are never freed.
 void abandon(std::unique_ptr<sched::scheduler> one) {
   static auto& all = *new std::vector<sched::scheduler*>;
   all.push_back(one.release());
@@ -128,7 +128,7 @@ std::vector<waiting_fiber> simulation::waiting() const {
   std::vector<waiting_fiber> result;
   for (const record& each : records_) {
     const fiber& one = *each.who;
-    // Its control block may be another's by now; and returned() cleared parked_on.
+    // Its control block may belong to another fiber by now, and returned() cleared parked_on.
     if (each.at == state::made || one.id != static_cast<std::uint64_t>(&each - records_.data()) + 1)
       continue;
     if (each.at == state::waiting && one.parked_on == nullptr) continue;
@@ -171,7 +171,7 @@ void simulation::created(fiber& one) {
   HILO_CHECK(one.id == records_.size() + 1, "a simulation does not know its fibers");
   records_.push_back({.who = &one, .rank = lowest_ + 1 + (chance_.next() >> 2)});
   ready_.reserve(records_.capacity());
-  one.eager = 0;  // of the last life on its stack
+  one.eager = 0;  // it was set in the last life on this stack
 }
 
 void simulation::ready(fiber& one) noexcept {
@@ -196,10 +196,10 @@ void simulation::ready(fiber& one) noexcept {
 void simulation::reached_point(worker& here) noexcept {
   fiber& self = here.running();
   if (paused_ != 0 || &self == &here.base()) return;
-  // From here on it may have been joined, and its stack given back.
+  // From here on the fiber may have been joined, and its stack given back.
   if (self.join.load(std::memory_order_relaxed) == sched::join_word::ended) return;
   record& its = record_of(self);
-  if (its.at != state::running) return;  // it is choosing already
+  if (its.at != state::running) return;  // it is already choosing
   if (ready_.empty() && here.timers().size() == 0 && self.empty() && !endless()) {  // no forks
     ++decisions_;
     return;
@@ -263,7 +263,7 @@ void simulation::pass_time() noexcept {
     now_ = std::max(now_, timers.next_ns());
     timers.advance(now_);
   };
-  // A timer at the end of the number line never fires.
+  // A timer that is due at the end of the number line never fires.
   const auto left = [&] { return timers.size() != 0 && timers.next_ns() != timers.never; };
   if (!ready_.empty() && left() && timers.next_ns() - now_ <= options_.delay.count() &&
       chance_.one_in_power(early_bits)) {

@@ -1,24 +1,26 @@
 // A simulation: the decider (sched/decider.hpp) that a seed drives.
 //
-// Decisions. A fiber that spawns or wakes another, or comes to a decision point, stands among those
-// that can run, and one of them is chosen, maybe itself. So it may be set aside anywhere, also
-// between linking itself into a wait list and parking. A wake that comes then must not be lost, nor
-// make it runnable twice: it is kept in `woken`, and the park that follows finds the fiber runnable
-// at once. By state, where a fiber is and what a wake does:
+// Decisions. A decision takes place when a fiber spawns or wakes another fiber, or comes to a
+// decision point. Then the fiber joins the fibers that can run, and one of them is chosen, maybe
+// itself. So a fiber may be set aside anywhere, also between linking itself into a wait list and
+// parking. A wake that comes in this gap must not be lost, and must not make the fiber runnable
+// twice. So the wake is kept in `woken`, and the park that follows finds the fiber runnable at
+// once. Where a fiber is in each state, and what a wake does:
 //
 //   made      nowhere; its start makes it ready
 //   ready     in ready_: new, woken, yielding, or set aside   a wake sets `woken`
 //   running   the worker's                                    a wake sets `woken`
 //   waiting   in a wait list or a timer, or ended             a wake makes it ready
 //
-// Time. It stands still while fibers run. When none can, it leaps to the next timer; and by chance
-// also earlier, if that is no more than `delay` ahead, so that deadlines are met before their
-// wakers come and after.
+// Time. Time stands still while fibers run. When no fiber can run, time jumps to the next timer. By
+// chance time also jumps earlier, if the timer is no more than `delay` ahead. So deadlines pass
+// both before and after their wakers come.
 //
-// Priorities. Each fiber draws one at its birth, and the highest runs. By chance the running one
-// falls below all others, at a rate that is drawn for each run: programs are of all lengths, and
-// the bugs of long ones need few changes of a long time. One that yields falls too, or a loop that
-// waits for another would never end, and so does one that runs on alone past all patience.
+// Priorities. Each fiber draws a priority at its birth, and the fiber with the highest priority
+// runs. By chance the running fiber falls below all others, at a rate that is drawn for each run:
+// programs are of all lengths, and the bugs of long programs need few changes over a long time. A
+// fiber that yields falls too; otherwise a loop that waits for another fiber would never end. So
+// does a fiber that runs on alone for too long (`patience`).
 #pragma once
 
 #include <chrono>
@@ -42,14 +44,14 @@ namespace hilo::simulated {
 
 class simulation final : public sched::decider {
  public:
-  // On the thread that simulates, as all the rest.
+  // Called on the thread that simulates, as all other functions here.
   explicit simulation(const simulation_options& options);
   ~simulation();
   simulation(const simulation&) = delete;
   simulation& operator=(const simulation&) = delete;
 
-  // A run from the beginning. Throws simulation_failure; then the simulation is not used again.
-  // `site`: where it was called for.
+  // Runs from the beginning. Throws simulation_failure; after that the simulation must not be used
+  // again. `site`: the place of the call.
   simulation_report run(std::uint64_t seed, const std::function<void()>& f, const void* site);
 
   std::uint64_t seed() const noexcept { return seed_; }
@@ -67,10 +69,10 @@ class simulation final : public sched::decider {
  private:
   enum class state : std::uint8_t { made, ready, running, waiting };
 
-  // A fiber of this run; at the index of its id less one.
+  // A fiber of this run. Its index is its id less one.
   struct record {
     sched::fiber* who;
-    std::uint64_t rank;  // of the priority schedule; the highest runs
+    std::uint64_t rank;  // in the priority schedule; the highest runs
     simulation::state at = state::made;
     bool woken = false;
   };
@@ -97,7 +99,7 @@ class simulation final : public sched::decider {
   std::unique_ptr<sched::scheduler> scheduler_;
   sched::worker& worker_;
 
-  // Of this run.
+  // State of this run.
   std::uint64_t seed_ = 0;
   random_source chance_{0};
   bool by_priority_ = false;
@@ -106,7 +108,7 @@ class simulation final : public sched::decider {
   std::uint64_t decisions_ = 0;
   std::uint64_t trace_ = 0;
   std::uint64_t lowest_ = 0;  // the last rank that lower() gave
-  std::uint32_t alone_ = 0;   // points that the running fiber passed since another one ran
+  std::uint32_t alone_ = 0;   // points that the running fiber passed since another fiber ran
   std::uint32_t paused_ = 0;  // no decisions: within the decider, or an `undecided`
   std::vector<record> records_;
   std::vector<std::size_t> ready_;  // indices of records; by priority a heap, the highest first

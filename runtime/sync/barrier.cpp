@@ -1,8 +1,8 @@
-// Rounds follow each other; at most two are under way. While the completion of one runs, without
-// the lock, arrivals count for the next one (`early_`): a participant whose wait was ended by a
-// stop may be that quick. So two lists: those that wait for this round, and for the next. When a
-// completion returns and the next round is full already, the same caller completes that too, since
-// nobody else will arrive for it.
+// Rounds follow each other. At most two rounds are open at a time. The completion of a round runs
+// without the lock. While it runs, arrivals count for the next round (`early_`), because a
+// participant whose wait was ended by a stop may arrive that early. So there are two lists: one for
+// the waiters of this round, one for the next. If the next round is already full when a completion
+// returns, the same caller completes that round too, because no other arrival will.
 #include "hilo/barrier.hpp"
 
 #include <utility>
@@ -22,7 +22,7 @@ barrier::~barrier() {
   detail::retire(waiters_[1], lock_, message);
 }
 
-// Counts arrivals; lock_ is held. Returns their round.
+// Counts arrivals. The caller holds lock_. Returns the round that the arrivals belong to.
 std::uint64_t barrier::arrive_locked(std::ptrdiff_t count) noexcept {
   HILO_CHECK(count > 0, "%td arrive at a barrier; it must be 1 or more", count);
   const std::ptrdiff_t room = completing_ ? participants_ - early_ : missing_;
@@ -35,13 +35,14 @@ std::uint64_t barrier::arrive_locked(std::ptrdiff_t count) noexcept {
   return round_;
 }
 
-// Ends the round if nobody is missing; lock_ is held, and released if so.
+// Ends the round if no arrival is missing. The caller holds lock_; if the round ends, lock_ is
+// released.
 bool barrier::complete_if_full() noexcept {
   if (completing_ || missing_ != 0) return false;
   completing_ = true;
   do {
     if (completion_) {
-      lock_.unlock();  // it may take its time, or park
+      lock_.unlock();  // it may take long, or park
       completion_();
       lock_.lock();
     }
@@ -50,12 +51,12 @@ bool barrier::complete_if_full() noexcept {
     ++round_;
     missing_ = participants_ - early_;
     participants_ -= leaving_;
-    completing_ = missing_ == 0 && early_ != 0;  // then the next round is full
+    completing_ = missing_ == 0 && early_ != 0;  // if true, the next round is full
     const bool again = completing_;
     early_ = 0;
     leaving_ = 0;
     lock_.unlock();
-    detail::wake_all(all, status::ok);  // from here on the barrier may be gone, if not `again`
+    detail::wake_all(all, status::ok);  // unless `again`, the barrier may be gone from here on
     if (!again) return true;
     lock_.lock();
   } while (true);

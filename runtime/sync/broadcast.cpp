@@ -52,7 +52,8 @@ broadcast_place broadcast_core::add_receiver() noexcept {
   return {.next = sent};
 }
 
-// What was sent until now counts it, and is taken, so that the last one to take each ends it.
+// Messages sent until now have counted this receiver. So they are taken here: the last receiver to
+// take a message frees it.
 void broadcast_core::drop_receiver(broadcast_place& place) noexcept {
   lock.lock();
   --receivers;
@@ -91,7 +92,7 @@ void broadcast_core::send(std::shared_ptr<const void> message) noexcept {
   wait_node* const all = waiters.take_all();
   its.missing = receivers;
   for (const wait_node* one = all; one != nullptr; one = one->next) --its.missing;
-  std::shared_ptr<const void> lost = std::move(its.message);  // ends after the lock
+  std::shared_ptr<const void> lost = std::move(its.message);  // freed after unlock
   if (its.missing != 0) its.message = message;
   lock.unlock();
   for (wait_node* one = all; one != nullptr; one = one->next) {

@@ -35,7 +35,7 @@ std::byte* channel_core::allocate(std::size_t elements) const {
       ::operator new(elements* element_size, std::align_val_t(element_alignment), std::nothrow));
   if (memory == nullptr) {
     fail(ENOMEM, base::format_bytes(elements * element_size) +
-                     " cannot be had; give a smaller capacity or free memory");
+                     " cannot be allocated; give a smaller capacity or free memory");
   }
   return memory;
 }

@@ -31,7 +31,7 @@ status condition_variable::enqueue(detail::waiter& self, std::int64_t& deadline)
 void condition_variable::withdraw(detail::waiter& self) noexcept {
   queue_lock_.lock();
   const bool linked = self.linked.load(std::memory_order_relaxed);
-  // An interrupter may have claimed the wait already; then it unlinks and wakes us.
+  // An interrupter may already have claimed the wait. Then the interrupter unlinks and wakes us.
   const bool left = linked && self.claim();
   if (left) waiters_.remove(self);
   queue_lock_.unlock();

@@ -1,12 +1,14 @@
-// Whether it is held, and who waits, are guarded by one lock: with an owner (hilo/detail/
-// spin_lock.hpp) that is cheaper than a word that is taken and given up by two locked instructions,
-// and without one it is no dearer, since its release is a plain store too.
+// One lock guards both whether the mutex is held and its list of waiters. If the lock has an owner
+// (hilo/detail/spin_lock.hpp), that is cheaper than a word that is taken and given up by two locked
+// instructions. If it has no owner, it costs no more than such a word, because its release is a
+// plain store too.
 //
-// The woken waiter competes with callers that come along: a running caller that takes an open mutex
-// saves a switch. To keep that from starving a waiter, one that lost once asks for a hand-over:
-// unlock then leaves the mutex closed and gives it to that waiter. And only one waiter is on its
-// way at a time (`waking_`): until it has come back, unlock wakes no other. So the waiter that lost
-// goes back to the front of the list and nobody in the list has waited longer: the order is kept.
+// The woken waiter competes with callers that arrive meanwhile: a running caller that takes an open
+// mutex saves a switch. So that this does not starve a waiter, a waiter that lost once asks for a
+// hand-over: unlock then leaves the mutex closed and gives it to that waiter. And only one waiter
+// is on its way at a time (`waking_`): until it has come back, unlock wakes no other. So a waiter
+// that lost goes back to the front of the list, and no other waiter in the list has waited longer.
+// The order is kept.
 
 #include "hilo/mutex.hpp"
 
@@ -16,9 +18,9 @@
 namespace hilo {
 namespace {
 
-// How long a locker watches before it parks. It looks seldom, as one that waits for a spin_lock
-// does (runtime/base/spin_lock.cpp): each look fetches the line that the holder is about to write.
-// Measured with mutex_8 on 2 carriers: 26 ns, against 63 for who looks every time.
+// How long a locker watches before it parks. It looks seldom, as a waiter for a spin_lock does
+// (runtime/base/spin_lock.cpp): each look fetches the line that the holder is about to write.
+// Measured with mutex_8 on 2 carriers: 26 ns, against 63 for a locker that looks every time.
 constexpr int first_spins = 16;  // about half a microsecond
 constexpr int most_spins = 64;   // guess: some 3 us in all, less than a park and a wake cost
 
@@ -29,7 +31,7 @@ char hand_over;
 
 bool mutex::lock_slow(std::int64_t deadline) noexcept {
   const void* const me = detail::current_holder();
-  // relaxed: equal to us only if we wrote it, or were handed the mutex
+  // relaxed: equal to us only if we wrote it, or if the mutex was handed to us
   if (holder_.load(std::memory_order_relaxed) == me &&
       (deadline == detail::until_woken || deadline == detail::no_deadline)) {
     base::die("lock of a mutex that the caller holds already: use a recursive_mutex");
@@ -62,10 +64,10 @@ bool mutex::take_woken(const void* me, std::int64_t deadline) noexcept {
   if (end == status::ok) waiters_.move_last_to_front();
   lock_.unlock_to_wait();
   if (end == status::ok) end = detail::finish_wait(self, deadline, "mutex");
-  return end == status::ok;  // it was handed over, ordered by the wake
+  return end == status::ok;  // it was handed over; the wake orders us after the last holder
 }
 
-// With lock_ held: the caller `me` does not hold the mutex, or somebody waits.
+// lock_ is held. The caller `me` does not hold the mutex, or a waiter is in the list.
 void mutex::unlock_slow(const void* me) noexcept {
   const void* const holder = holder_.load(std::memory_order_relaxed);
   if (holder != me) {
@@ -82,7 +84,8 @@ void mutex::unlock_slow(const void* me) noexcept {
 }
 
 mutex::~mutex() {
-  // An unlock that opened the mutex may not have released lock_ yet; that is its last access.
+  // An unlock that opened the mutex may not have released lock_ yet. That release is its last
+  // access.
   detail::retire(waiters_, lock_, "a mutex is destroyed while it is locked and others wait for it");
   HILO_CHECK(holder_.load(std::memory_order_relaxed) == nullptr,
              "a mutex is destroyed while it is locked");

@@ -1,9 +1,10 @@
-// The children of a scope are detached fibers. Each links a node of its own frame while its call
-// runs, so a stop of the scope finds it; the count of the running ones keeps the scope alive.
+// The children of a scope are detached fibers. While a child's call runs, a node in the child's own
+// frame is linked to the scope, so that a stop of the scope finds the child. The count of running
+// children keeps the scope alive.
 //
-// A stop. First the shared stop state, so that a child that is woken finds it requested; then all
-// children are told, with one heavy fence for all of them. They cannot leave meanwhile: leave()
-// takes the lock. A child that enters later finds the stop state requested.
+// A stop. First the shared stop state is set, so that a woken child sees the request. Then all
+// children are told, with one heavy fence for all of them. The children cannot leave meanwhile,
+// because leave() takes the lock. A child that enters later sees the stop requested.
 #include <cerrno>
 #include <mutex>
 #include <utility>
@@ -38,7 +39,7 @@ bool scope_core::left_behind() const noexcept {
   return process_ != kernel::process_number();
 }
 
-// A child has the scope's stop state. Waiting for all of them it would wait for itself.
+// A child has the scope's stop state. If a child waited for all children, it would wait for itself.
 void scope_core::refuse_child(const char* what) const noexcept {
   const sched::worker* const here = sched::current_worker();
   HILO_CHECK(
@@ -63,7 +64,7 @@ status scope_core::admit() {
       request_stop();
       return end;
     }
-    if (stop_.stop_requested()) {  // a sibling failed while we waited for room
+    if (stop_.stop_requested()) {  // a sibling failed while we waited for a free place
       free_.release();
       return status::cancelled;
     }
@@ -87,7 +88,7 @@ void scope_core::enter(scope_child& child) {
   children_ = &child;
   if (stop_.stop_requested()) {
     begin_stop(self);
-    finish_interrupt(self, 0);  // it waits for nothing now
+    finish_interrupt(self, 0);  // it does not wait for anything now
   }
 }
 
@@ -108,7 +109,7 @@ void scope_core::fail(std::exception_ptr error) noexcept {
 }
 
 void scope_core::request_stop() noexcept {
-  (void)stop_.request_stop();  // false also if it was requested of one child, by its stop token
+  (void)stop_.request_stop();  // false also if a child's stop token requested it
   if (left_behind()) return;
   const std::scoped_lock guard(lock_);
   if (std::exchange(stopped_, true) || children_ == nullptr) return;

@@ -1,36 +1,37 @@
 // Waiting for the first of several cases.
 //
-// Two passes. The first tries each case by itself, under its own lock, and most selects end there:
-// a case that is found ready is taken. The second pass holds the locks of all cases at once, in the
-// order of their addresses, and tries again. Only the second pass can find that no case is ready.
-// The first looks at different moments: between two looks a value can move from a case that comes
-// later to a case that was looked at before. So a select with `otherwise` decides under all locks,
-// and a select that waits links a node into each wait list before it releases any of them. While it
-// holds the locks nobody can find its nodes, hence it never meets itself, and it need not claim its
-// own wait to serve another's.
-//   Rejected: linking one after the other with a claim of both sides where two meet (Reppy's
-//   Parallel CML): two selects that meet each other have to back off, and a select that finds
-//   another one half claimed has to spin.
+// Two passes. The first pass tries each case by itself, under its own lock. Most selects end there:
+// a case that is found ready is taken. The second pass holds the locks of all cases at once, taken
+// in the order of their addresses, and tries again. Only the second pass can find that no case is
+// ready. The first pass looks at different moments: between two looks a value can move from a later
+// case to a case that was looked at before. So a select with `otherwise` decides under all locks,
+// and a select that waits links a node into each wait list before it releases any lock. While it
+// holds the locks, no waker can find its nodes. So a select never meets itself, and it need
+// not claim its own wait to serve another's.
+//   Rejected: linking one node after the other, and claiming both sides if two selects meet
+//   (Reppy's Parallel CML): two selects that meet each other have to back off, and a select that
+//   finds another select half claimed has to spin.
 //
-// Cases that no lock guards. A time and a stop request become ready and stay so: when the look
-// under the locks finds them not ready, they were not ready at any time before it. A descriptor is
-// the kernel's, and a look at it may sleep (poll(2) of a file system in user space), so it is
-// looked at in the first pass and never under locks.
+// State without a lock. A time and a stop request become ready and stay ready. So if the look under
+// the locks finds them not ready, they were not ready at any time before. A descriptor belongs to
+// the kernel, and a look at it may sleep (poll(2) of a file system in user space). So a descriptor
+// is looked at in the first pass and never under locks.
 //
-// Order. The cases are tried in a random permutation, so that of several ready cases each is the
-// first equally often, whatever stands before them. The first place is drawn alone, since most
-// selects need no other; each further one when the case before it was not ready. The permutation is
-// kept in the cases themselves. Nodes are linked in that order too: a channel that is in several
-// cases wakes the first of them.
-//   Rejected: a rotation from a random start. A ready case behind others that are not ready is
-//   taken in their place too.
+// Order. The cases are tried in a random permutation. So if several cases are ready, each is the
+// first equally often, regardless of the cases before it. The first place is drawn alone, because
+// most selects need no other place. Each further place is drawn when the case before it was not
+// ready. The permutation is kept in the cases themselves. Nodes are linked in that order too: a
+// channel that is in several cases wakes the first of them.
+//   Rejected: a rotation from a random start. A ready case behind cases that are not ready is also
+//   taken if the rotation starts at one of them, so it is taken more often than others.
 //
-// The nodes are contested (hilo/detail/waiter.hpp): the first waker claims the wait, and leaves in
-// `slot` of the waiter which node it was. The owner unlinks all others, which is O(1) each.
+// The nodes are contested (hilo/detail/waiter.hpp): the first waker claims the wait, and stores in
+// the waiter's `slot` which node it was. The owner unlinks all other nodes, which is O(1) each.
 //
-// A waker may say "try again" instead of serving it: then all begins anew. So does a driver of I/O,
-// which knows that a descriptor was ready, and not that it still is. It is told to look only once
-// its node is linked; all drivers are told to stop looking before the select waits for any of them.
+// A waker may say "try again" instead of serving the select. Then the select begins anew. A driver
+// of I/O does so, because it knows that a descriptor was ready and not that it still is. The select
+// tells a driver to look only once its node is linked. It tells all drivers to stop looking before
+// it waits for any of them.
 #include "hilo/select.hpp"
 
 #include <algorithm>
@@ -48,7 +49,7 @@
 namespace hilo::detail {
 namespace {
 
-// Room for as many pointers as there are cases: here if they are few.
+// Room for as many pointers as there are cases. If they are few, the room is in this object.
 class lock_order {
  public:
   explicit lock_order(std::span<select_case* const> cases) {
@@ -63,7 +64,7 @@ class lock_order {
     last_ = std::unique(first_, last_);  // a channel may be in several cases
   }
 
-  // Lockable, for a scoped lock over all of them.
+  // lock() and unlock() make this Lockable, so that a scoped lock holds all of them.
   void lock() noexcept {
     for (spin_lock** one = first_; one != last_; ++one) (*one)->lock();
   }
@@ -78,10 +79,10 @@ class lock_order {
   spin_lock** last_;
 };
 
-// Locks that are taken in any order, none of them by waiting but the first.
+// Locks that are taken in any order. Only the first may be waited for.
 class gathered_locks {
  public:
-  // False: it would have to wait, or has no room.
+  // Returns false if it would have to wait, or if there is no room.
   bool gather(spin_lock& one) noexcept {
     if (count_ == 0) {
       one.lock();
@@ -95,7 +96,7 @@ class gathered_locks {
     return true;
   }
 
-  // For a unique_lock; lock() is never called.
+  // Makes this usable by unique_lock. lock() is never called.
   void lock() noexcept {}
   void unlock() noexcept {
     while (count_ > 0) all_[--count_]->unlock();
@@ -113,8 +114,8 @@ struct select_wait {
   select_order order;
   std::uint64_t chance;   // 32 bits of it at the beginning
   std::size_t first = 0;  // the number of the case in place 0 of the order
-  std::size_t drawn = 1;  // places of the order that have their case
-  // The order, four bits a place; of more cases than `few` turn_ of the cases has it.
+  std::size_t drawn = 1;  // places of the order that have a case
+  // The order, four bits a place. If there are more than `few` cases, the order is in their turn_.
   static constexpr std::size_t few = 16;
   std::uint64_t places = 0xfedcba9876543210U;
 
@@ -125,13 +126,14 @@ struct select_wait {
     first = static_cast<std::size_t>((chance * all.size()) >> 32);
   }
 
-  // Knuth's multiplier (MMIX); the upper half of such a number is good.
+  // Knuth's multiplier (MMIX). The upper half of such a number is good.
   std::size_t draw_below(std::size_t count) noexcept {
     chance = chance * 6364136223846793005U + 1442695040888963407U;
     return static_cast<std::size_t>(((chance >> 32) * count) >> 32);
   }
 
-  // The number of the case in this place of the order. Place 0 first, and then none left out.
+  // The number of the case in this place of the order. Call it for place 0 first, and then leave no
+  // place out.
   std::size_t at(std::size_t place) noexcept {
     if (place == 0) return first;
     if (order == select_order::first) return place;
@@ -162,7 +164,8 @@ struct select_wait {
     return cases[place]->turn_;
   }
 
-  // Tries one case whose lock `guard` has; if it fires, releases that and wakes whom it served.
+  // Tries one case whose lock `guard` holds. If the case fires: releases the lock and wakes the
+  // other side.
   template <class L>
   [[gnu::always_inline]] bool attempt(std::size_t number, std::unique_lock<L>& guard,
                                       selected& result) const {
@@ -181,14 +184,14 @@ struct select_wait {
     return true;
   }
 
-  // The same of a case that has a time. `now` is 0 until the clock was read.
+  // The same for a case that has a time. `now` is 0 until the clock was read.
   static bool is_over(const select_case& one, std::int64_t& now) noexcept {
     if (one.deadline() <= 0) return true;
     if (now == 0) now = monotonic_now();
     return one.deadline() <= now;
   }
 
-  // Each case by itself.
+  // Tries each case by itself.
   bool try_each(selected& result) {
     std::int64_t now = 0;
     bool decided = true;  // the caller had the first decision point
@@ -208,7 +211,8 @@ struct select_wait {
     return false;
   }
 
-  // All cases at one moment, under `guard`, which releases all locks. Descriptors are left out.
+  // Tries all cases at one moment, under `guard`, which releases all locks. Descriptors are left
+  // out.
   template <class L>
   bool try_together(std::unique_lock<L>& guard, selected& result) {
     std::int64_t now = 0;
@@ -226,8 +230,8 @@ struct select_wait {
     return false;
   }
 
-  // Without waiting. As both passes, but in one go if no lock has to be waited for: each lock is
-  // kept while the next case is tried.
+  // Does not wait. Does the work of both passes in one go if it has to wait for no lock: it keeps
+  // each lock while it tries the next case.
   bool try_now(selected& result) {
     gathered_locks locks;
     {
@@ -310,11 +314,12 @@ struct select_wait {
       if (one->driven_ && one->node_.has_value()) one->begin();
     }
     end = sit_out(self, deadline, "select");
-    // A node in `slot`: its waker claimed us. Else it was our time, a limit or a stop request.
+    // A node in `slot`: its waker claimed us. Otherwise our time, a limit or a stop request ended
+    // the wait.
     const auto* const fired = static_cast<wait_node*>(self.slot);
     selected result{no_case, end};
-    // A case with a lock and a time decides under the lock whether its time counts, while it is
-    // still known that the select waited for it.
+    // A case with a lock and a time decides under its lock whether its time counts. At that point
+    // it still knows that the select waited for it.
     bool undecided_times =
         fired == nullptr ? end == status::timed_out && timed != nullptr : end == try_again;
     for (std::size_t i = 0; i < cases.size(); ++i) {
@@ -341,7 +346,8 @@ struct select_wait {
     return result;
   }
 
-  // The end of all calls. A taken case that ended without a value empties its destination.
+  // All calls end with this. If a case was taken but ended without a value, its destination is
+  // emptied.
   selected end_with(const selected& result) const noexcept {
     if (result.end != status::ok && result.index != no_case) cases[result.index]->clear();
     return result;
@@ -385,7 +391,7 @@ selected select_among(std::span<select_case* const> cases, select_order order, b
 }
 
 void stop_case::wake_waiter() noexcept {
-  const undecided section;  // in a stop_callback
+  const undecided section;  // we may be in a stop_callback
   lock_.lock();
   wait_node* const one = waiters_.pop();
   lock_.unlock();

@@ -1,5 +1,6 @@
-// Served in the order of arrival: while somebody waits, nothing is taken past the first in the
-// list, so `count_` is then less than the first wants. Whatever changes either calls grant().
+// Waiters are served in the order of arrival. While a thread or fiber waits, no caller takes
+// anything ahead of the first waiter in the list. So `count_` is then less than the first waiter
+// wants. Code that changes `count_` or the list calls grant().
 #include "hilo/semaphore.hpp"
 
 #include <mutex>
@@ -9,7 +10,7 @@
 namespace hilo {
 namespace {
 
-// The slot of a waiter is the number that it wants.
+// The slot of a waiter holds the count that the waiter wants.
 void* slot_of(std::ptrdiff_t count) noexcept {
   return reinterpret_cast<void*>(count);
 }
@@ -62,7 +63,7 @@ status semaphore::acquire_until(std::ptrdiff_t count, std::int64_t deadline) noe
   }
   const status end = detail::wait_in_until(waiters_, lock_, slot_of(count), deadline, "semaphore");
   if (end == status::ok || end == status::closed) return end;
-  // One that gave up may have kept others waiting behind it.
+  // A waiter that gave up may have blocked the waiters behind it.
   lock_.lock();
   detail::wait_node* const served = grant();
   lock_.unlock();
@@ -70,14 +71,14 @@ status semaphore::acquire_until(std::ptrdiff_t count, std::int64_t deadline) noe
   return end;
 }
 
-// Gives the waiters whose turn it is their counts, under lock_. Returns them, unlinked and linked
-// to each other by next, for the caller to wake.
+// Under lock_: serves the waiters at the front of the list as far as `count_` allows. Returns them,
+// unlinked and linked to each other by next, for the caller to wake.
 detail::wait_node* semaphore::grant() noexcept {
   detail::wait_node* served = nullptr;
   detail::wait_node** end = &served;
   while (detail::wait_node* const first = waiters_.first()) {
     if (count_ < wanted_by(*first)) break;
-    if (!waiters_.take(*first)) continue;  // it is giving up
+    if (!waiters_.take(*first)) continue;  // this waiter is giving up
     count_ -= wanted_by(*first);
     first->next = nullptr;
     *end = first;

@@ -1,14 +1,14 @@
-// Timers and tickers: a time and two wait lists, of waits and of selects, whose deadline that time
-// is.
+// Timers and tickers: a time, and two wait lists whose deadline is that time. Plain waits are in
+// the first list, selects in the second.
 //
-// When a deadline ends a wait, the clock has passed it before the lock of the timer is taken. And
-// each call reads the clock under the lock. So of a call that changes the time and a wait whose
-// time comes:
-//   - the call reads a clock before the time: it is the old time that will not come. The node of
-//     the wait is still linked, and the call says so in its slot. A deadline may claim the wait
-//     after that all the same, but its owner finds the slot.
-//   - the call reads a clock behind it: the timer has fired. A wait that is linked is told so; a
-//     wait that is not linked any more was ended by its deadline.
+// When a deadline ends a wait, the clock has passed the deadline before the timer's lock is taken.
+// And each call reads the clock under the lock. So if a call changes the time while the time of a
+// wait comes, there are two cases:
+//   - The call reads a clock before the old time. Then the old time will not come. The node of the
+//     wait is still linked, and the call says so in the node's slot. A deadline may still claim the
+//     wait after that, but the wait's owner finds the slot.
+//   - The call reads a clock after the old time. Then the timer has fired. The call tells the
+//     linked waits so. A wait that is no longer linked was ended by its deadline.
 // Rejected: the owner looks at the timer again once its time has come. By then the timer may have
 // been set again, and the firing that another call has reported is lost.
 #include "hilo/timer.hpp"
@@ -22,7 +22,7 @@
 namespace hilo {
 namespace {
 
-// Ends all that wait in the list, which the caller's lock guards; the slot is for those that end by
+// Ends all waits in the list, which the caller's lock guards. The slot is for waits that end by
 // themselves at this moment.
 detail::wait_node* end_all(detail::wait_list& list, status how) noexcept {
   for (detail::wait_node* one = list.first(); one != nullptr; one = one->next) {
@@ -121,7 +121,7 @@ bool ticker::take() noexcept {
   const std::int64_t now = detail::monotonic_now();
   if (next_ > now) return false;
   if (policy_ == missed_ticks::skip && now - next_ >= period_) {
-    // The newest tick that passed is taken; those before it are left out.
+    // The newest tick that has passed is taken. Earlier ticks are left out.
     const std::int64_t passed = (now - next_) / period_;
     skipped_ += static_cast<std::uint64_t>(passed);
     next_ += passed * period_;
@@ -130,8 +130,8 @@ bool ticker::take() noexcept {
   return true;
 }
 
-// The wait with the slot `mine` is over. If it was the first, the one that waits longest becomes
-// it, and is to be woken to look again. Under the lock.
+// The wait with the slot `mine` is over. If it was the first, the longest remaining wait becomes
+// the first, and the caller must wake it to look again. Under the lock.
 detail::wait_node* ticker::pass_on(const void* mine) noexcept {
   if (first_ != mine) return nullptr;
   detail::wait_node* const next = waiters_.pop();
@@ -141,7 +141,7 @@ detail::wait_node* ticker::pass_on(const void* mine) noexcept {
 
 status ticker::wait() noexcept {
   detail::waiter& self = detail::current_waiter();
-  char mine = 0;  // its address tells this wait from others
+  char mine = 0;  // its address distinguishes this wait from other waits
   while (true) {
     lock_.lock();
     status end = stopped_ ? status::closed : take() ? status::ok : status::would_block;

@@ -1,8 +1,9 @@
-// clone3: clone with its arguments in a struct, and room for more of them.
+// clone3: clone with its arguments in a struct, which has room for more of them.
 //
-// Without a stack in the arguments the child continues on its copy of the caller's, and the plain
-// system call does: sys::call(SYS_clone3, &arguments, sizeof arguments) returns twice. With one,
-// the child must leave the caller's frames in assembly, as for clone (clone.hpp).
+// If the arguments have no stack, the child continues on its copy of the caller's stack. The plain
+// system call is enough for that: sys::call(SYS_clone3, &arguments, sizeof arguments) returns
+// twice. If the arguments have a stack, the child must leave the caller's frames in assembly, as
+// for clone (clone.hpp).
 #pragma once
 
 #include <cstddef>
@@ -11,8 +12,9 @@
 
 namespace hilo::sys {
 
-// Returns the child's number in the caller, or -errno and no child. arguments->stack and stack_size
-// must end at a clone_start (clone.hpp), which the child takes its entry and argument from.
+// Returns the child's number in the caller. If it fails: returns -errno, and there is no child.
+// arguments->stack and stack_size must end at a clone_start (clone.hpp). The child takes its entry
+// and argument from there.
 extern "C" [[gnu::visibility("hidden")]] long hilo_sys_clone3(const clone_args* arguments,
                                                               std::size_t size) noexcept;
 

@@ -1,17 +1,19 @@
-// A condition variable of one word: a count of notifications, and a bit for "somebody may sleep".
+// A condition variable of one word: a count of notifications, and a bit for "a thread may sleep".
 //
-// A wait sets the bit, takes the word as its ticket, gives up the lock and sleeps while the word is
-// the ticket. A notification changes the count, so a wait that began before it either sleeps and is
-// woken or finds the word changed. (It must not be overtaken by 2^31 notifications on the way.)
+// A wait sets the bit, takes the word as its ticket, gives up the lock and sleeps while the word
+// equals the ticket. A notification changes the count. So a wait that began before the notification
+// either sleeps and is woken, or finds the word changed. (2^31 notifications must not happen
+// between ticket and sleep.)
 //
-// The bit may be cleared only when nobody sleeps, and there is no telling: between a look and the
-// clearing another may have gone to sleep with a ticket of the same value. Therefore the clearing
-// changes the word, so that nobody falls asleep on the old value from then on, and a wake of all
-// comes after it. Those woken in vain see a wait that ended for no reason.
+// The bit may be cleared only when no thread sleeps, and a notification cannot know that: between
+// its look and its clearing, another thread may have gone to sleep with a ticket of the same value.
+// Therefore the clearing changes the word, so that no thread falls asleep on the old value from
+// then on. After the clearing all sleepers are woken. A thread woken in vain sees a wait that ended
+// for no reason.
 //
-// A wait touches nothing after its sleep but the lock, so the variable may be gone by then.
+// After its sleep a wait touches nothing except the lock, so the variable may be gone by then.
 // Orders: a notification that must not be missed comes after its caller took the lock which the
-// wait gave up; the lock makes the bit visible. Hence relaxed throughout.
+// wait gave up. The lock makes the bit visible. So all orders are relaxed.
 #include "hilo/kernel/condition_variable.hpp"
 
 namespace hilo::kernel {

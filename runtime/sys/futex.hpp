@@ -1,14 +1,15 @@
-// The futex: "sleep while this word holds that value", the one way a kernel thread waits in hilo.
+// The futex: "sleep while this word holds that value". Every wait of a kernel thread in hilo uses
+// it.
 //
-// A wait may return early for no reason the caller can see (a signal, a wake meant for an earlier
-// use of the same address), so every caller loops over its own condition. The value check and the
-// sleep are one step for the kernel, ordered by its hash bucket lock against a wake on the same
-// word: a store before wake() is seen by a wait() that starts after it. Ordering between the two
-// threads comes from the atomic word itself; the call promises none.
+// A wait may return early for a reason that the caller cannot see (a signal, a wake meant for an
+// earlier use of the same address). So every caller loops over its own condition. For the kernel
+// the value check and the sleep are one step. Its hash bucket lock orders this step against a wake
+// on the same word: a store before wake() is seen by a wait() that starts after it. Ordering
+// between the two threads comes from the atomic word itself; the call promises none.
 //
-// A private futex is keyed by (address space, address) and is cheaper. Shared is for words in
-// memory shared between processes, and for words that the kernel wakes itself: the word of
-// CLONE_CHILD_CLEARTID is woken as shared, and a private waiter would sleep through it.
+// The key of a private futex is (address space, address), which is cheaper. Shared is for words in
+// memory shared between processes, and for words that the kernel wakes itself: the kernel wakes the
+// word of CLONE_CHILD_CLEARTID as shared, and a private waiter would sleep through it.
 #pragma once
 
 #include <atomic>
@@ -29,15 +30,15 @@ static_assert(sizeof(futex_word) == 4 && futex_word::is_always_lock_free);
 
 enum class futex_scope : int { process = FUTEX_PRIVATE_FLAG, shared = 0 };
 
-// CLOCK_MONOTONIC on Linux in both libstdc++ and libc++, which is the clock FUTEX_WAIT_BITSET
-// counts a deadline in.
+// CLOCK_MONOTONIC on Linux in both libstdc++ and libc++. FUTEX_WAIT_BITSET counts deadlines in that
+// clock.
 using futex_clock = std::chrono::steady_clock;
 
 inline const std::uint32_t* futex_address(const futex_word& word) noexcept {
   return reinterpret_cast<const std::uint32_t*>(&word);
 }
 
-// Sleeps while `word` holds `expected`. Returns 0 when woken, -EAGAIN when the word held another
+// Sleeps while `word` holds `expected`. Returns 0 after a wake, -EAGAIN if the word held another
 // value, -EINTR after a signal handler.
 inline long futex_wait(const futex_word& word, std::uint32_t expected,
                        futex_scope scope = futex_scope::process) noexcept {
@@ -45,14 +46,14 @@ inline long futex_wait(const futex_word& word, std::uint32_t expected,
               nullptr);
 }
 
-// The same with an absolute deadline: -ETIMEDOUT once it has passed, also when it had passed
-// before.
+// The same with an absolute deadline. Returns -ETIMEDOUT once it has passed, also if it had passed
+// before the call.
 inline long futex_wait_until(const futex_word& word, std::uint32_t expected,
                              futex_clock::time_point deadline,
                              futex_scope scope = futex_scope::process) noexcept {
   using namespace std::chrono;
   const auto since_boot = deadline.time_since_epoch();
-  // The kernel refuses negative times; they are before boot, so they have passed.
+  // The kernel refuses negative times. A negative time is before boot, so it has passed.
   if (since_boot < futex_clock::duration::zero()) return -ETIMEDOUT;
   const auto whole = duration_cast<seconds>(since_boot);
   timespec time{};
@@ -63,14 +64,14 @@ inline long futex_wait_until(const futex_word& word, std::uint32_t expected,
               &time, nullptr, FUTEX_BITSET_MATCH_ANY);
 }
 
-// Wakes up to `count` sleepers and returns how many. The word may be gone by then (its sleeper can
-// have seen the store and freed it): the kernel uses its address only, and a stray wake is what
-// every waiter has to expect anyway.
+// Wakes up to `count` sleepers and returns how many. The word may be gone by then, because its
+// sleeper may have seen the store and freed the word. That is harmless: the kernel uses only the
+// address, and every waiter has to expect a stray wake anyway.
 inline long futex_wake(const futex_word* word, int count,
                        futex_scope scope = futex_scope::process) noexcept {
   long woken = 0;
-  // A wake that is lost is a thread that hangs. Of itself the kernel fails it only for an address
-  // that is gone; whatever else refuses it is asked once more.
+  // If a wake is lost, a thread hangs. The kernel itself fails a wake only if the address is gone.
+  // Any other failure comes from outside (a filter), so the call is tried once more.
   for (int tries = 0; tries < 2; ++tries) {
     woken = call(SYS_futex, reinterpret_cast<const std::uint32_t*>(word),
                  FUTEX_WAKE | static_cast<int>(scope), count);

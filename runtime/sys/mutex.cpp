@@ -1,14 +1,14 @@
 // The mutex of three states, after U. Drepper, "Futexes are tricky" (2011), mutex 3.
 //
 //   0  free
-//   1  held, nobody sleeps
-//   2  held, somebody may sleep: unlock wakes one
+//   1  held, no thread sleeps
+//   2  held, a thread may sleep: unlock wakes one
 //
-// Whoever goes to sleep makes the word 2 first, and takes the mutex by making it 2 as well, since
-// it cannot know whether it was the last sleeper: the price is one wake too many, never one too
-// few. The invariant behind it: while a thread sleeps, the word is 2, or a thread that was woken is
-// on its way to make it 2. One that gives up at its deadline keeps it, since it leaves the word
-// alone after a sleep that no wake has ended.
+// A thread that goes to sleep first makes the word 2. It also takes the mutex by making the word 2,
+// because it cannot know whether it was the last sleeper. This costs one wake too many and never
+// one too few. The invariant: while a thread sleeps, the word is 2, or a thread that was woken is
+// on its way to make it 2. A thread that gives up at its deadline keeps the invariant: no wake has
+// ended its sleep, and it leaves the word alone.
 #include "hilo/kernel/mutex.hpp"
 
 #include <pthread.h>
@@ -24,7 +24,7 @@ bool mutex::lock_slow(const detail::kernel_deadline* deadline) noexcept {
   while (moment.pause()) {
     // relaxed: try_lock orders
     const std::uint32_t seen = word_.load(std::memory_order_relaxed);
-    if (seen == contended) break;  // others sleep for it already, so it will take longer
+    if (seen == contended) break;  // others already sleep for it, so it will take longer
     if (seen == open && try_lock()) return true;
   }
   // (M2) acquire: pairs with (M3)

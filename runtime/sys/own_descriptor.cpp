@@ -12,8 +12,9 @@
 namespace hilo::sys {
 namespace {
 
-// The kernel keeps a table as long as the highest number, 8 bytes and some bits each: so not higher
-// than this, 8 KiB of table (guess). Above most numbers of a program with the usual limit of 1,024.
+// The kernel keeps a table with an entry for each number up to the highest, of 8 bytes and some
+// bits. So hilo's descriptors go no higher than this: 8 KiB of table (guess). A program with the
+// usual limit of 1,024 hardly reaches this number itself.
 constexpr rlim_t high = 1000;
 constexpr rlim_t rooms = 512;  // below the limit
 
@@ -34,8 +35,8 @@ bool identify(int fd, identity& its) noexcept {
 int move_out_of_the_way(int fd) noexcept {
   rlimit limit{};
   if (fd < 0 || ::getrlimit(RLIMIT_NOFILE, &limit) != 0) return fd;
-  // As high as the limit lets, so that numbers stay free below; with the usual limits that is 1,000
-  // or half of the limit.
+  // As high as the limit allows, so that lower numbers stay free. With the usual limits that is
+  // 1,000 or half of the limit.
   const rlim_t from = std::min(high, limit.rlim_cur - std::min(limit.rlim_cur / 2, rooms));
   if (static_cast<rlim_t>(fd) >= from) return fd;
   const long moved = call(SYS_fcntl, fd, F_DUPFD_CLOEXEC, static_cast<int>(from));

@@ -1,15 +1,16 @@
-// A descriptor that hilo opened for itself, which the program does not know of.
+// A descriptor that hilo opened for itself and that the program does not know of.
 //
-// It lies at a high number. A program takes the lowest number that is free, expects a number that
-// it closed to be free, and closes numbers that it does not know (close_range(2) in a daemon).
-// Among the program's numbers, a stale number of the program's would reach hilo's file, and hilo
-// would reach the file that got the number after a close_range. If the top has no room, the
-// number stays as it is.
+// It has a high number. A program takes the lowest free number, expects a number that it closed to
+// be free, and closes numbers that it does not know (close_range(2) in a daemon). If hilo's number
+// were among the program's numbers, two accidents could happen. A stale number of the program would
+// reach hilo's file. And after a close_range, hilo would reach the file that got the number next.
+// If there is no room at the top, the number stays as it is.
 //
-// A number may be closed and used again behind our back all the same. So the file's device and
-// inode are kept, and is_ours() compares them before a write or a close. An eventfd, an epoll set
-// and the like share one inode with others of their kind; a write to one of those does no harm but
-// to an eventfd that the program put at this very number by dup2(2).
+// Even so, the program may close the number and use it again, and hilo does not notice. So hilo
+// keeps the file's device and inode, and is_ours() compares them before a write or a close. An
+// eventfd, an epoll set and the like share one inode with others of their kind, so is_ours() cannot
+// tell them apart. A write to one of those does no harm, except to an eventfd that the program put
+// at this very number by dup2(2).
 #pragma once
 
 #include <cstdint>
@@ -20,9 +21,9 @@ namespace hilo::sys {
 class own_descriptor {
  public:
   own_descriptor() = default;
-  // Takes `fd` over, which is open and closes on exec. If it is negative: none.
+  // Takes `fd` over; it must be open and close on exec. If `fd` is negative: holds none.
   explicit own_descriptor(int fd) noexcept;
-  // Closes it, if it is still ours.
+  // Closes the descriptor, if it is still ours.
   ~own_descriptor();
   own_descriptor(own_descriptor&& other) noexcept
       : number_(std::exchange(other.number_, -1)), device_(other.device_), inode_(other.inode_) {}
@@ -36,10 +37,10 @@ class own_descriptor {
   bool is_open() const noexcept { return number_ >= 0; }
   int number() const noexcept { return number_; }
 
-  // Whether the number still means our file. One system call.
+  // Whether the number still means our file. Makes one system call.
   bool is_ours() const noexcept;
 
-  // The caller, or nobody, closes it.
+  // Gives the descriptor up. From then on only the caller may close it.
   int release() noexcept { return std::exchange(number_, -1); }
 
  private:
@@ -48,7 +49,7 @@ class own_descriptor {
   std::uint64_t inode_ = 0;
 };
 
-// Moves a descriptor to the highest room there is. Returns its number now.
+// Moves a descriptor to the highest room there is. Returns its new number.
 int move_out_of_the_way(int fd) noexcept;
 
 }  // namespace hilo::sys

@@ -1,14 +1,14 @@
-// A semaphore of one word: permits, and a bit for "somebody may sleep".
+// A semaphore of one word: permits, and a bit for "a thread may sleep".
 //
-// release() changes the word in one step and then knows only its address, since whoever got the
-// permit may have freed it. So release clears the bit as it adds the permits, and it is set again
-// by those it may stand for:
+// release() changes the word in one step. After that it uses only the word's address, because the
+// thread that got the permit may have freed the word. So release() clears the bit in the same step
+// in which it adds the permits. Sleepers may be left, so the bit must be set again:
 //
-//   * a thread that slept, as it takes a permit or gives up, for it cannot know whether it was the
-//     last; and if it leaves a permit, it wakes the next.
+//   * A thread that slept sets it when it takes a permit or gives up, because it cannot know
+//     whether it was the last sleeper. If it leaves a permit, it also wakes the next sleeper.
 //
-// The invariant: while a thread sleeps, the bit is set, or one that was woken is on its way to set
-// it, or is on its way to wake another for a permit that is there.
+// The invariant: while a thread sleeps, the bit is set, or a thread that was woken is on its way to
+// set it, or is on its way to wake another sleeper for a permit that is left.
 #include "hilo/kernel/semaphore.hpp"
 
 #include "runtime/base/check.hpp"
@@ -53,7 +53,7 @@ void kernel_semaphore::release(std::ptrdiff_t permits, std::uint32_t limit) noex
                 permits, seen & most, limit);
     }
     sum = (seen & most) + static_cast<std::uint32_t>(permits);
-    // (P2) release: publishes what came before to (P1)
+    // (P2) release: publishes what came before, to (P1)
   } while (!word_.compare_exchange_weak(seen, sum, std::memory_order_release,
                                         std::memory_order_relaxed));
   if ((seen & sleepers) != 0) kernel_wake_one(&word_);

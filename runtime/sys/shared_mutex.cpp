@@ -1,17 +1,19 @@
-// The shared mutex of two words: the state, on which readers sleep, and a count on which writers
-// sleep, so that either kind can be woken alone. The protocol is that of Rust's standard library
+// The shared mutex of two words. Readers sleep on the state, writers on a count, so that either
+// kind can be woken alone. The protocol is that of Rust's standard library
 // (std::sys::sync::rwlock::futex), with deadlines added.
 //
-//   * A bit of the state says that readers (writers) may sleep. Only the unlock that leaves nobody
-//     holding it clears a bit, and it wakes those behind it.
-//   * A writer that was woken cannot know whether others still sleep, so it sets the writers' bit
-//     again as it takes the lock. The bit may thus stand for nobody: an unlock that finds no writer
-//     to wake turns to the readers.
-//   * The count is read before the state is looked at for the last time, and raised after the state
-//     was changed: a writer that misses the change sees the count move and does not sleep.
+//   * A bit of the state says that readers may sleep; another bit says the same of writers. Only an
+//     unlock after which no thread holds the lock clears a bit, and it wakes the sleepers behind
+//     that bit.
+//   * A writer that was woken cannot know whether other writers still sleep. So it sets the
+//     writers' bit again as it takes the lock. The bit may then stand for no sleeper: an unlock
+//     that finds no writer to wake turns to the readers.
+//   * A writer reads the count before it looks at the state for the last time. An unlock raises the
+//     count after it changed the state. So a writer that misses the change sees a new count and
+//     does not sleep.
 //   * A writer that gives up may be the last behind the writers' bit, which keeps readers out. So
-//   it
-//     clears both bits and wakes everybody; those who still have to wait set them again.
+//     it clears both bits and wakes all sleepers. A thread that still has to wait sets its bit
+//     again.
 #include "hilo/kernel/shared_mutex.hpp"
 
 #include "runtime/sys/backoff.hpp"
@@ -19,7 +21,7 @@
 namespace hilo::kernel {
 namespace {
 
-// The state once it is worth acting on, or when it is time to sleep.
+// Returns the state once it is worth acting on, or when it is time to sleep.
 template <class Condition>
 std::uint32_t look(const detail::kernel_word& state, Condition&& is_worth) noexcept {
   sys::backoff moment;
@@ -66,7 +68,7 @@ bool shared_mutex::lock_slow(const detail::kernel_deadline* deadline) noexcept {
     return (state & readers) == 0 || (state & writers_wait) != 0;
   };
   std::uint32_t state = look(state_, worth);
-  std::uint32_t others = 0;  // writers_wait once this one may not be the only writer behind the bit
+  std::uint32_t others = 0;  // writers_wait once other writers may be behind the bit, too
   while (true) {
     if ((state & readers) == 0) {
       // (S1) acquire: pairs with (S3) and (S4)
@@ -113,11 +115,11 @@ void shared_mutex::unlock_shared_slow(std::uint32_t was) noexcept {
   wake_waiting(was - one_reader);
 }
 
-// The state was seen free, with these bits of who waits. Whoever takes the lock meanwhile takes
-// over the duty to wake.
+// The state was seen free, with these bits of the waiting kinds. A thread that takes the lock
+// meanwhile takes over the duty to wake.
 void shared_mutex::wake_waiting(std::uint32_t state) noexcept {
-  // relaxed throughout: a wake publishes nothing; who takes the lock synchronizes with its last
-  // holder by (S1) or (S2)
+  // relaxed throughout: a wake publishes nothing; the next holder synchronizes with the last holder
+  // by (S1) or (S2)
   if (state == writers_wait) {
     if (state_.compare_exchange_strong(state, 0, std::memory_order_relaxed,
                                        std::memory_order_relaxed)) {

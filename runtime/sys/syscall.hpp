@@ -1,6 +1,6 @@
-// Raw system calls: sys::call(SYS_xxx, ...) returns what the kernel returned, which is a negative
-// errno on failure. errno is never touched, so the calls are usable where there is no libc thread
-// block yet, in a child that shares memory with its parent, and in a signal handler.
+// Raw system calls: sys::call(SYS_xxx, ...) returns the kernel's result, which is a negative errno
+// on failure. The calls never touch errno. So they can be used where there is no libc thread block
+// yet, in a child that shares memory with its parent, and in a signal handler.
 //
 // A CPU adds one folder with call0 … call6; nothing here changes.
 #pragma once
@@ -21,7 +21,7 @@
 
 namespace hilo::sys {
 
-// One argument in the form registers carry it.
+// Converts an argument to the form in which registers carry it.
 template <class T>
 long word(T value) noexcept {
   static_assert(sizeof(T) <= sizeof(long), "a system call argument fits in one register");

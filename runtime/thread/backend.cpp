@@ -14,8 +14,9 @@
 namespace hilo::kernel {
 namespace {
 
-// Once, before the first thread. Without hilo's part the thread sanitizer sees no order between
-// fibers: each of its reports would be wrong, and its runtime crashes at the first switch.
+// Called once, before the first thread. If hilo does not report to the thread sanitizer, the
+// sanitizer sees no order between fibers: each of its reports would be wrong, and its runtime
+// crashes at the first switch.
 void meet_foreign_sanitizer() {
   switch (base::find_foreign_sanitizer()) {
     case base::foreign_sanitizer::none:
@@ -42,7 +43,8 @@ backend_choice pthreads(std::string reason) {
 backend_choice choose_backend(const char* forced, [[maybe_unused]] symbol_lookup find) {
   const std::string_view wish = forced == nullptr ? "" : forced;
   if (wish == "pthread") return pthreads("HILO_THREADS=pthread");
-  // It records stacks in its own pthread_create, as below. Here a wish for clone is not followed.
+  // It records stacks in its own pthread_create, as below. In this case HILO_THREADS=clone is
+  // ignored.
   if (base::find_foreign_sanitizer() == base::foreign_sanitizer::address) {
     return pthreads("the program has the address sanitizer and hilo was built without it");
   }
@@ -51,8 +53,8 @@ backend_choice choose_backend(const char* forced, [[maybe_unused]] symbol_lookup
 #elif !HILO_GLIBC(2, 0)
   return pthreads("this libc is not glibc");
 #else
-  // It records each thread's stack in its own pthread_create, and needs that where an exception
-  // unwinds. Forced, clone passes the same tests.
+  // The address sanitizer records each thread's stack in its own pthread_create. It needs the
+  // record when an exception unwinds. If clone is forced, it passes the same tests.
   if (HILO_ASAN && wish != "clone") {
     return pthreads("the address sanitizer knows only threads made by pthread_create");
   }
@@ -61,7 +63,7 @@ backend_choice choose_backend(const char* forced, [[maybe_unused]] symbol_lookup
     return pthreads((wish == "clone" ? "HILO_THREADS=clone cannot be followed: " : "") +
                     ("this glibc is not understood: " + found.reason));
   }
-  // Lives as long as the backend, which is as long as the process.
+  // Lives as long as the backend, that is, as long as the process.
   const auto& layout = *new libc_layout(found.layout);
   std::string reason = "the layout of this glibc is understood";
   if (wish == "clone") {
@@ -74,7 +76,7 @@ backend_choice choose_backend(const char* forced, [[maybe_unused]] symbol_lookup
 }
 
 const backend_choice& chosen_backend() {
-  // A failure to decide (no memory for the specimen) throws, and the next call tries again.
+  // If the decision fails (no memory for the specimen), it throws, and the next call tries again.
   static const auto* choice = [] {
     meet_foreign_sanitizer();
     stay_loaded();

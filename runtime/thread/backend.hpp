@@ -17,7 +17,7 @@ class backend {
  public:
   virtual detail::kernel_thread* start(const thread_options& options,
                                        const detail::thread_body& body) = 0;
-  // False when the deadline passed first.
+  // Returns false if the deadline passed first.
   virtual bool join(detail::kernel_thread* thread, deadline until) noexcept = 0;
   virtual void detach(detail::kernel_thread* thread) noexcept = 0;
   virtual bool is_caller(const detail::kernel_thread* thread) noexcept = 0;
@@ -37,7 +37,7 @@ struct backend_choice {
 };
 const backend_choice& chosen_backend();
 
-// The decision itself. `forced` is the value of HILO_THREADS, or null.
+// Makes the decision. `forced` is the value of HILO_THREADS, or null.
 backend_choice choose_backend(const char* forced, symbol_lookup find);
 
 }  // namespace hilo::kernel

@@ -1,6 +1,6 @@
 // Kernel threads by the clone system call.
 //
-// A start, in the order that matters:
+// A start. The order of the steps matters:
 //
 //   starting thread                              new thread
 //   a record: stack, block, from the cache
@@ -19,19 +19,20 @@
 //   join: wait while alive != 0
 //   the record goes back to the cache
 //
-// No handler of the program may run on a block that is not a thread's. Signals are blocked at the
-// end, and the block is made new there rather than in the next thread, so the next one is complete
-// from its first instruction: it inherits the starting thread's mask and no call has to set or
-// restore it. Only a block that is not complete has signals blocked across clone: a fresh one,
-// which libc has yet to fill, and one that was made new before a module was loaded.
+// No signal handler of the program may run on a block that is not a thread's. So signals are
+// blocked at the end, and the block is made new there and not in the next thread. The next thread
+// is then complete from its first instruction: it inherits the starting thread's mask, and no call
+// has to set or restore the mask. Signals are blocked across clone only if the block is not
+// complete. That is a fresh block, which libc has yet to fill, or a block that was made new before
+// a module was loaded.
 //
-// `alive` is set before clone, not by CLONE_CHILD_SETTID, which the child's side of the kernel
-// stores only when it first runs: a join before that would read the last thread's 0 and return. The
-// thread's number goes to its block by CLONE_PARENT_SETTID, which is stored before the child can
-// run.
+// `alive` is set before clone and not by CLONE_CHILD_SETTID: the child's side of the kernel stores
+// that only when the child first runs, so a join before that would read the last thread's 0 and
+// return. The thread's number goes to its block by CLONE_PARENT_SETTID, which is stored before the
+// child can run.
 //
 // Stack and block are reused only after `alive` is 0. The kernel clears it when the task gives up
-// its memory, after the last instruction of user mode, so nothing can still be using them.
+// its memory. That is after the last instruction of user mode, so nothing can still be using them.
 #include <cerrno>
 #include <csignal>
 #include <cstring>
@@ -66,8 +67,9 @@ record* of(detail::kernel_thread* thread) noexcept {
 
 constexpr std::uint64_t all_signals = ~std::uint64_t{0};
 
-// Replaces the whole mask, including the two signals that glibc's sigprocmask refuses to block. A
-// filter that refuses it would let handlers run on a block that is not a thread's.
+// Replaces the whole mask, including the two signals that glibc's sigprocmask refuses to block.
+// Dies if a filter refuses the call, because handlers would then run on a block that is not a
+// thread's.
 std::uint64_t set_signal_mask(std::uint64_t mask) noexcept {
   std::uint64_t before = 0;
   long error = 0;
@@ -92,7 +94,7 @@ std::uint64_t set_signal_mask(std::uint64_t mask) noexcept {
   self.block.hide(*self.layout);
   set_signal_mask(all_signals);
   self.block.renew(*self.layout);
-  // (C1) acq_rel: pairs with (C2); whoever comes second gives the record back
+  // (C1) acq_rel: pairs with (C2); the second of the two gives the record back
   if (self.owner.exchange(release_by::ended, std::memory_order_acq_rel) == release_by::detached) {
     clone_records().release_when_gone(&self);
   }
@@ -116,11 +118,11 @@ std::uint64_t set_signal_mask(std::uint64_t mask) noexcept {
     case EPERM:
     case ENOSYS:
       hint =
-          "clone is refused here, by a seccomp filter as a rule; allow it or set "
+          "clone is refused here, usually by a seccomp filter; allow it or set "
           "HILO_THREADS=pthread";
       break;
     default:
-      hint = "the clone system call failed; HILO_THREADS=pthread does without";
+      hint = "the clone system call failed; HILO_THREADS=pthread does not need it";
   }
   base::fail(error, "start a thread", hint);
 }
@@ -169,13 +171,13 @@ class clone_threads final : public backend {
   bool join(detail::kernel_thread* handle, deadline until) noexcept override {
     record* thread = of(handle);
     spin_.watch(thread->alive);
-    // acquire: pairs with the kernel's store; all that the thread did is visible
+    // acquire: pairs with the kernel's store; everything that the thread did is visible
     while (const auto tid = thread->alive.load(std::memory_order_acquire)) {
       if (!until.has_value()) {
         sys::futex_wait(thread->alive, tid, sys::futex_scope::shared);
       } else if (sys::futex_wait_until(thread->alive, tid, *until, sys::futex_scope::shared) ==
                  -ETIMEDOUT) {
-        // The end may have come with the deadline; then it counts.
+        // The thread may have ended just at the deadline. Then the join succeeds.
         if (thread->alive.load(std::memory_order_acquire) != 0) return false;
       }
     }
@@ -201,7 +203,7 @@ class clone_threads final : public backend {
   }
 
  private:
-  // The closure, then the two words that the assembly entry takes, from the top down.
+  // From the top down: the closure, then the two words that the assembly entry takes.
   static sys::clone_start* place_closure(record& thread, const detail::thread_body& body) {
     auto top = reinterpret_cast<std::uintptr_t>(thread.memory.top());
     if (body.size + body.alignment > thread.memory.size() / 2) {
@@ -225,7 +227,7 @@ class clone_threads final : public backend {
 
 record_cache& clone_records() {
   static record_cache& records = []() -> record_cache& {
-    // Never destroyed: detached threads use it until the process is gone.
+    // Never destroyed: detached threads use it until the process ends.
     static auto* made = new record_cache;
     ::pthread_atfork(
         [] {

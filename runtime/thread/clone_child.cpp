@@ -1,4 +1,4 @@
-// hilo::child: the end of a child, seen from its maker.
+// hilo::child: the end of a child, seen by the process that made it.
 #include "runtime/thread/clone_child.hpp"
 
 #include <atomic>
@@ -30,7 +30,7 @@ void check_held(const child_record* record, const char* what) {
   }
 }
 
-// -errno, or the descriptor.
+// Returns -errno, or the descriptor.
 int open_descriptor(child_record& one) noexcept {
   if (one.pidfd >= 0) return one.pidfd;
   const unsigned thread_too = one.kind == child_record::relation::thread ? O_EXCL : 0;
@@ -41,7 +41,7 @@ int open_descriptor(child_record& one) noexcept {
 
 [[noreturn, gnu::cold]] void fail_to_open(int error, const child_record& one) {
   std::string hint = "no descriptor is left: see ulimit -n and fs.file-max";
-  if (error == ESRCH) hint = "somebody else has waited for it, or SIGCHLD is ignored";
+  if (error == ESRCH) hint = "another waiter has collected it, or SIGCHLD is ignored";
   if (error == ENOSYS) hint = "this needs Linux 5.3, or a seccomp filter that allows pidfd_open";
   if (error == EINVAL) hint = "descriptors of threads need Linux 6.9";
   base::fail(error, "open a descriptor of child " + std::to_string(one.id), hint);
@@ -66,7 +66,7 @@ exit_status collect(const child_record& one) noexcept {
   do {
     error = sys::call(SYS_waitid, P_PID, one.id, &info, WEXITED | __WALL, nullptr);
   } while (error == -EINTR);
-  return error == 0 ? decode(info) : unseen;  // ECHILD: somebody else has it
+  return error == 0 ? decode(info) : unseen;  // ECHILD: another waiter collected it
 }
 
 std::optional<exit_status> wait(child_record& one, until deadline) {
@@ -85,7 +85,7 @@ std::optional<exit_status> wait(child_record& one, until deadline) {
   return one.kind == relation::sibling ? unseen : collect(one);
 }
 
-// glibc has the names since 2.32, musl has not.
+// glibc has the names since 2.32, musl does not have them.
 std::string signal_name(int signal) {
 #define HILO_NAME(number) \
   { number, #number }
@@ -107,7 +107,7 @@ std::string signal_name(int signal) {
   return "signal " + std::to_string(signal);
 }
 
-// What nobody can use again, and nobody may free: kept where leak checkers find it.
+// Keeps a record that can neither be used again nor freed, where leak checkers find it.
 void lose(child_record* one) noexcept {
   static std::atomic<child_record*> lost{nullptr};
   one->next_lost = lost.load(std::memory_order_relaxed);  // only a guess for the exchange
@@ -124,7 +124,7 @@ void discard(child_record* ended) noexcept {
   if (record* const home = ended->home) {
     // acquire: pairs with (C1); the block was made new
     if (home->owner.load(std::memory_order_acquire) != release_by::ended) {
-      // It ended elsewhere, perhaps inside malloc: no other thread may have its block.
+      // The child ended elsewhere, perhaps inside malloc: no other thread may get its block.
       home->memory = stack();
       return lose(ended);
     }
@@ -147,8 +147,8 @@ child::~child() {
   try {
     wait();
   } catch (const std::system_error&) {
-    // A fiber, and no descriptor or thread to watch the child with: the carrier waits. What the
-    // child runs on must not be given back before its end.
+    // A fiber waits, and the watch could not be set up (no descriptor or no thread). So the carrier
+    // waits. The child's stack and block must not be given back before the child's end.
     if (record_->kind == detail::child_record::relation::thread) {
       kernel::sleep_cleared(*record_->gone, std::nullopt);
     } else if (record_->kind == detail::child_record::relation::sibling) {
@@ -210,9 +210,9 @@ pid_t child::release() noexcept {
     kernel::discard(record);
     return id;
   }
-  // The child uses its stack and block on. It gives them back itself, if it is the record's own
-  // word that tells when they are free; otherwise, and when it ends elsewhere than at the end of
-  // its function, nobody can know, and they are lost.
+  // The child still uses its stack and block. If the record's own word tells when they are free,
+  // the child gives them back itself. In every other case it is not known when they are free, and
+  // they are lost. They are also lost if the child ends elsewhere than at the end of its function.
   if (kernel::record* const home = record->home; home != nullptr && record->gone == &home->alive) {
     record->home = nullptr;
     kernel::discard(record);

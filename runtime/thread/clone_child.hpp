@@ -1,4 +1,4 @@
-// What hilo keeps of a child made by hilo::clone, from before the call until its end was seen.
+// What hilo keeps of a child made by hilo::clone, from before the call until hilo saw its end.
 #pragma once
 
 #include <chrono>
@@ -18,16 +18,16 @@ namespace hilo::detail {
 struct child_record {
   enum class relation : std::uint8_t {
     child,    // waitid sees its end
-    sibling,  // share::parent: our parent's child; only its descriptor tells its end
-    thread,   // share::thread_group: only the word that the kernel clears tells its end
+    sibling,  // share::parent: our parent's child; only its descriptor shows its end
+    thread,   // share::thread_group: only the word that the kernel clears shows its end
   };
 
   relation kind = relation::child;
   pid_t id = 0;
   int pidfd = -1;
 
-  // Shared memory only. The word of CLONE_CHILD_CLEARTID: the caller's, or `alive` of `home`, or
-  // our own.
+  // Only with shared memory. The word of CLONE_CHILD_CLEARTID: the caller's word, or `alive` of
+  // `home`, or own_gone.
   sys::futex_word* gone = nullptr;
   sys::futex_word own_gone{0};
 
@@ -45,19 +45,19 @@ namespace hilo::kernel {
 using detail::child_record;
 using until = std::optional<std::chrono::steady_clock::time_point>;
 
-// Closes and gives back everything of a child that ended, or never was; deletes the record.
+// Closes and gives back everything of a child that ended or never started. Deletes the record.
 void discard(child_record* ended) noexcept;
 
-// Waits until the descriptor of a process polls readable: it ended. False when the deadline passed
-// first. Parks a fiber and lets its carrier go on; puts a thread to sleep. Throws std::system_error
-// when a fiber's wait cannot be set up. A deadline that has passed asks whether it has ended by
-// now.
+// Waits until the descriptor of a process polls readable: the process ended. Returns false if the
+// deadline passed first. Parks a fiber, so its carrier goes on; a thread sleeps. Throws
+// std::system_error if a fiber's wait cannot be set up. With a deadline that has passed: returns
+// whether the process has ended by now.
 [[nodiscard]] bool wait_readable(int descriptor, until deadline);
 
-// Waits until the kernel has cleared the word of a thread; otherwise the same.
+// The same, but waits until the kernel has cleared the word of a thread.
 [[nodiscard]] bool wait_cleared(const sys::futex_word& word, until deadline);
 
-// The same for callers that cannot fail: a fiber holds up its carrier.
+// The same for callers that cannot fail: a fiber blocks its carrier.
 bool sleep_readable(int descriptor, until deadline) noexcept;
 bool sleep_cleared(const sys::futex_word& word, until deadline) noexcept;
 

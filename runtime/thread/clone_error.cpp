@@ -68,7 +68,7 @@ std::string explain_rights(const clone_request& request, clone_flags flags) {
   }
   if (has(flags, fresh::users)) {
     return "a new user namespace is refused: see kernel.unprivileged_userns_clone, "
-           "user.max_user_namespaces and the sandbox this runs in; in a chroot there is none";
+           "user.max_user_namespaces and the sandbox this runs in; it is also refused in a chroot";
   }
   return "new namespaces need CAP_SYS_ADMIN; add fresh::users, or ask the sandbox this runs in to "
          "allow clone";
@@ -98,13 +98,13 @@ std::string explain(int error, const clone_request& request, clone_flags flags) 
     case ENFILE:
       return "no descriptor is left for the child's pidfd: see ulimit -n and fs.file-max";
     case EBADF:
-      return "the cgroup given is no open directory of a version 2 cgroup";
+      return "the cgroup given is not an open directory of a version 2 cgroup";
     case EBUSY:
       return "the cgroup given enables domain controllers, so processes belong in its leaves";
     case EOPNOTSUPP:
       return "the cgroup given is in the state domain invalid: see cgroup.type";
     case ENOSYS:
-      return "this needs clone3 (Linux 5.3), which the kernel has not or a seccomp filter hides";
+      return "this needs clone3 (Linux 5.3), which this kernel lacks or a seccomp filter hides";
     case EINVAL:
       if (request.tid_count != 0)
         return "set_tid asks for more numbers than there are pid namespaces around the child, or "
@@ -128,7 +128,9 @@ void check_request(const clone_request& request) {
   if (broken != clone_rule::none) refuse(to_string(broken));
   const bool thread = has(request.flags, share::thread_group);
   if (request.exit_signal >= 0 && thread) {
-    refuse("CLONE_THREAD excludes an exit signal: a thread's end is no news to the parent");
+    refuse(
+        "CLONE_THREAD excludes an exit signal: the kernel does not report a thread's end to the "
+        "parent");
   }
   if (request.exit_signal >= 0 && has(request.flags, share::parent)) {
     refuse("CLONE_PARENT excludes an exit signal: the child takes the caller's");

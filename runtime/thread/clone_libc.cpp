@@ -25,14 +25,15 @@ clone_layout decide() {
 #endif
 }
 
-// Where in libc's thread block its number is; 0 where that is not clear.
+// Finds the offset of the thread's number in libc's thread block. Returns 0 if it is not clear.
 std::size_t find_number() {
 #if HILO_GLIBC(2, 0)
   const clone_layout& libc = understood_layout();
   return libc.layout != nullptr ? libc.layout->tid : 0;
 #else
-  // Elsewhere pthread_self() is the block, as far as known. The words that are the thread's number,
-  // in the first part of the block, in this thread and in another: it has to be one.
+  // On other libcs pthread_self() is the block, as far as known. Look in the first part of the
+  // block for words that hold the thread's number, in this thread and in another thread. Exactly
+  // one word must match in both.
   constexpr auto look = [](void* result) {
     const auto* block = reinterpret_cast<const std::uint32_t*>(::pthread_self());
     const auto number = static_cast<std::uint32_t>(sys::call(SYS_gettid));

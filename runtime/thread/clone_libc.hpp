@@ -13,12 +13,13 @@ struct clone_layout {
   std::string reason;                   // why not
 };
 
-// Decided on the first call. Not the same question as the choice of the threads' backend, which
-// may be pthread where blocks are understood.
+// Decided on the first call. This is not the same question as the choice of the threads' backend,
+// which may be pthread although blocks are understood.
 const clone_layout& understood_layout();
 
-// Where libc keeps the number of the calling thread, by which raise() and recursive mutexes know
-// it; null where it was not found. A child on a copy of our memory finds its parent's number there.
+// Where libc keeps the number of the calling thread, which raise() and recursive mutexes compare.
+// Null if it was not found. In a child on a copy of our memory, the word still holds the number of
+// the child's parent.
 std::uint32_t* number_of_caller();
 
 }  // namespace hilo::kernel

@@ -1,5 +1,5 @@
-// The records that clone made and will use again: of threads, and of the children of hilo::clone
-// that share memory. A warm block or stack serves either.
+// The records that clone made and will use again. They serve threads and the children of
+// hilo::clone that share memory: both can use a warm block or stack.
 #pragma once
 
 #include "runtime/thread/record_cache.hpp"

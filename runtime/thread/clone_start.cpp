@@ -1,18 +1,19 @@
 // hilo::clone: from a request to a child.
 //
-// Two kinds of child. One that continues on a copy of the caller's stack returns from the system
-// call as in fork, and runs the caller's callable where it lies. One with a stack of its own enters
-// at enter(), below, and finds on that stack, from the top down:
+// There are two kinds of children. The first kind continues on a copy of the caller's stack. It
+// returns from the system call as in fork, and runs the caller's callable where the callable lies.
+// The second kind has its own stack. It enters at enter(), below, and finds on its stack, from the
+// top down:
 //
 //     closure | frame | clone_start        (with shared memory the closure is built there; without
-//                                           it, the child's copy of the caller's one is called)
+//                                           it, the child calls its copy of the caller's closure)
 //
-// Signals are blocked across the call, so that no handler runs in a child that has no thread block
-// yet, or one whose number in the block is still its parent's.
+// Signals are blocked across the call. So no handler runs in a child that has no thread block yet,
+// or whose block still has the number of its parent.
 //
-// The kernel knows one address for both CLONE_CHILD_SETTID and CLONE_CHILD_CLEARTID. A caller who
-// asks for the first alone gets it at his word; the child then moves the address to the word that
-// hilo waits for, by set_tid_address, before it runs anything of the caller's.
+// The kernel knows one address for both CLONE_CHILD_SETTID and CLONE_CHILD_CLEARTID. A caller that
+// asks for the first alone gets the number in the caller's word. Before the child runs anything of
+// the caller's, it moves the address to the word that hilo waits for, by set_tid_address.
 #include <cerrno>
 #include <csignal>
 #include <memory>
@@ -57,9 +58,9 @@ std::uint64_t address(T* pointer) noexcept {
   return static_cast<std::uint64_t>(reinterpret_cast<std::uintptr_t>(pointer));
 }
 
-// What libc's fork does for its child beyond copying: the number in the thread block, which
-// recursive mutexes compare, the count of threads, and the robust list, which the kernel does not
-// copy.
+// What libc's fork does for its child besides copying the memory. It sets the number in the thread
+// block, which recursive mutexes compare, and the count of threads. It also registers the robust
+// list, because the kernel does not copy the registration.
 struct copied_libc {
   std::uint32_t* number = nullptr;
   const libc_layout* layout = nullptr;
@@ -76,7 +77,7 @@ struct copied_libc {
     return found;
   }
 
-  // In the child.
+  // Called in the child.
   void put_right() const noexcept {
     if (number != nullptr) *number = static_cast<std::uint32_t>(sys::call(SYS_gettid));
     if (layout != nullptr) count_only_caller(*layout);
@@ -89,7 +90,7 @@ struct copied_libc {
 
 // What the child finds on its own stack.
 struct frame {
-  record* home;  // whose block the child runs on; null: as the flags say
+  record* home;  // the child runs on its block; null: as the flags say
   sys::futex_word* gone;
   bool move_gone;  // by set_tid_address, see above
   bool give_back;  // the record goes back by the threads' protocol when the handle is released
@@ -105,7 +106,7 @@ struct frame {
 }
 
 [[noreturn]] void enter(void* argument) {
-  // A copy: the frame is the caller's to look at, and stays as it is.
+  // A copy: the caller may look at the frame, so the frame stays as it is.
   const frame self = *static_cast<frame*>(argument);
   if (self.move_gone) sys::call(SYS_set_tid_address, self.gone);
   self.libc.put_right();
@@ -121,8 +122,8 @@ struct frame {
     if (self.thread) count_end(*home->layout);
     set_signal_mask(all_signals);
     home->block.renew(*home->layout);
-    // (C1) of clone_backend.cpp. `ended` also says that the block is fit for another thread, which
-    // it is not after an end elsewhere than here.
+    // (C1) of clone_backend.cpp. `ended` also says that the block can be used by another thread.
+    // That is false if the child ends anywhere else than here.
     if (home->owner.exchange(release_by::ended, std::memory_order_acq_rel) ==
             release_by::detached &&
         self.give_back) {
@@ -132,7 +133,7 @@ struct frame {
   leave(code, self.thread);
 }
 
-// One call that is being made. Its destructor undoes what was prepared, unless there is a child.
+// A call in progress. Its destructor undoes the preparation, unless there is a child.
 class launch {
  public:
   launch(const clone_request& request, const clone_body* body)
@@ -153,12 +154,13 @@ class launch {
     discard(made_.release());
   }
 
-  // Returns the record in the caller; null in a child that continues on a copy without a body.
+  // In the caller: returns the record. In a child that continues on a copy without a body: returns
+  // null.
   child_record* go() {
     if (has(flags_, share::thread_group)) {
       made_->kind = child_record::relation::thread;
     } else if (has(flags_, share::parent)) {
-      // Nobody else can tell us of its end, and its number may be reused before we ask.
+      // Nothing else can report its end to us, and its number may be reused before we ask.
       made_->kind = child_record::relation::sibling;
       flags_ = flags_ | with::pidfd;
     }
@@ -192,7 +194,8 @@ class launch {
 
   thread_options wanted_stack() const {
     thread_options options;
-    // A given stack leaves the one of the record unused: addresses, no memory.
+    // If the caller gives a stack, the record's own stack stays unused: it costs addresses, no
+    // memory.
     if (request_.stack != stack_choice::given) options.stack_size = request_.stack_size;
     return options;
   }
@@ -300,8 +303,8 @@ class launch {
     return made_->kind == child_record::relation::child ? SIGCHLD : 0;
   }
 
-  // Whether the older call can say the same: clone3 is refused by some seccomp filters, which
-  // answer ENOSYS so that their callers do this.
+  // Whether the older call can do the same. Some seccomp filters refuse clone3 with ENOSYS, so that
+  // callers use clone instead.
   static bool fits_clone(const clone_args& all) noexcept {
     const bool one_word_twice = (all.flags & CLONE_PIDFD) && (all.flags & CLONE_PARENT_SETTID);
     return all.flags >> 32 == 0 && !(all.flags & CSIGNAL) && all.set_tid_size == 0 &&
@@ -341,7 +344,7 @@ class launch {
       libc.put_right();
       set_signal_mask(mask);
       if (body_ != nullptr) leave(body_->run_in_place(body_->context), false);
-      (void)made_.release();  // the caller's; this is a copy
+      (void)made_.release();  // the record is the caller's; this is a copy
       return nullptr;
     }
     set_signal_mask(mask);

@@ -1,5 +1,5 @@
-// Waiting for children from fibers, whose carriers must go on: a process has a descriptor, which
-// the I/O driver polls like any other; for the word of a thread a kernel thread sleeps.
+// Waiting for children from fibers, whose carriers must go on. A process has a descriptor, which
+// the I/O driver polls like any other. For the word of a thread, a kernel thread sleeps.
 #include <algorithm>
 #include <cerrno>
 #include <ctime>
@@ -36,7 +36,7 @@ timespec until_then(clock::time_point deadline) noexcept {
           .tv_nsec = static_cast<long>(duration_cast<nanoseconds>(left - whole).count())};
 }
 
-// A thread's word is no descriptor: somebody has to sleep on it.
+// A thread's word is not a descriptor: a kernel thread has to sleep on it.
 struct aside {
   const sys::futex_word& word;
   until deadline;
@@ -71,9 +71,10 @@ bool sleep_cleared(const sys::futex_word& word, until deadline) noexcept {
 
 bool wait_readable(int descriptor, until deadline) {
   if (!in_fiber()) return sleep_readable(descriptor, deadline);
-  // Who has ended is found without the driver, also when the deadline has passed.
+  // First look without the driver: a child that has ended is found this way, also after the
+  // deadline.
   if (sleep_readable(descriptor, clock::time_point())) return true;
-  // Nothing but its deadline ends the wait: it promises the child's end.
+  // Only the deadline may end the wait early, because the caller is promised the child's end.
   const result<short> ended = shielded([&] {
     return io::poll(descriptor, POLLIN, deadline.has_value() ? io::until(*deadline) : io::until());
   });

@@ -1,16 +1,16 @@
 // The end of a kernel thread, for fibers that join it.
 //
-// A thread that joins sleeps in the word that the kernel clears. A fiber must not: it would hold
-// its carrier for as long as the joined thread runs. It parks until the thread announces that
-// nothing of the program is left to run in it. What then remains is the thread's way out of the
-// kernel, and for that the joiner waits as every other does.
+// A thread that joins sleeps on the word that the kernel clears. A fiber must not do that: it would
+// hold its carrier for as long as the joined thread runs. So the fiber parks until the joined
+// thread announces that it will run nothing more of the program. After that only the thread's exit
+// is left, and the fiber waits for that in the same way as any joiner.
 //
 //   the fiber                                 the thread, at its end
 //   lock; running -> awaited, or it ended     exchange: ended. If it was awaited:
 //   link its waiter; unlock; park             lock; unlink; unlock; wake
 //
-// A thread that no fiber waits for pays one exchange. A deadline that passes leaves `awaited` and
-// an empty list.
+// If no fiber waits for a thread, the thread pays one exchange. A deadline that passes leaves
+// `awaited` and an empty list.
 #pragma once
 
 #include <algorithm>
@@ -27,10 +27,10 @@ namespace hilo::kernel {
 
 class ending {
  public:
-  // Before a start: a record serves one thread after another.
+  // Called before a start: a record serves one thread after another.
   void begin() noexcept { state_.store(running, std::memory_order_relaxed); }  // ordered by clone
 
-  // In the thread, when all that the program runs in it has run.
+  // Called in the thread, after everything that the program runs in it.
   void announce() noexcept {
     // (E1) acq_rel: pairs with (E2); an awaiter was linked before its lock is free
     if (state_.exchange(ended, std::memory_order_acq_rel) != awaited) return;
@@ -40,12 +40,13 @@ class ending {
     detail::wake_all(all, status::ok);
   }
 
-  // Parks the calling fiber until announce(). With a deadline: false when that, a stop request or a
-  // limit ended the wait first.
+  // Parks the calling fiber until announce(). With a deadline: returns false if the deadline, a
+  // stop request or a limit ended the wait first.
   bool await(deadline until) noexcept {
     lock_.lock();
     std::uint32_t state = running;
-    // (E2) acq_rel: pairs with (E1): of this and the end, the second sees the first
+    // (E2) acq_rel: pairs with (E1). The second of this exchange and the thread's end sees the
+    // first.
     if (!state_.compare_exchange_strong(state, awaited, std::memory_order_acq_rel,
                                         std::memory_order_acquire) &&
         state == ended) {
@@ -71,7 +72,7 @@ class ending {
 
 namespace hilo::detail {
 
-// What a handle points at; each backend derives its own.
+// A handle points at this. Each backend derives its own type.
 struct kernel_thread {
   kernel::ending end;
   std::uint32_t process =

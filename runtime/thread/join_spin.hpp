@@ -1,16 +1,16 @@
-// Before a joiner sleeps on a join word: what saves the sleep.
+// Watches a join word for a while before the joiner sleeps on it. This can save the sleep.
 //
-// Two sleeps lie between a thread's end and its joiner's return: the joiner's, and, when its CPU
-// has gone idle, the CPU's. A joiner that still looks when the word becomes 0 pays for neither.
-// Watching is worth as much time as it can save and no more, and is worth nothing where the thread
-// cannot run meanwhile (one CPU) or has long to go, so the time adapts: it is full after a success,
-// halves with every failure down to none, and from there one join in `rest` tries again. Where
-// several join at once the CPUs do not idle, so only the joiner's own sleep is to be saved: the
-// time is shorter.
+// Two sleeps lie between a thread's end and its joiner's return: the joiner's own sleep, and the
+// sleep of its CPU, if the CPU has gone idle. A joiner that still looks when the word becomes 0
+// pays for neither. Watching is worth as much time as it can save. It is worth nothing if the
+// thread cannot run meanwhile (one CPU) or has long to go. So the time adapts: it is full after a
+// success and halves with every failure, down to none. From there one join in `rest` tries again.
+// If several threads join at once, the CPUs do not go idle. Then only the joiner's own sleep can be
+// saved, and the time is shorter.
 //
-// A joiner that does not watch yields its CPU once. A new thread waits as a rule on the CPU that
-// made it; it runs now, and if it is short, to its end: one switch there and one back, and the
-// thread's exit finds nobody to wake. Measured on one CPU, create and join of a trivial
+// A joiner that does not watch yields its CPU once. A new thread usually waits on the CPU that made
+// it, so it runs now. If it is short, it runs to its end. This costs one switch there and one back,
+// and the thread's exit finds no sleeper to wake. Measured on one CPU, create and join of a trivial
 // thread: 14.2 us with the yield, 19.8 without, 21.2 for std::thread.
 #pragma once
 
@@ -26,7 +26,7 @@ namespace hilo::kernel {
 
 class join_spin {
  public:
-  // Returns when the word is 0, or when to sleep is all that is left.
+  // Returns when the word is 0, or when the caller should sleep.
   void watch(const sys::futex_word& word) noexcept {
     // relaxed throughout: the numbers are estimates, and the caller reads the word again
     const bool alone = watching_.fetch_add(1, std::memory_order_relaxed) == 0;
@@ -38,7 +38,7 @@ class join_spin {
   }
 
  private:
-  // Looks at the word for a while; true when it became 0.
+  // Looks at the word for a while. Returns true if it became 0.
   bool look(const sys::futex_word& word, int most) noexcept {
     int looks = std::min(looks_.load(std::memory_order_relaxed), most);
     if (looks < shortest) {
@@ -58,9 +58,9 @@ class join_spin {
     return false;
   }
 
-  // In looks of some 20 ns.
-  static constexpr int longest = 8000;  // what the two sleeps cost: 50 to 130 µs (measured on VMs)
-  static constexpr int long_among_others = 1500;  // and the joiner's alone
+  // Counted in looks of some 20 ns.
+  static constexpr int longest = 8000;  // the cost of both sleeps: 50 to 130 µs (measured on VMs)
+  static constexpr int long_among_others = 1500;  // the cost of the joiner's own sleep
   static constexpr int shortest = 32;             // less than this saves nothing. Guess.
   static constexpr unsigned rest = 512;
 

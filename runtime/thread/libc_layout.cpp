@@ -55,7 +55,7 @@ HILO_THREAD_DB_FIELD(__nptl_nthreads)
 namespace hilo::kernel {
 namespace {
 
-// What is wrong with this libc; thrown and caught within this file.
+// Says what is wrong with this libc. Thrown and caught within this file.
 struct not_understood {
   std::string reason;
 };
@@ -68,7 +68,7 @@ class descriptors {
  public:
   explicit descriptors(symbol_lookup find) : find_(find) {}
 
-  // The linked address of a weak symbol, or what the lookup makes of its name.
+  // The linked address of a weak symbol, or the address that the lookup finds for its name.
   template <class T>
   T* optional(const char* name, T* linked) const {
     return reinterpret_cast<T*>(
@@ -152,7 +152,7 @@ void read_functions(const descriptors& symbols, libc_layout& layout) {
   layout.init_ctype = HILO_REQUIRED(__ctype_init);
   layout.find_variable = symbols.optional<void*(void*)>("__tls_get_addr", nullptr);
   layout.free_thread_caches = HILO_OPTIONAL(__libc_thread_freeres);
-  // A static program has this one only if something registers such destructors.
+  // In a static program this is there only if something registers such destructors.
   layout.run_thread_local_destructors = HILO_OPTIONAL(__call_tls_dtors);
   expect(layout.run_thread_local_destructors != nullptr || layout.free_thread_caches != nullptr,
          "libc has no __call_tls_dtors");
@@ -160,12 +160,12 @@ void read_functions(const descriptors& symbols, libc_layout& layout) {
   const auto* rseq_size = HILO_OPTIONAL(__rseq_size);
   if (rseq_offset != nullptr && rseq_size != nullptr) {
     layout.rseq_offset = *rseq_offset;  // 0 as well where glibc knows no signature for this CPU
-    // The kernel takes the original 32 bytes, or more in steps of 32 once features need them.
+    // The kernel takes the original 32 bytes, or more in steps of 32 if features need them.
     layout.rseq_length = (*rseq_size + 31u) / 32 * 32;
   }
 }
 
-// The thread that is looked at. Its stack is ours, so its bounds are known.
+// The thread that this file examines. Its stack is ours, so its bounds are known.
 struct specimen {
   libc_layout* layout;
   unsigned char* stack;
@@ -179,9 +179,9 @@ std::uintptr_t word_at(const unsigned char* block, std::size_t offset) {
   return word;
 }
 
-// Whether the word at an address that may be none has this value. A futex wait compares for us,
-// half a word at a time, and ends at once: its time is up, or the value differs, or nothing is
-// mapped there.
+// Whether the word at `address`, which may be unmapped, has this value. A futex wait does the
+// compare for us, half a word at a time. It ends at once: its time is up, or the value differs, or
+// the address is not mapped.
 bool holds(std::uintptr_t address, std::uintptr_t value) {
   const timespec none{};
   std::uint32_t halves[sizeof value / 4];
@@ -194,7 +194,8 @@ bool holds(std::uintptr_t address, std::uintptr_t value) {
   return true;
 }
 
-// Neighbours on the list of threads point back at the block. They come and go, so once is enough.
+// Neighbours on the list of threads point back at the block. They come and go, so one success is
+// enough.
 void check_list(const libc_layout& layout, const unsigned char* block) {
   const auto entry = reinterpret_cast<std::uintptr_t>(block + layout.list);
   for (int tries = 0; tries < 100; ++tries) {
@@ -218,9 +219,10 @@ void check_this_thread(const libc_layout& layout) {
          "the word at tid's offset is not this thread's number");
 }
 
-// A robust mutex that is locked stands on its owner's list. So the head of that list is the word of
-// the block that points into the mutex, and it is the one the kernel walks if the distance that
-// follows leads from there to the mutex's futex, which holds our number.
+// A robust mutex that is locked is on its owner's list. So the head of that list is the word of the
+// block that points into the mutex. To check it, follow the distance that is stored next to the
+// head. If it leads from there to the mutex's futex, and the futex holds our number, this is the
+// list that the kernel walks.
 void find_robust_list(libc_layout& layout, const unsigned char* block) {
   pthread_mutexattr_t robust;
   ::pthread_mutexattr_init(&robust);
@@ -254,7 +256,8 @@ void find_robust_list(libc_layout& layout, const unsigned char* block) {
   layout.robust_list = found;
   layout.robust_lock_offset = head.futex_offset;
 
-  // The kernel's own word for it. One that has no robust lists (an emulator's) does not mind ours.
+  // What the kernel says about it. A kernel without robust lists (an emulator's) accepts ours as
+  // well.
   robust_list_head* registered = nullptr;
   std::size_t length = 0;
   const long asked = sys::call(SYS_get_robust_list, 0, &registered, &length);
@@ -264,8 +267,9 @@ void find_robust_list(libc_layout& layout, const unsigned char* block) {
          "the kernel knows another robust list of a pthread");
 }
 
-// A pthread looks here whether its creator had an area that the kernel fills, and takes a failure
-// to follow suit for fatal. So an area that is not registered must say so, published or not.
+// A new pthread reads here whether its creator's rseq area is registered with the kernel. If it is,
+// the new pthread must register its own area too, and takes a failure to do so for fatal. So an
+// area that is not registered must say so, whether glibc publishes it or not.
 void find_rseq_area(libc_layout& layout, const unsigned char* block) {
   const auto unregistered = [](const unsigned char* at) {
     struct rseq area {};
@@ -312,7 +316,7 @@ void examine(specimen& self) {
     layout.stack = at;
   }
 
-  // Older glibcs keep the state elsewhere; there the word is left alone.
+  // Older glibcs keep the state elsewhere. Then hilo leaves the word alone.
   const auto state_of = [&](int wanted) {
     ::pthread_setcancelstate(wanted, nullptr);
     std::uint32_t word;
@@ -322,10 +326,11 @@ void examine(specimen& self) {
   const std::uint32_t enabled = state_of(PTHREAD_CANCEL_ENABLE);
   const std::uint32_t disabled = state_of(PTHREAD_CANCEL_DISABLE);
   if (enabled != 0 || disabled == 0) layout.cancelled = 0;
-  ::pthread_setcancelstate(PTHREAD_CANCEL_ENABLE, nullptr);  // at the end only that is to be seen
+  ::pthread_setcancelstate(PTHREAD_CANCEL_ENABLE, nullptr);  // `ended` must hold no other flag
 
-  // A detached thread is its own joiner. Another word that points at its block does so in every
-  // thread, and to set it changes nothing; but two are more than is understood.
+  // A detached thread is its own joiner, so this word points at the block. If the word found is
+  // another one, it does so in every thread, and setting it changes nothing. But if there are two
+  // such words, the layout is not clear and `joiner` is left out.
   for (std::size_t at = sizeof(cpu::thread_header); at + sizeof(void*) <= layout.size;
        at += sizeof(void*)) {
     if (word_at(block, at) != reinterpret_cast<std::uintptr_t>(block)) continue;
@@ -347,9 +352,9 @@ void* examine_entry(void* argument) {
   return nullptr;
 }
 
-// A pthread that has ended has two flags set, one above the other: it is exiting, and its block is
-// free. The next one above them says that a credential is being changed (setuid(2)). That one is
-// not published; thread_list.cpp does no harm if it means something else.
+// A pthread that has ended has two neighbouring flags set: it is exiting, and its block is free.
+// The next higher flag says that a credential is being changed (setuid(2)). glibc does not publish
+// that flag; if it means something else, thread_list.cpp does no harm.
 void find_flags(libc_layout& layout) noexcept {
   const std::uint32_t lowest = layout.ended & (~layout.ended + 1);
   if (layout.ended != (lowest | lowest << 1)) return;
@@ -357,7 +362,7 @@ void find_flags(libc_layout& layout) noexcept {
   layout.changing = lowest << 2;
 }
 
-// One pthread, detached, on a stack of a size that nothing else has.
+// Starts one detached pthread, on a stack of a size that no other thread has.
 void examine_specimen(libc_layout& layout) {
   const auto page = static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
   const auto minimum = static_cast<std::size_t>(::sysconf(_SC_THREAD_STACK_MIN));
@@ -377,7 +382,7 @@ void examine_specimen(libc_layout& layout) {
   ::pthread_attr_destroy(&attributes);
   if (error == 0) {
     wait_for_end(layout, thread);
-    // The block is on the stack, and stays for as long.
+    // The block is on the stack, and lives as long as the stack.
     if (layout.cancelled != 0) {
       std::memcpy(&layout.ended, reinterpret_cast<const unsigned char*>(thread) + layout.cancelled,
                   sizeof layout.ended);

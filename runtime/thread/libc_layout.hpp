@@ -1,14 +1,14 @@
-// What hilo knows about glibc's thread block (`struct pthread`), all of it found at run time.
+// What hilo knows about glibc's thread block (`struct pthread`). All of it is found at run time.
 //
-// glibc publishes the layout for debuggers as descriptors named _thread_db_*, each {bits, count,
-// offset}. What they leave out is found on a specimen: one thread made by pthread_create whose
-// stack and robust list we know, so that the fields that hold them can be recognised. Every field
-// is then checked against the specimen and the calling thread. Anything missing, doubled or
-// different means that this libc is not understood: there is no layout, and a reason.
+// For debuggers, glibc publishes the layout as descriptors named _thread_db_*, each {bits, count,
+// offset}. The other fields are found on a specimen: one thread made by pthread_create whose stack
+// and robust list we know, so that the fields that hold them can be recognised. Every field is then
+// checked against the specimen and the calling thread. If anything is missing, doubled or
+// different, this libc is not understood: there is no layout, and a reason.
 //
-// The specimen has a second use. Its creation is what takes glibc out of its single-threaded mode
-// (both copies of __libc_single_threaded, stdio locking, the handler behind setuid), in the way
-// glibc itself does it.
+// The specimen has a second use. Its creation takes glibc out of its single-threaded mode (both
+// copies of __libc_single_threaded, stdio locking, the handler behind setuid), exactly as glibc
+// itself does it.
 #pragma once
 
 #include <cstddef>
@@ -31,10 +31,10 @@ struct libc_layout {
   std::size_t first_table = 0;  // the table that lies in the block itself
   std::size_t robust_list = 0;  // the head given to the kernel
   std::size_t stack = 0;        // {lowest address, size}, for pthread_getattr_np; 0: not found
-  std::size_t joiner = 0;       // the block itself: detached, nobody joins; 0: not found
+  std::size_t joiner = 0;       // points at the block itself if detached; 0: not found
   std::size_t cancelled = 0;    // flags of pthread_cancel, an int; 0: not found
-  std::uint32_t ended = 0;      // what those hold in a pthread that has ended; 0: not found
-  // Two of those flags: the thread is ending; its credentials are being changed. 0: not found.
+  std::uint32_t ended = 0;      // their value in a pthread that has ended; 0: not found
+  // Two of the flags: the thread is ending; its credentials are being changed. 0: not found.
   std::uint32_t exiting = 0;
   std::uint32_t changing = 0;
   std::size_t resolver = 0;             // struct __res_state; 0: not found
@@ -53,8 +53,9 @@ struct libc_layout {
     const unsigned char* table;
   } key{};
 
-  // rseq area, relative to the thread pointer; 0: glibc has none. Length 0: it has not registered
-  // it, for want of a kernel that would or because it was told not to, and marks it so.
+  // The rseq area, relative to the thread pointer; 0: glibc has none. Length 0: glibc has not
+  // registered it, because the kernel has no rseq or glibc was told not to, and glibc has marked
+  // that.
   std::ptrdiff_t rseq_offset = 0;
   std::size_t rseq_length = 0;
 
@@ -72,13 +73,13 @@ struct layout_discovery {
   std::string reason;  // why not; empty when understood
 };
 
-// Returns when the kernel is done with a pthread, detached or not, whose stack is ours.
-// pthread_join would do the same, but not for one that is detached, and it ends the process if a
-// futex call fails.
+// Returns when the kernel has finished a pthread, detached or not, whose stack is ours.
+// pthread_join cannot be used: it refuses a detached thread, and it ends the process if a futex
+// call fails.
 void wait_for_end(const libc_layout& layout, pthread_t thread) noexcept;
 
-// Runs once per lookup; creates one pthread and waits for its end. Throws std::system_error if it
-// cannot.
+// Runs once per lookup. Creates one pthread and waits for its end. Throws std::system_error if it
+// cannot create the pthread.
 layout_discovery discover_libc_layout(symbol_lookup find = find_libc_symbol);
 
 }  // namespace hilo::kernel

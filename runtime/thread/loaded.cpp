@@ -8,7 +8,7 @@
 namespace hilo::kernel {
 namespace {
 
-// By name, because a static program that names dlopen makes the linker warn.
+// Looks dlopen up by name, because a static program that names dlopen makes the linker warn.
 template <class F>
 F* find(const char* name) noexcept {
   return reinterpret_cast<F*>(find_libc_symbol(name, nullptr));
@@ -22,13 +22,13 @@ bool mark_as_kept() noexcept {
       module_of(reinterpret_cast<const void*>(&stay_loaded), &about) == 0) {
     return false;
   }
-  // The program itself stays anyway; to ask for it by name would open its file.
+  // The program itself stays anyway. Asking for it by name would open its file.
   Dl_info program{};
   if (module_of(reinterpret_cast<const void*>(::getauxval(AT_PHDR)), &program) != 0 &&
       program.dli_fbase == about.dli_fbase) {
     return true;
   }
-  // The module is there, so nothing is loaded.
+  // RTLD_NOLOAD: the module is there already, so nothing is loaded.
   return open(about.dli_fname, RTLD_NOW | RTLD_NOLOAD | RTLD_NODELETE) != nullptr;
 }
 

@@ -40,12 +40,12 @@ int policy_of(scheduling_class scheduling) noexcept {
   return SCHED_OTHER;
 }
 
-// Lives on the starter's stack until it has read the outcome.
+// Lives on the starting thread's stack until that thread has read the outcome.
 struct placing {
   const thread_options* options;
   const cpu_mask* cpus;  // null: stay with the starter's
   placement_failure failure{};
-  // 1 once the outcome is there.
+  // 1 once the outcome has been stored.
   sys::futex_word decided{0};
 
   placement_failure place() const noexcept {
@@ -59,7 +59,7 @@ struct placing {
   }
 };
 
-// Before the user's closure, in the same place.
+// Lies before the user's closure, in the same memory.
 struct placed_closure {
   placing* how;
   std::size_t offset;  // of the user's closure
@@ -90,7 +90,7 @@ void run_and_destroy(void* closure) noexcept {
   const placement_failure failure = self.how->place();
   self.how->failure = failure;
   sys::futex_word& decided = self.how->decided;
-  // (W1) release: publishes the failure to (W2); from here on the starter may be gone
+  // (W1) release: publishes the failure to (W2). From here on the starting thread may be gone.
   decided.store(1, std::memory_order_release);
   sys::futex_wake_all(&decided);
   if (failure.error == 0) {
@@ -135,7 +135,7 @@ placement_failure set_cpus(const cpu_mask& mask) noexcept {
 }
 
 placement_failure set_nice(int nice) noexcept {
-  // The kernel would cut it to the range in silence.
+  // The kernel would silently clamp it to the range.
   if (nice < -20 || nice > 19) return {placement_failure::part::nice, EINVAL};
   return outcome(placement_failure::part::nice, sys::call(SYS_setpriority, PRIO_PROCESS, 0, nice));
 }

@@ -1,8 +1,8 @@
 // Where and how much a thread runs: CPU affinity, nice, scheduling class.
 //
-// The kernel lets a thread set these for itself, so a new thread does it before its callable runs,
-// and its starter waits for the outcome: what is refused is an error of the start. It is the same
-// for both backends, since it is a wrapping of the body.
+// The kernel lets a thread set these for itself. So a new thread sets them before its callable
+// runs, and the starting thread waits for the outcome. If the kernel refuses a setting, the start
+// fails. It works the same for both backends, because it only wraps the body.
 #pragma once
 
 #include <span>
@@ -14,10 +14,10 @@
 
 namespace hilo::kernel {
 
-// A set of CPUs as the kernel takes it.
+// A set of CPUs in the form that the kernel takes.
 class cpu_mask {
  public:
-  // Throws std::system_error EINVAL for numbers beyond any machine.
+  // Throws std::system_error EINVAL for numbers that no machine has.
   explicit cpu_mask(std::span<const unsigned> numbers);
   static cpu_mask of_caller();
 
@@ -29,7 +29,7 @@ class cpu_mask {
   std::vector<unsigned long> words_;
 };
 
-// Each acts on the calling thread.
+// The functions act on the calling thread.
 struct placement_failure {
   enum class part { none, cpus, nice, scheduling } which = part::none;
   int error = 0;
@@ -38,10 +38,11 @@ placement_failure set_cpus(const cpu_mask& mask) noexcept;
 placement_failure set_nice(int nice) noexcept;
 placement_failure set_scheduling(scheduling_class scheduling, int priority) noexcept;
 
-// Throws what it stands for; returns if it is none.
+// Throws the error that the failure stands for. Returns if there was no failure.
 void throw_failure(const placement_failure& failure);
 
-// Starts a thread on the backend; where the options say so, its body runs once they are in force.
+// Starts a thread on the backend. If the options ask for a placement, the body runs once it is in
+// force.
 detail::kernel_thread* start_placed(backend& threads, const thread_options& options,
                                     const detail::thread_body& body);
 

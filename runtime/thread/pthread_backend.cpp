@@ -1,5 +1,5 @@
-// Kernel threads by pthread_create: where the libc is not glibc, where its layout is not
-// understood, and under the thread sanitizer, which follows the threads it sees made.
+// Kernel threads by pthread_create. Used if the libc is not glibc, if its layout is not understood,
+// and under the thread sanitizer, which follows only threads whose creation it sees.
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
@@ -21,12 +21,12 @@
 namespace hilo::kernel {
 namespace {
 
-// Freed by whoever comes second: the end of the thread, or the end of its handle.
+// Freed by the second of two events: the end of the thread and the end of its handle.
 struct pthread_record : detail::kernel_thread {
   pthread_t thread{};
-  // 0 until the thread has started; the thread stores its number, id() waits for it.
+  // 0 until the thread has started. The thread stores its number; id() waits for it.
   sys::futex_word tid{0};
-  // 1 until the closure has run; the thread stores 0, join with a deadline waits for it.
+  // 1 until the closure has run. The thread stores 0; a join with a deadline waits for it.
   sys::futex_word running{1};
   std::atomic<int> owners{2};
 
@@ -43,7 +43,7 @@ pthread_record* of(detail::kernel_thread* thread) noexcept {
 }
 
 void drop(pthread_record* record) noexcept {
-  // acq_rel: the last owner frees after all that the other one did
+  // acq_rel: the last owner frees after everything that the other owner did
   if (record->owners.fetch_sub(1, std::memory_order_acq_rel) == 1) delete record;
 }
 
@@ -54,8 +54,8 @@ void* run(void* argument) {
   sys::futex_wake_all(&self->tid);
   if (self->name[0] != '\0') sys::call(SYS_prctl, PR_SET_NAME, self->name);
   // As in threads made by clone: pthread_cancel does nothing, and pthread_exit ends the process.
-  // glibc's unwinds, into run_and_destroy, which lets nothing pass; musl's runs what is pushed
-  // here.
+  // glibc's pthread_exit unwinds into run_and_destroy, which lets nothing pass. musl's runs the
+  // cleanup that is pushed here.
   ::pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, nullptr);
   pthread_cleanup_push([](void*) { std::terminate(); }, nullptr);
   self->run_and_destroy(self->closure);

@@ -20,7 +20,7 @@ auto record_cache::with_spare_memory(Make make) {
 }
 
 record* record_cache::acquire(const thread_options& options, const libc_layout& layout) {
-  // relaxed: a thread that is missed now is seen the next time; reap() reads again with acquire
+  // relaxed: a thread missed now is seen the next time; reap() reads again with acquire
   if (leaving_.load(std::memory_order_relaxed) != nullptr) reap();
   record* found = take(options);
   if (found == nullptr) {
@@ -69,7 +69,7 @@ record* record_cache::take(const thread_options& options) noexcept {
     if (stacked_[i]->memory.serves(options)) return take_stacked(i);
   }
   if (blocks_ != nullptr) return std::exchange(blocks_, blocks_->next);
-  // A stack that does not serve is replaced only where there is no room to keep it.
+  // A stack that does not fit is replaced only if there is no room to keep it.
   return stacks_ == stacks_kept ? take_stacked(0) : nullptr;
 }
 
@@ -105,7 +105,7 @@ void record_cache::reap() noexcept {
   record* list = leaving_.exchange(nullptr, std::memory_order_acquire);
   while (list != nullptr) {
     record* const each = std::exchange(list, list->next);
-    // acquire: as in a join, what the thread did happens before its stack is used again
+    // acquire: as in a join: everything that the thread did happens before its stack is used again
     if (each->alive.load(std::memory_order_acquire) == 0) {
       release(each);
     } else {

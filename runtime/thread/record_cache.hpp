@@ -1,4 +1,4 @@
-// Records between two threads: the free ones, and the detached ones whose end is near.
+// Records between two threads: the free records, and the records of detached threads that end soon.
 #pragma once
 
 #include <array>
@@ -13,14 +13,14 @@ namespace hilo::kernel {
 
 class record_cache {
  public:
-  // A record whose block and stack are ready for these options. Throws std::system_error.
+  // Returns a record whose block and stack are ready for these options. Throws std::system_error.
   record* acquire(const thread_options& options, const libc_layout& layout);
 
-  // Takes a record whose thread is gone (its `alive` reads 0), or never was.
+  // Takes a record whose thread is gone (its `alive` reads 0), or whose thread never started.
   void release(record* free) noexcept;
 
-  // Takes a record whose detached thread is about to leave; acquire() releases it once `alive` is
-  // 0.
+  // Takes a record whose detached thread is about to end. acquire() releases the record once
+  // `alive` is 0.
   void release_when_gone(record* leaving) noexcept;
 
   // Around fork: the child's copy is consistent and unlocked.
@@ -28,19 +28,20 @@ class record_cache {
   void unlock() noexcept { lock_.unlock(); }
 
  private:
-  // So many free records keep their stacks. Beyond, the one that rested longest gives its stack
-  // back to the kernel, so that stacks of a size nobody wants any more make room for those that
-  // are; its block stays. Guess.
+  // This many free records keep their stacks. If there are more, the record that was unused longest
+  // gives its stack back to the kernel and keeps its block. So stacks of a size that is no longer
+  // used make room for stacks of sizes in use. Guess.
   static constexpr std::size_t stacks_kept = 64;
 
   record* take(const thread_options& options) noexcept;
-  // From stacked_, the later ones moving down. Under lock_.
+  // Takes it out of stacked_ and moves the later records down. Under lock_.
   record* take_stacked(std::size_t index) noexcept;
   void reap() noexcept;
-  // What make() returns; where memory does not suffice for it, the cache gives its own back first.
+  // Returns what make() returns. If there is not enough memory for it, the cache first gives its
+  // own back.
   template <class Make>
   auto with_spare_memory(Make make);
-  // Unmaps the stacks of all free records; false when there are none.
+  // Unmaps the stacks of all free records. Returns false if there are none.
   bool drop_stacks() noexcept;
 
   mutex lock_;
@@ -48,8 +49,8 @@ class record_cache {
   std::array<record*, stacks_kept> stacked_{};
   std::size_t stacks_ = 0;    // under lock_; how many these are
   record* blocks_ = nullptr;  // free, without stacks; under lock_
-  // Pushed by threads that leave, emptied as a whole by reap(), so no node is ever popped alone (no
-  // ABA).
+  // Threads that end push here. reap() always empties the whole list, so no node is ever popped
+  // alone (no ABA).
   std::atomic<record*> leaving_{nullptr};
 };
 

@@ -19,7 +19,7 @@ struct pointer_search {
   unsigned count = 0;
 };
 
-// In the caller's thread-local variables of one module.
+// Searches the caller's thread-local variables of one module.
 int search_module(dl_phdr_info* module, std::size_t, void* argument) {
   auto& search = *static_cast<pointer_search*>(argument);
   const auto* const variables = static_cast<const unsigned char*>(module->dlpi_tls_data);

@@ -29,13 +29,13 @@ std::size_t to_pages(std::size_t bytes) noexcept {
   return (bytes + page_size() - 1) / page_size() * page_size();
 }
 
-// What libc's own functions may need below a frame: glibc says how much on this CPU.
+// The stack that libc's own functions may need below a frame. glibc says how much on this CPU.
 std::size_t smallest_stack() noexcept {
   static const auto size = static_cast<std::size_t>(::sysconf(_SC_THREAD_STACK_MIN));
   return size;
 }
 
-// Half of the address space a process has, on the narrowest CPU: more cannot be mapped.
+// Half of the address space of a process on the narrowest CPU: more cannot be mapped.
 constexpr std::size_t largest_stack = std::size_t{1} << 37;
 
 [[noreturn, gnu::cold]] void fail_to_map(int error, std::size_t bytes) {
@@ -62,7 +62,7 @@ void check_stack_options(const thread_options& options) {
   }
   if (options.guard_size > largest_stack) {
     base::fail(EINVAL, "start a thread with a guard of " + base::format_bytes(options.guard_size),
-               "thread_options.guard_size is one page as a rule");
+               "thread_options.guard_size is usually one page");
   }
 }
 
@@ -71,14 +71,14 @@ stack stack::map(const thread_options& options) {
   stack made;
   const std::size_t guard = to_pages(options.guard_size);
   const std::size_t bytes = to_pages(options.stack_size) + guard;
-  // NORESERVE: a stack is address space first. STACK keeps huge pages away from it.
+  // NORESERVE: a stack is mainly address space. STACK keeps huge pages away from it.
   const long address = sys::call(SYS_mmap, nullptr, bytes, PROT_READ | PROT_WRITE,
                                  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_STACK, -1, 0);
   if (address < 0 && address > -4096) fail_to_map(static_cast<int>(-address), bytes);
   made.base_ = reinterpret_cast<unsigned char*>(address);
   made.mapped_ = bytes;
   made.guard_ = guard;
-  made.forget_frames();  // of a stack that was here and whose thread never returned
+  made.forget_frames();  // the frames of an earlier stack here whose thread never returned
   if (guard != 0) {
     const long error = sys::call(SYS_mprotect, made.base_, guard, PROT_NONE);
     if (error < 0) fail_to_map(static_cast<int>(-error), bytes);
@@ -87,8 +87,8 @@ stack stack::map(const thread_options& options) {
 }
 
 bool stack::serves(const thread_options& options) const noexcept {
-  // A stack up to four times too big is better than a new one; more would keep the big ones from
-  // those that need them.
+  // A stack up to four times too big is better than a new stack. A still bigger stack is kept for
+  // threads that need it.
   return base_ != nullptr && options.stack_size >= smallest_stack() &&
          size() >= options.stack_size && size() / 4 <= to_pages(options.stack_size) &&
          guard_ == to_pages(options.guard_size);
@@ -114,8 +114,8 @@ stack& stack::operator=(stack&& other) noexcept {
 
 stack::~stack() {
   if (base_ == nullptr || sys::call(SYS_munmap, base_, mapped_) == 0) return;
-  // For want of memory for the kernel's own table. The stack's memory helps more than its
-  // addresses.
+  // The kernel may lack memory for its own table. Then give the stack's memory back first: that
+  // helps more than giving its addresses back.
   sys::call(SYS_madvise, base_, mapped_, MADV_DONTNEED);
   sys::call(SYS_munmap, base_, mapped_);
 }

@@ -1,4 +1,4 @@
-// The stack of a kernel thread: a mapping of its own with a guard below.
+// The stack of a kernel thread: its own mapping, with a guard below.
 //
 //     base                                                          base + mapped
 //      | guard: faults |                                  <- grows |
@@ -10,7 +10,7 @@
 
 namespace hilo::kernel {
 
-// Throws std::system_error EINVAL for a stack or guard size of 0 or beyond reason.
+// Throws std::system_error EINVAL if a stack or guard size is 0 or unreasonably large.
 void check_stack_options(const thread_options& options);
 
 class stack {
@@ -20,14 +20,14 @@ class stack {
   stack& operator=(stack&& other) noexcept;
   ~stack();
 
-  // Maps one. Throws std::system_error: a size of 0 or beyond reason, no memory.
+  // Maps a stack. Throws std::system_error: a size of 0 or unreasonably large, no memory.
   static stack map(const thread_options& options);
 
-  // Whether a thread that asked for these options may run here: big enough and not wastefully so.
+  // Whether a thread with these options may run here: big enough, and not wastefully big.
   [[nodiscard]] bool serves(const thread_options& options) const noexcept;
 
-  // After the end of a thread, whose first frames never returned: the address sanitizer must not
-  // find their marks in the next use of this memory.
+  // Called after the end of a thread, whose first frames never returned. The address sanitizer must
+  // not find the marks of those frames in the next use of this memory.
   void forget_frames() const noexcept;
 
   [[nodiscard]] explicit operator bool() const noexcept { return base_ != nullptr; }

@@ -20,8 +20,8 @@ namespace hilo {
 namespace detail {
 namespace {
 
-// A body that remembers whether the user's part of a failed start has thrown: that is the user's to
-// catch, the rest is ours to report.
+// A body that remembers whether the user's part of a failed start has thrown. The user catches that
+// exception; every other failure hilo reports itself.
 struct watched_body {
   const thread_body* body;
   bool threw = false;
@@ -62,7 +62,7 @@ kernel_thread* start_kernel_thread(const thread_options& options, const thread_b
   return nullptr;
 }
 
-// A fiber parks, and lets its carrier go on, until only the thread's exit is left to wait for.
+// Parks a fiber until only the thread's exit is left to wait for, so its carrier goes on.
 static bool await_end(kernel_thread& thread, kernel::deadline until) noexcept {
   if (current_waiter().kind == waiter_kind::thread) return true;
   if (simulating()) refuse_simulated("waiting for a kernel thread or process");
@@ -137,7 +137,7 @@ void check_joinable(const thread& handle, const char* what) {
 void check_here(const detail::kernel_thread& one) {
   if (one.left_behind()) {
     base::fail(ESRCH, "join a thread",
-               "it is one of the parent, and does not run in the child of a fork");
+               "it is a thread of the parent, and does not run in the child of a fork");
   }
 }
 
@@ -150,7 +150,7 @@ void thread::join() {
     base::fail(EDEADLK, "join a thread", "it is the calling thread, which would wait for itself");
   }
   detail::join_kernel_thread(running_);
-  running_ = nullptr;  // only now: a thread that joins itself meanwhile is to be told so
+  running_ = nullptr;  // only now: a thread that joins itself meanwhile must get its error
 }
 
 bool thread::join_by(std::chrono::steady_clock::time_point deadline) {
@@ -202,7 +202,7 @@ std::vector<unsigned> cpus() {
 }
 
 int nice() noexcept {
-  // The raw call answers 20 - nice, so that no answer is negative.
+  // The raw call returns 20 - nice, so that no result is negative.
   return 20 - static_cast<int>(sys::call(SYS_getpriority, PRIO_PROCESS, 0));
 }
 

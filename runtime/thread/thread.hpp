@@ -1,7 +1,7 @@
 // Kernel threads for the layers above: the scheduler's carriers are made here.
 //
-// The typed form is hilo::thread (hilo/thread.hpp). This is the plain one: a function and an
-// argument, a handle that must be joined or detached once.
+// The typed form is hilo::thread (hilo/thread.hpp). This is the plain form: a function, an
+// argument, and a handle that must be joined or detached once.
 #pragma once
 
 #include "hilo/detail/kernel_thread.hpp"

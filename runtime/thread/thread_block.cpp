@@ -33,7 +33,7 @@ robust_list_head* prepare_robust_list(const libc_layout& layout, unsigned char* 
 
 void register_robust_list(const libc_layout& layout, unsigned char* block) noexcept {
   robust_list_head* head = prepare_robust_list(layout, block);
-  // A kernel without robust lists has none to clean up either.
+  // A kernel that has no robust lists has none to clean up either, so a failure does not matter.
   sys::call(SYS_set_robust_list, head, sizeof *head);
 }
 
@@ -42,8 +42,8 @@ struct rseq* rseq_area(const libc_layout& layout, void* thread_pointer) noexcept
                                         layout.rseq_offset);
 }
 
-// The kernel forgets the registration by itself at the thread's end and touches the area no more
-// once the thread has begun to exit, so nothing unregisters it: the block outlives the thread.
+// Nothing unregisters it: the kernel itself drops the registration at the thread's end, and no
+// longer touches the area once the thread has begun to exit. The block outlives the thread.
 void register_rseq(const libc_layout& layout, void* thread_pointer) noexcept {
   if (layout.rseq_offset == 0) return;
   auto* area = rseq_area(layout, thread_pointer);
@@ -51,14 +51,14 @@ void register_rseq(const libc_layout& layout, void* thread_pointer) noexcept {
   area->cpu_id = static_cast<std::uint32_t>(RSEQ_CPU_ID_UNINITIALIZED);
   if (layout.rseq_length == 0 ||
       sys::call(SYS_rseq, area, layout.rseq_length, 0, cpu::rseq_signature) < 0) {
-    // sched_getcpu() then asks the kernel instead of believing the area, and pthreads that this
-    // thread creates do not try to register theirs.
+    // sched_getcpu() then asks the kernel instead of reading the area. And pthreads that this
+    // thread creates do not try to register their areas.
     area->cpu_id = static_cast<std::uint32_t>(RSEQ_CPU_ID_REGISTRATION_FAILED);
   }
 }
 
-// A thread that is cancelled is unwound, and what a callable leaves cannot be passed: the process
-// would end by std::terminate. So pthread_cancel finds cancellation disabled, and does nothing.
+// Cancelling a thread unwinds it, and a callable lets no exception pass: the process would end by
+// std::terminate. So cancellation is disabled, and pthread_cancel does nothing.
 void refuse_cancellation() noexcept {
   ::pthread_setcanceltype(PTHREAD_CANCEL_DEFERRED, nullptr);
   ::pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, nullptr);
@@ -79,12 +79,13 @@ thread_block thread_block::allocate(const libc_layout& layout) {
   made.generation_ = generation;
   cpu::prepare_header(made.block_, reinterpret_cast<const void*>(::pthread_self()));
 
-  // An entry that is alone: glibc's fork unlinks the caller's from the list of threads.
+  // An entry that is alone: glibc's fork unlinks the caller's entry from the list of threads.
   void* entry = made.block_ + layout.list;
   void* const alone[2] = {entry, entry};
   std::memcpy(entry, alone, sizeof alone);
 
-  // Detached: pthread_join and pthread_detach answer EINVAL, and the first does not wait for ever.
+  // Detached: pthread_join and pthread_detach return EINVAL, and pthread_join does not wait for
+  // ever.
   if (layout.joiner != 0) {
     std::memcpy(made.block_ + layout.joiner, &made.block_, sizeof made.block_);
   }
@@ -117,7 +118,7 @@ void thread_block::enter(const libc_layout& layout) noexcept {
   register_robust_list(layout, block_);
   register_rseq(layout, thread_pointer_);
   lead_to_resolver(layout, block_, thread_pointer_);
-  // Every time: setlocale may have been called since.
+  // Every time, because setlocale may have been called since.
   layout.init_ctype();
 }
 
@@ -129,7 +130,7 @@ void thread_block::enter_untold(const libc_layout& layout) noexcept {
   }
   prepare_robust_list(layout, block_);
   if (layout.rseq_offset != 0) {
-    // What glibc leaves there when the kernel refuses: sched_getcpu() asks the kernel.
+    // glibc writes the same if the kernel refuses: sched_getcpu() then asks the kernel.
     rseq_area(layout, thread_pointer_)->cpu_id =
         static_cast<std::uint32_t>(RSEQ_CPU_ID_REGISTRATION_FAILED);
   }
@@ -137,8 +138,8 @@ void thread_block::enter_untold(const libc_layout& layout) noexcept {
   layout.init_ctype();
 }
 
-// As the kernel's exit_robust_list (kernel/futex/core.c). The lowest bit of a link marks a mutex of
-// priority inheritance, whose waiters the kernel looks after.
+// Does the same as the kernel's exit_robust_list (kernel/futex/core.c). The lowest bit of a link
+// marks a mutex with priority inheritance. The kernel takes care of the waiters of such a mutex.
 void thread_block::abandon_robust_mutexes(const libc_layout& layout) noexcept {
   auto* head = reinterpret_cast<robust_list_head*>(block_ + layout.robust_list);
   const auto link_of = [](const void* link) {
@@ -149,14 +150,14 @@ void thread_block::abandon_robust_mutexes(const libc_layout& layout) noexcept {
   while (link_of(tagged) != &head->list) {
     auto* const link = link_of(tagged);
     const bool inherits = link != tagged;
-    tagged = link->next;  // read first: the next owner links it elsewhere
+    tagged = link->next;  // read first: the next owner links the mutex elsewhere
     auto& word = *reinterpret_cast<sys::futex_word*>(reinterpret_cast<unsigned char*>(link) +
                                                      layout.robust_lock_offset);
     std::uint32_t before = word.load(std::memory_order_relaxed);  // confirmed by the exchange
     bool ours = true;
     do {
       ours = (before & FUTEX_TID_MASK) == *tid(layout);
-      // release: who recovers the mutex sees what was done under it, as after an unlock
+      // release: the thread that recovers the mutex sees what was done under it, as after an unlock
     } while (ours &&
              !word.compare_exchange_weak(before, (before & FUTEX_WAITERS) | FUTEX_OWNER_DIED,
                                          std::memory_order_release, std::memory_order_relaxed));
@@ -174,18 +175,18 @@ void thread_block::run_destructors(const libc_layout& layout) noexcept {
 }
 
 void thread_block::renew(const libc_layout& layout) noexcept {
-  mark_ended(layout, block_);  // also forgets a cancellation that was asked for
+  mark_ended(layout, block_);  // also forgets a cancellation request
   refuse_cancellation();
   renew_resolver(layout, block_);
-  // Read first: a module that is loaded meanwhile makes the block incomplete, not wrong.
+  // Read first: a module that is loaded meanwhile then makes the block incomplete and not wrong.
   generation_ = module_generation();
   if (layout.free_thread_caches != nullptr) {
     layout.free_thread_caches();
     reset_tls_images(layout);
     return;
   }
-  // glibc's own variables stay, the malloc cache being one of them; those that the next thread
-  // could notice are put right one by one.
+  // glibc's own variables stay, because the malloc cache is one of them. Those that the next thread
+  // could notice are reset one by one.
   ::uselocale(LC_GLOBAL_LOCALE);
   if (::dlerror() != nullptr) ::dlerror();  // the second call frees the text of the first
   reset_tls_images(layout);

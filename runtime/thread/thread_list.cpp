@@ -26,7 +26,7 @@ list_entry* entry_of(const libc_layout& layout, void* block) noexcept {
   return reinterpret_cast<list_entry*>(static_cast<unsigned char*>(block) + layout.list);
 }
 
-// A pthread on a stack that it was given, which waits to be let go.
+// A pthread on a stack that hilo gave it. It waits until hilo lets it go.
 class neighbour {
  public:
   explicit neighbour(const libc_layout& layout) : layout_(layout) {}
@@ -67,14 +67,14 @@ class neighbour {
   event leave_;
 };
 
-// The note of the blocks that stand on the list; changes only in the child of a fork, which is
-// alone.
+// The note (`place`) of every block that is on the list. Changes only in the child of a fork, which
+// has no other thread.
 std::uint64_t joined = 1;
 
-// All under the lock.
+// All of these are guarded by the lock.
 mutex lock;
 std::array<unsigned char*, 2> ends{};  // two blocks that no thread uses
-list_entry* first = nullptr;           // of ends[0]; null: not on the list in this process
+list_entry* first = nullptr;           // of ends[0]; null: no place on the list in this process
 const libc_layout* known = nullptr;
 std::atomic<bool> all_hidden{false};  // written under the lock
 
@@ -94,8 +94,8 @@ std::atomic_ref<std::uint32_t> flags_of(const libc_layout& layout, unsigned char
   return std::atomic_ref(*reinterpret_cast<std::uint32_t*>(block + layout.cancelled));
 }
 
-// Outlasts a change of credentials that has begun. Bounded: `changing` is not published, and might
-// be another flag in a libc to come.
+// Waits until a change of credentials that has begun is over. The wait is bounded, because glibc
+// does not publish `changing`: a future libc may use the flag for something else.
 void outlast_change(const libc_layout& layout, unsigned char* block) noexcept {
   constexpr int most_looks = 20'000;  // about a second, which no change takes
   // relaxed: setuid orders its changes by system calls
@@ -108,7 +108,8 @@ void outlast_change(const libc_layout& layout, unsigned char* block) noexcept {
   }
 }
 
-// Other threads that start meanwhile may come between; then the next pair may be neighbours.
+// Other threads that start meanwhile may come between two neighbours. Then the next pair may be
+// neighbours.
 bool place_ends(const libc_layout& layout, list_entry* front, list_entry* back) noexcept {
   neighbour row[] = {neighbour(layout), neighbour(layout), neighbour(layout), neighbour(layout)};
   for (std::size_t i = 0; i < std::size(row); ++i) {
@@ -137,7 +138,7 @@ void show_thread(const libc_layout& layout, unsigned char* block, std::uint64_t 
   if (place != joined || layout.exiting == 0) return;
   const std::lock_guard guard(lock);
   if (all_hidden.load(std::memory_order_relaxed)) return;  // under the lock
-  // relaxed: the pattern at the head of thread_list.hpp rests on the order of one word
+  // relaxed: the pattern at the head of thread_list.hpp relies only on the order of one word
   std::atomic_ref(*reinterpret_cast<std::uint32_t*>(block + layout.tid))
       .store(0, std::memory_order_relaxed);
   flags_of(layout, block).fetch_and(~layout.exiting, std::memory_order_release);
@@ -150,7 +151,7 @@ void hide_thread(const libc_layout& layout, unsigned char* block) noexcept {
 }
 
 void hide_all_threads() noexcept {
-  // acquire: pairs with the store below; the caller finds all threads hidden
+  // acquire: pairs with the store below; the caller sees all threads hidden
   if (all_hidden.load(std::memory_order_acquire)) return;
   const std::lock_guard guard(lock);
   if (first != nullptr) {
@@ -192,8 +193,9 @@ void unlock_thread_list() noexcept {
 
 void forget_thread_list() noexcept {
   if (first != nullptr) {
-    // glibc has put the caller on a list of its own; a block of ours must not be found there. The
-    // links of all others are as they were, so the way leads to the caller's entry if it is ours.
+    // glibc has put the caller on a list of its own. A block of ours must not stay on that list.
+    // All other links are as before, so walking our part of the list finds the caller's entry if it
+    // is ours.
     list_entry* const mine = entry_of(*known, reinterpret_cast<void*>(::pthread_self()));
     const list_entry* const last = entry_of(*known, ends[1]);
     const list_entry* one = first;

@@ -11,14 +11,15 @@
 namespace hilo::kernel {
 namespace {
 
-// This thread's copy of the module's variables. Null when it has none yet: the dynamic linker makes
-// it from the image. But a copy of fixed place is there before this thread has a note of it, and
-// which modules have one is known to the dynamic linker only (those that ask for it, and with TLS
-// descriptors any small one): asking for the copy makes the note.
+// This thread's copy of the module's variables. Null if the thread has no copy yet: the dynamic
+// linker will make it from the image. But a copy at a fixed place exists before this thread has a
+// note of it. Only the dynamic linker knows which modules have such a copy (modules that ask for
+// it, and with TLS descriptors any small module). So the code asks for the copy, which makes the
+// note.
 unsigned char* variables_of(const dl_phdr_info& module,
                             [[maybe_unused]] void* (*find)(void*)) noexcept {
   auto* data = static_cast<unsigned char*>(module.dlpi_tls_data);
-#if HILO_GLIBC(2, 35)  // before, it took a lock that may not be taken here
+#if HILO_GLIBC(2, 35)  // before 2.35 this took a lock that may not be taken here
   if (data != nullptr || module.dlpi_tls_modid == 0 || find == nullptr) return data;
   std::size_t start[] = {module.dlpi_tls_modid, 0 - cpu::dtv_bias};  // and an offset
   return static_cast<unsigned char*>(find(start));
@@ -62,7 +63,7 @@ std::uint64_t module_generation() noexcept {
 }
 
 void reset_tls_images(const libc_layout& layout) noexcept {
-  // In a static program the libc's own are emptied by free_thread_caches before.
+  // In a static program free_thread_caches has emptied libc's own variables before.
   reset job{layout.free_thread_caches == nullptr ? reinterpret_cast<const unsigned char*>(&errno)
                                                  : nullptr,
             layout.find_variable};

@@ -8,15 +8,16 @@
 namespace hilo::kernel {
 
 // In the thread that ends, when nothing reads its thread-local variables any more: copies each
-// module's initial image over the thread's copy. 60 ns for eight modules (measured). A copy whose
-// module was unloaded meanwhile, and perhaps replaced, is told apart by the dynamic linker, which
-// names only copies that belong to the module.
-// libc's own variables stay unless free_thread_caches has emptied them.
+// module's initial image over the thread's copy. 60 ns for eight modules (measured). A module may
+// have been unloaded meanwhile, and perhaps replaced. That is safe: the dynamic linker names only
+// copies that belong to the present module. libc's own variables stay unless free_thread_caches has
+// emptied them.
 void reset_tls_images(const libc_layout& layout) noexcept;
 
-// How many modules the dynamic linker has loaded so far. A block that was made new at another
-// number lacks the initial image of those modules whose variables have a fixed place in every block
-// (initial-exec), since the dynamic linker puts it only into the threads it knows.
+// How many modules the dynamic linker has loaded so far. Some modules have variables with a fixed
+// place in every block (initial-exec), and the dynamic linker writes their initial image only into
+// the threads it knows. So a block that was made new at another number lacks the image of such
+// modules.
 std::uint64_t module_generation() noexcept;
 
 }  // namespace hilo::kernel

@@ -12,8 +12,8 @@
         .balign 16
 hilo_context_entry:
         .cfi_startproc
-        .cfi_undefined x30              // nobody called us: unwinding ends
-        mov     x30, xzr                // nor may a tool follow the link register
+        .cfi_undefined x30              // no caller: unwinding ends
+        mov     x30, xzr                // also for tools that follow the link register
         mov     x0, x20                 // the argument
         blr     x19                     // entry(argument)
         brk     #0                      // it never returns

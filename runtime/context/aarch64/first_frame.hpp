@@ -1,5 +1,6 @@
 // The first frame of a fiber on aarch64: the picture at the head of switch.S, which the first
-// switch takes up. Registers that hilo_context_entry does not look at begin as whatever lies there.
+// switch loads. Registers that hilo_context_entry does not read start with whatever value lies
+// there.
 #pragma once
 
 #include <cstdint>

@@ -9,7 +9,7 @@
         .balign 16
 hilo_set_thread_pointer:
         .cfi_startproc
-        msr     tpidr_el0, x0           // libc's variables are another thread block's from here on
+        msr     tpidr_el0, x0           // from here on libc's variables are the other block's
         ret
         .cfi_endproc
         .size   hilo_set_thread_pointer, . - hilo_set_thread_pointer

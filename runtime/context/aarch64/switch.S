@@ -27,7 +27,7 @@
 hilo_switch_context:
         .cfi_startproc
         .cfi_remember_state
-        stp     x19, x20, [sp, #-160]!      // what a callee must keep goes onto the stack that is left
+        stp     x19, x20, [sp, #-160]!      // the callee-saved registers go onto the stack of from
         .cfi_adjust_cfa_offset 160
         .cfi_rel_offset x19, 0
         .cfi_rel_offset x20, 8
@@ -58,7 +58,7 @@ hilo_switch_context:
         ldp     d14, d15, [sp, #144]
         ldp     x19, x20, [sp], #160
         .cfi_restore_state                  // all registers are the caller's again
-        br      x30                         // not ret: the return predictor knows another fiber's call
+        br      x30                         // not ret: the return predictor expects another call
         .cfi_endproc
         .size   hilo_switch_context, . - hilo_switch_context
 

@@ -3,8 +3,8 @@
 //   x0  from: left here    x1  to: continued    x2  the thread pointer it continues with
 //   w0  to->result         stack: as hilo_switch_context, which does the rest
 //
-// tpidr_el0 is moved first: once `from` is published as off its CPU, its thread block is another
-// carrier's to run on.
+// tpidr_el0 is moved first. Once `from` is published as off its CPU, another carrier may run on the
+// thread block of `from`.
 
         .text
         .globl  hilo_switch_context_and_tls

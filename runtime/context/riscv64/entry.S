@@ -12,8 +12,8 @@
         .balign 16
 hilo_context_entry:
         .cfi_startproc
-        .cfi_undefined ra               // nobody called us: unwinding ends
-        mv      ra, zero                // nor may a tool follow the link register
+        .cfi_undefined ra               // no caller: unwinding ends
+        mv      ra, zero                // also for tools that follow the link register
         mv      a0, s2                  // the argument
         jalr    s1                      // entry(argument)
         unimp                           // it never returns

@@ -30,7 +30,7 @@
 hilo_switch_context:
         .cfi_startproc
         .cfi_remember_state
-        addi    sp, sp, -FRAME              // what a callee must keep goes onto the stack that is left
+        addi    sp, sp, -FRAME              // the callee-saved registers go onto the stack of from
         .cfi_adjust_cfa_offset FRAME
         keep    sd, ra, 0                   // where `from` continues
         keep    sd, s0, 8
@@ -90,7 +90,7 @@ hilo_switch_context:
         addi    sp, sp, FRAME
         .cfi_restore_state                  // all registers are the caller's again
         .cfi_register ra, t1
-        jr      t1                          // not ret, nor t0: the return predictor knows another call
+        jr      t1                          // not ret, nor t0: the return predictor expects another
         .cfi_endproc
         .size   hilo_switch_context, . - hilo_switch_context
 

@@ -3,8 +3,8 @@
 //   a0  from: left here    a1  to: continued    a2  the thread pointer it continues with
 //   a0  to->result         stack: as hilo_switch_context, which does the rest
 //
-// tp is moved first: once `from` is published as off its CPU, its thread block is another carrier's
-// to run on.
+// tp is moved first. Once `from` is published as off its CPU, another carrier may run on the thread
+// block of `from`.
 
         .text
         .globl  hilo_switch_context_and_tls

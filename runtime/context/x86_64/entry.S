@@ -12,7 +12,7 @@
         .balign 16
 hilo_context_entry:
         .cfi_startproc
-        .cfi_undefined %rip             // nobody called us: unwinding ends
+        .cfi_undefined %rip             // no caller: unwinding ends
         movq    %r12, %rdi              // the argument
         callq   *%rbx                   // entry(argument)
         ud2                             // it never returns

@@ -1,5 +1,5 @@
 // The first frame of a fiber on x86-64: the picture at the head of switch.S, which the first switch
-// takes up. Registers that hilo_context_entry does not look at begin as whatever lies there.
+// loads. Registers that hilo_context_entry does not read start with whatever value lies there.
 #pragma once
 
 #include <cstdint>
@@ -10,8 +10,8 @@ namespace hilo::context {
 
 // Returns the stack pointer to continue with.
 inline void* lay_first_frame(char* top, void (*entry)(void*), void* argument) noexcept {
-  // One word more than a multiple of 16 below the top keeps the alignment, and its null ends the
-  // stack for tools that walk frame pointers.
+  // One word more than a multiple of 16 below the top keeps the alignment. That word is null and
+  // ends the stack for tools that walk frame pointers.
   struct frame {
     std::uintptr_t r15, r14, r13, r12, rbx, rbp, pc, end;
   };

@@ -1,8 +1,8 @@
 // void hilo_set_thread_pointer(void* thread_pointer)
 //
-//   rdi  the thread pointer, of a block whose header says the same
+//   rdi  the thread pointer; the header of its block must hold the same value
 //
-// Needs FSGSBASE (Linux 5.9): the caller made sure.
+// Needs FSGSBASE (Linux 5.9): the caller has checked that.
 
         .text
         .globl  hilo_set_thread_pointer
@@ -11,7 +11,7 @@
         .balign 16
 hilo_set_thread_pointer:
         .cfi_startproc
-        wrfsbase %rdi                   // libc's variables are another thread block's from here on
+        wrfsbase %rdi                   // from here on libc's variables are the other block's
         ret
         .cfi_endproc
         .size   hilo_set_thread_pointer, . - hilo_set_thread_pointer

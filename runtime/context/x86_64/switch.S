@@ -20,7 +20,7 @@
         .balign 64
 hilo_switch_context:
         .cfi_startproc
-        pushq   %rbp                    // what a callee must keep goes onto the stack that is left
+        pushq   %rbp                    // the callee-saved registers go onto the stack of from
         .cfi_adjust_cfa_offset 8
         .cfi_rel_offset %rbp, 0
         pushq   %rbx
@@ -63,7 +63,7 @@ hilo_switch_context:
         popq    %rcx                        // where `to` continues
         .cfi_adjust_cfa_offset -8
         .cfi_register %rip, %rcx
-        jmpq    *%rcx                       // not ret: the return predictor knows another fiber's call
+        jmpq    *%rcx                       // not ret: the return predictor expects another call
         .cfi_endproc
         .size   hilo_switch_context, . - hilo_switch_context
 

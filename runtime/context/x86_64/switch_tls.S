@@ -3,8 +3,8 @@
 //   rdi  from: left here    rsi  to: continued    rdx  the thread pointer it continues with
 //   eax  to->result         stack: as hilo_switch_context, which does the rest
 //
-// fs is moved first: once `from` is published as off its CPU, its thread block is another carrier's
-// to run on. Needs FSGSBASE (Linux 5.9): the caller made sure.
+// fs is moved first. Once `from` is published as off its CPU, another carrier may run on the thread
+// block of `from`. Needs FSGSBASE (Linux 5.9): the caller has checked that.
 
         .text
         .globl  hilo_switch_context_and_tls

@@ -110,7 +110,7 @@ bool unix_address::is_abstract() const noexcept {
 std::string_view unix_address::name() const noexcept {
   if (size_ <= path_at) return {};
   const std::string_view all(storage_.sun_path, size_ - path_at);
-  // The kernel counts the zero byte after a path, but need not find room for it.
+  // The kernel counts the zero byte after a path, but there may be no room for it.
   return is_abstract() ? all.substr(1) : all.substr(0, all.find('\0'));
 }
 

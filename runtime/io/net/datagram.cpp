@@ -1,9 +1,10 @@
 // Datagrams, sent and received.
 //
-// A Unix socket without a peer is always ready to send, says poll: it does not know to whom. So no
-// driver can wait for room in the receiver's queue, and would try again and again. A socket that
-// has the receiver for its peer does know. So who finds the queue full makes one, and waits until
-// that could send, or its own socket was closed:
+// For a Unix socket without a peer, poll always says that it is ready to send, because the receiver
+// is not known. So no driver can wait for room in the receiver's queue; it would try again and
+// again. If a socket has the receiver as its peer, poll knows the queue. So a sender that finds the
+// queue full makes such a socket. It waits until that socket could send, or until its own socket
+// was closed:
 //
 //   send                 no room in the socket's own buffer: poll tells when there is
 //                        no room in the receiver's queue: a select of
@@ -36,7 +37,7 @@ result<void> limited(status why) noexcept {
   return {why, why == status::timed_out ? ETIMEDOUT : ECANCELED};
 }
 
-// Until the receiver's queue has room, or there is another answer to who sends to it.
+// Waits until the receiver's queue has room, or a send to it would fail in another way.
 result<void> wait_for_room(int fd, const sockaddr* to, socklen_t size) {
   net::socket other(static_cast<int>(
       sys::call(SYS_socket, AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)));
@@ -57,10 +58,11 @@ result<void> send_to_unix(int fd, const void* data, std::size_t size, const sock
                           socklen_t to_size, io::until when) {
   if (sched::current_worker() != nullptr && simulating()) [[unlikely]]
     refuse_simulated("I/O");
-  // The descriptor that is made to wait with would be the first to get the number.
+  // A second descriptor is made for the wait. If `fd` were closed meanwhile, the second would be
+  // the first to get its number.
   const io::operation all(fd);
   if (all.refused()) return {status::closed, EBADF};
-  count_eager();  // as calls that the driver makes
+  count_eager();  // as for calls that the driver makes
   const wait_limit limit(when.ns());
   while (true) {
     const status end = this_fiber::limit_reached();

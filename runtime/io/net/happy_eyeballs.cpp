@@ -1,11 +1,11 @@
-// Connecting to whichever of several addresses answers first (RFC 8305).
+// Connects to the first of several addresses that answers (RFC 8305).
 //
-// No fiber is made for an attempt: connect(2) on a socket in non-blocking mode goes on by itself,
-// and a select waits for all that are under way, and for the time at which the next one begins. So
-// an attempt that is given up is only a socket that is closed.
+// An attempt needs no fiber: connect(2) on a socket in non-blocking mode goes on by itself. One
+// select waits for all attempts that are under way, and for the time at which the next begins. So
+// to give an attempt up, its socket is closed.
 //
-// What RFC 8305 has beyond that is not done: the addresses of both families are asked for by one
-// getaddrinfo(3), which waits for both answers.
+// The rest of RFC 8305 is not done: one getaddrinfo(3) asks for the addresses of both families and
+// waits for both answers.
 #include <cerrno>
 #include <chrono>
 #include <cstdint>
@@ -32,20 +32,21 @@
 namespace hilo::net {
 namespace {
 
-// Section 5, Connection Attempt Delay: what is recommended.
+// Section 5, Connection Attempt Delay: the recommended value.
 constexpr std::int64_t attempt_delay = 250'000'000;  // ns
 
 struct attempt {
   address to;
-  socket its;               // while it is under way
+  socket its;               // while the attempt is under way
   result<short> ready = 0;  // what the select found
-  int error = 0;            // how it ended
+  int error = 0;            // how the attempt ended
 };
 
-// Section 4: the family of the first address, then the other, in turn. Otherwise in their order.
+// Section 4: the two families in turn, the family of the first address first. Within a family the
+// order stays.
 std::vector<attempt> in_turn(std::span<const address> all) {
   std::vector<attempt> ordered(all.size());
-  std::size_t place[2] = {0, 0};  // of the first's family, of others: the next to be put
+  std::size_t place[2] = {0, 0};  // of the first's family, of the other: the next to be put
   std::size_t count = 0;
   const auto find_next = [&](bool other) {
     std::size_t& at = place[other ? 1 : 0];
@@ -62,7 +63,7 @@ class attempts {
  public:
   explicit attempts(std::span<const address> to) : all_(in_turn(to)) {}
 
-  // Parks: until one is connected, all have failed, or a limit is reached.
+  // Parks: until an attempt has connected, all have failed, or a limit is reached.
   result<tcp_stream> run() {
     while (!connected_) {
       const status end = this_fiber::limit_reached();
@@ -104,7 +105,7 @@ class attempts {
     --under_way_;
     one.error = error;
     if (error == 0) {
-      // As a socket that was connected by one call is.
+      // The same mode as a socket that was connected by one call.
       (void)::fcntl(one.its.fd(), F_SETFL, ::fcntl(one.its.fd(), F_GETFL) & ~O_NONBLOCK);
       connected_ = tcp_stream(one.its.release());
       (void)connected_.set_nodelay(true);
@@ -114,8 +115,8 @@ class attempts {
     }
   }
 
-  // Until an attempt has ended, or the next may begin. Of several that are connected the one that
-  // was to be preferred is taken.
+  // Waits until an attempt has ended, or the next may begin. If several are connected, takes the
+  // attempt that comes first in the order.
   void wait() {
     select_list events;
     std::vector<attempt*> whose;
@@ -142,7 +143,7 @@ class attempts {
   std::vector<attempt> all_;
   std::size_t begun_ = 0;
   std::size_t under_way_ = 0;
-  std::int64_t next_at_ = 0;  // when the next begins, though others are under way
+  std::int64_t next_at_ = 0;  // when the next begins, even if others are under way
   tcp_stream connected_;
 };
 

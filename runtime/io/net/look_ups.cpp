@@ -9,10 +9,10 @@
 namespace hilo::net {
 namespace {
 
-// Not a hilo::semaphore: this has no destructor, because a look-up may outlast static objects.
+// Not a hilo::semaphore: this type has no destructor, because a look-up may outlive static objects.
 struct permits {
   detail::spin_lock lock;
-  unsigned left = most_look_ups;  // guarded by lock; 0 while anybody waits
+  unsigned left = most_look_ups;  // guarded by lock; 0 while a caller waits
   detail::wait_list waiting;      // guarded by lock
 };
 constinit permits all;

@@ -1,7 +1,8 @@
-// Look-ups of names. getaddrinfo(3) blocks, and nothing interrupts it. If the caller may go first,
-// a kernel thread makes the call (look_ups.hpp). It hands the answer over through a oneshot, which
-// outlives the caller and the thread. The thread may also outlive the caller's runtime, so a fiber
-// waits there for its end, and the runtime waits for that fiber.
+// Look-ups of names. getaddrinfo(3) blocks, and nothing interrupts it. If the caller may return
+// before the answer, a kernel thread makes the call (look_ups.hpp). It hands the answer over
+// through a oneshot, which outlives the caller and the thread. The thread may also outlive the
+// caller's runtime. So a fiber of that runtime waits for the thread's end, and the runtime waits
+// for that fiber.
 #include "hilo/net/name.hpp"
 
 #include <algorithm>
@@ -56,7 +57,7 @@ int io_error_of(int error) noexcept {
 answer ask(const std::string& name, std::uint16_t port) noexcept try {
   addrinfo wanted{};
   wanted.ai_flags = AI_NUMERICSERV;
-  wanted.ai_socktype = SOCK_STREAM;  // else each address comes once for each type
+  wanted.ai_socktype = SOCK_STREAM;  // otherwise each address comes once for each type
   addrinfo* first = nullptr;
   const int error = ::getaddrinfo(name.c_str(), std::to_string(port).c_str(), &wanted, &first);
   if (error != 0) return failed<std::vector<address>>(io_error_of(error));
@@ -73,7 +74,7 @@ answer ask(const std::string& name, std::uint16_t port) noexcept try {
   return failed<std::vector<address>>(ENOMEM);
 }
 
-// Keeps the runtime from ending until `over` has no sender any more.
+// Keeps the runtime from ending until `over` has no sender.
 void keep_runtime(oneshot_receiver<bool> over) {
   const spawn_options how{.name = "look-up", .tls = hilo::tls::carrier};
   hilo::spawn(how, [over = std::move(over)]() mutable {
@@ -82,7 +83,7 @@ void keep_runtime(oneshot_receiver<bool> over) {
   }).detach();
 }
 
-// Has a thread ask, which sends the answer if it is still wanted.
+// Starts a thread that asks. The thread sends the answer if it is still wanted.
 void begin(std::string name, std::uint16_t port, look_up_permit permit,
            oneshot_sender<answer> out) {
   auto [over, ended] = make_oneshot<bool>();

@@ -1,4 +1,4 @@
-// Results of the plain system calls that sockets are made and set up with.
+// Results of the plain system calls that make sockets and set them up.
 #pragma once
 
 #include <cerrno>

@@ -13,14 +13,14 @@
 namespace hilo::net {
 namespace {
 
-// How long accept waits for a descriptor to become free, at its longest, in Go's net/http.
+// The longest time that Go's net/http waits in accept for a free descriptor.
 constexpr std::int64_t pause_ns = 5'000'000;
 
 bool out_of_room(int error) noexcept {
   return error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM;
 }
 
-// What accept(2) passes on of the connection it would have returned.
+// Errors of the connection itself, which accept(2) passes on.
 bool of_the_connection(int error) noexcept {
   constexpr std::array passed = {ECONNABORTED, EPROTO,       ENETDOWN,    ENOPROTOOPT, EHOSTDOWN,
                                  ENONET,       EHOSTUNREACH, ENETUNREACH, EPERM,       ECONNRESET};

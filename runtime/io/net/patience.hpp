@@ -1,4 +1,4 @@
-// Waits of sockets that no descriptor ends: the kernel tells nobody when there is room again.
+// Waits of sockets that no descriptor ends: the kernel does not report when there is room again.
 #pragma once
 
 #include "hilo/io.hpp"
@@ -6,10 +6,11 @@
 
 namespace hilo::net {
 
-// Parks for some milliseconds, before a call that had no room is made again, or until a limit.
+// Parks for some milliseconds, or until a limit. Called before a call that had no room is made
+// again.
 result<void> retry_later(io::until when) noexcept;
 
-// The next connection of a listener, as tcp_listener::accept has it.
+// Returns the next connection of a listener, as tcp_listener::accept does.
 result<int> next_connection(int listener, io::until when) noexcept;
 
 }  // namespace hilo::net

@@ -35,13 +35,13 @@ tcp_listener::tcp_listener(const address& at, const listen_options& options)
     if (done) return;
     const int error = errno;
     base::fail(error, "listen on " + at.to_string(),
-               error == EADDRINUSE ? "somebody else does; see ss -ltnp"
+               error == EADDRINUSE ? "another socket listens there; see ss -ltnp"
                : error == EACCES
                    ? "ports below net.ipv4.ip_unprivileged_port_start need CAP_NET_BIND_SERVICE"
                    : std::strerror(error));
   };
   check(fd() >= 0);
-  // A restarted server need not wait for connections of the last one to be forgotten.
+  // So that a restarted server need not wait until the kernel forgets the old server's connections.
   check(set_option(fd(), SOL_SOCKET, SO_REUSEADDR, 1).status() == status::ok);
   if (options.reuse_port) {
     check(set_option(fd(), SOL_SOCKET, SO_REUSEPORT, 1).status() == status::ok);

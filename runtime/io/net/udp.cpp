@@ -14,7 +14,7 @@ udp_socket::udp_socket(const address& at, const udp_options& options)
     if (done) return;
     const int error = errno;
     base::fail(error, "receive datagrams at " + at.to_string(),
-               error == EADDRINUSE ? "somebody else does; see ss -lunp"
+               error == EADDRINUSE ? "another socket is bound there; see ss -lunp"
                : error == EACCES
                    ? "ports below net.ipv4.ip_unprivileged_port_start need CAP_NET_BIND_SERVICE"
                    : std::strerror(error));

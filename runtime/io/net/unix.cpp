@@ -38,13 +38,13 @@ result<std::pair<Socket, Socket>> pair_of(int type) noexcept {
 [[noreturn, gnu::cold]] void refuse(int error, const char* what, const unix_address& at) {
   const char* hint = std::strerror(error);
   if (error == EADDRINUSE) {
-    hint = at.is_path() ? "somebody is at the path (see ss -xl), or left it there: then "
+    hint = at.is_path() ? "a socket is bound at the path (see ss -xl), or was left there: then "
                           "remove_stale() removes it"
-                        : "somebody has that name; see ss -xl";
+                        : "another socket has that name; see ss -xl";
   } else if (at.is_path() && error == ENOENT) {
     hint = "its directory does not exist";
   } else if (at.is_path() && error == EACCES) {
-    hint = "its directory is not to be written or searched";
+    hint = "its directory may not be written or searched";
   }
   base::fail(error, what + at.to_string(), hint);
 }
@@ -54,8 +54,8 @@ union control {
   std::array<char, CMSG_SPACE(unix_stream::most_descriptors * sizeof(int))> bytes;
 };
 
-// As long as so many descriptors, without what would align another message after it: the kernel
-// would pass one more there.
+// Room for this many descriptors, without the padding that would align a next message. In that
+// padding the kernel would pass one descriptor more.
 std::size_t length_for(std::size_t descriptors) noexcept {
   return CMSG_LEN(descriptors * sizeof(int));
 }
@@ -77,8 +77,9 @@ std::size_t take(msghdr& message, std::span<io::descriptor> into) noexcept {
 
 }  // namespace
 
-// A socket finds whoever is bound there by connecting: of another type, it is told so, and of its
-// own, that does not disturb datagrams. Nobody is at a path that refuses.
+// Finds by a connect whether a socket is bound at the path. If that socket has another type,
+// connect says so. If it is a datagram socket too, the connect does not disturb it. If connect is
+// refused, no socket is bound there.
 result<void> remove_stale(const unix_address& at) noexcept {
   if (!at.is_path()) return failed<void>(EINVAL);
   std::array<char, sizeof(sockaddr_un::sun_path) + 1> path{};  // the kernel's may fill it
@@ -108,7 +109,7 @@ result<unix_stream> unix_stream::connect(const unix_address& to, io::until when)
     const long done = sys::call(SYS_connect, made.fd(), to.data(), to.size());
     if (done == 0) break;
     if (done != -EAGAIN) return failed<unix_stream>(static_cast<int>(-done));
-    (void)retry_later({});  // what ends it ends the loop
+    (void)retry_later({});  // a limit that ends this also ends the loop
   }
   const long waits_again = sys::call(SYS_fcntl, made.fd(), F_SETFL, O_RDWR);
   if (waits_again < 0) return failed<unix_stream>(static_cast<int>(-waits_again));

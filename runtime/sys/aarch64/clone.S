@@ -3,7 +3,7 @@
 //
 //   x0 flags   x1 stack   x2 parent_tid   x3 child_tid   x4 thread_pointer
 //
-// The kernel wants the last two the other way round here. The caller returns as from any function.
+// The kernel wants the last two in the other order here. The caller returns as from any function.
 // The child's stack, which the caller prepared, before and after:
 //
 //       stack + 16  ->  |          |            |          |  <- sp
@@ -22,7 +22,7 @@ hilo_sys_clone:
         mov     x3, x4                  // the kernel's fourth argument: thread_pointer
         mov     x4, x9                  // and its fifth
         mov     x8, #220                // SYS_clone
-        svc     #0                      // from here on there may be two of us
+        svc     #0                      // returns twice: in the caller and in the child
         cbz     x0, .Lchild             // 0 in the child only, which must not use the return address
         ret                             // the caller, on its own stack
         .cfi_endproc

@@ -18,7 +18,7 @@ hilo_sys_clone3:
         .cfi_startproc
         hint    #34                     // bti c: a target of indirect calls where that is enforced
         mov     x8, #435                // SYS_clone3
-        svc     #0                      // from here on there may be two of us
+        svc     #0                      // returns twice: in the caller and in the child
         cbz     x0, .Lchild             // 0 in the child only, which must not use the return address
         ret                             // the caller, on its own stack
         .cfi_endproc

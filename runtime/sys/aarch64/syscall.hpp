@@ -1,7 +1,7 @@
-// Raw system calls on aarch64. The number goes in x8, arguments in x0 to x5, the result is in x0;
-// the kernel keeps all other general registers, and the low 128 bits of the vector registers. What
-// lies above them, and the predicates, are gone after a call (Linux, arm64/sve.rst, "System call
-// behaviour"); only a compiler that targets SVE can have anything there.
+// Raw system calls on aarch64. The number goes in x8, arguments in x0 to x5, the result is in x0.
+// The kernel keeps all other general registers, and the low 128 bits of the vector registers. A
+// call destroys the higher bits of the vector registers and the predicates (Linux, arm64/sve.rst,
+// "System call behaviour"). Only a compiler that targets SVE can have values there.
 #pragma once
 
 #if defined(__ARM_FEATURE_SVE)

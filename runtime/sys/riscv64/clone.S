@@ -3,7 +3,7 @@
 //
 //   a0 flags   a1 stack   a2 parent_tid   a3 child_tid   a4 thread_pointer
 //
-// The kernel wants the last two the other way round here. The caller returns as from any function.
+// The kernel wants the last two in the other order here. The caller returns as from any function.
 // The child's stack, which the caller prepared, before and after:
 //
 //       stack + 16  ->  |          |            |          |  <- sp
@@ -21,7 +21,7 @@ hilo_sys_clone:
         mv      a3, a4                  // the kernel's fourth argument: thread_pointer
         mv      a4, t1                  // and its fifth
         li      a7, 220                 // SYS_clone
-        ecall                           // from here on there may be two of us
+        ecall                           // returns twice: in the caller and in the child
         beqz    a0, .Lchild             // 0 in the child only, which must not use the return address
         ret                             // the caller, on its own stack
         .cfi_endproc

@@ -17,7 +17,7 @@
 hilo_sys_clone3:
         .cfi_startproc
         li      a7, 435                 // SYS_clone3
-        ecall                           // from here on there may be two of us
+        ecall                           // returns twice: in the caller and in the child
         beqz    a0, .Lchild             // 0 in the child only, which must not use the return address
         ret                             // the caller, on its own stack
         .cfi_endproc

@@ -1,7 +1,7 @@
-// Raw system calls on riscv64. The number goes in a7, arguments in a0 to a5, the result is in a0;
-// the kernel keeps all other integer and floating-point registers. Vector registers are gone after
-// a call (Linux, riscv/vector.rst, "Vector Register State Across System Calls"); only a compiler
-// that targets them can have anything there.
+// Raw system calls on riscv64. The number goes in a7, arguments in a0 to a5, the result is in a0.
+// The kernel keeps all other integer and floating-point registers. A call destroys the vector
+// registers (Linux, riscv/vector.rst, "Vector Register State Across System Calls"). Only a compiler
+// that targets them can have values there.
 #pragma once
 
 #if defined(__riscv_vector)

@@ -22,7 +22,7 @@ hilo_sys_clone:
         endbr64                         // a target of indirect calls where that is enforced
         mov     %rcx, %r10              // the kernel's fourth argument: rcx holds its return address
         mov     $56, %eax               // SYS_clone
-        syscall                         // from here on there may be two of us
+        syscall                         // returns twice: in the caller and in the child
         test    %rax, %rax              // 0 in the child only; -errno and the tid go to the caller
         jz      .Lchild                 // the child must not touch the caller's return address
         ret                             // the caller, on its own stack

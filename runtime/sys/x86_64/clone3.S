@@ -18,7 +18,7 @@ hilo_sys_clone3:
         .cfi_startproc
         endbr64                         // a target of indirect calls where that is enforced
         mov     $435, %eax              // SYS_clone3
-        syscall                         // from here on there may be two of us
+        syscall                         // returns twice: in the caller and in the child
         test    %rax, %rax              // 0 in the child only; -errno and the number go to the caller
         jz      .Lchild                 // the child must not touch the caller's return address
         ret                             // the caller, on its own stack

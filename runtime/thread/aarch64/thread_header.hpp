@@ -1,11 +1,11 @@
-// What libc keeps around the thread pointer (tpidr_el0) on aarch64. The thread-local variables of
-// the program lie behind it at offsets that the linker chose, so its two words are as fixed as a
-// calling convention; the block (`struct pthread`) ends where it points:
+// What libc keeps around the thread pointer (tpidr_el0) on aarch64. The program's thread-local
+// variables lie above it, at offsets that the linker chose. So its two words are as fixed as a
+// calling convention. The block (`struct pthread`) ends where the thread pointer points:
 //
 //       block                          thread pointer
 //       |  several_threads ...        |  dtv  |  unused  |  variables ...
 //
-// The stack guard and the pointer guard are global here: nothing to copy.
+// The stack guard and the pointer guard are global variables here: nothing to copy.
 #pragma once
 
 #include <cstddef>
@@ -20,10 +20,10 @@ struct thread_header {
 };
 static_assert(sizeof(thread_header) == 16, "the linker places variables behind it");
 
-// Precedes every abort handler of a restartable sequence, so glibc and we must agree on it.
+// Precedes every abort handler of a restartable sequence, so glibc and hilo must agree on it.
 inline constexpr std::uint32_t rseq_signature = 0xd428bc00;
 
-// The linker subtracts this from a variable's offset in its module, and __tls_get_addr adds it.
+// The linker subtracts this from a variable's offset in its module. __tls_get_addr adds it.
 inline constexpr std::size_t dtv_bias = 0;
 
 inline void* thread_pointer() noexcept {
@@ -32,16 +32,16 @@ inline void* thread_pointer() noexcept {
   return result;
 }
 
-// Of the calling thread, whose block and its size are given.
+// Checks the header of the calling thread. `block` and `block_size` are the caller's block.
 inline bool header_is_understood(const void* block, std::size_t block_size) noexcept {
   const auto* end = static_cast<const unsigned char*>(block) + block_size;
   const auto* header = static_cast<const thread_header*>(thread_pointer());
   return static_cast<const void*>(header) == end && header->dtv != nullptr;
 }
 
-// `own` is the caller's block, in a process that has had a second thread.
+// `own` is the caller's block. The process must have had a second thread.
 inline void prepare_header(void* block, const void* own) noexcept {
-  // The first word, where glibc uses it: nonzero, there are several threads.
+  // The first word, if glibc uses it: nonzero means that there are several threads.
   std::memcpy(block, own, sizeof(std::int32_t));
 }
 

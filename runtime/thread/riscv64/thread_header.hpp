@@ -1,12 +1,11 @@
-// What libc keeps around the thread pointer (tp) on riscv64. The thread-local variables of the
-// program begin where it points, at offsets that the linker chose; two words precede it, and the
-// block
-// (`struct pthread`) ends before these, as its alignment wants:
+// What libc keeps around the thread pointer (tp) on riscv64. The program's thread-local variables
+// begin where it points, at offsets that the linker chose. Two words precede it. The block (`struct
+// pthread`) ends before these words, at the boundary that its alignment needs:
 //
 //       block                         thread pointer
 //       |  several_threads ...  |  dtv  |  unused  |  variables ...
 //
-// The stack guard and the pointer guard are global here: nothing to copy.
+// The stack guard and the pointer guard are global variables here: nothing to copy.
 #pragma once
 
 #include <cstddef>
@@ -21,10 +20,10 @@ struct thread_header {
 };
 static_assert(sizeof(thread_header) == 16);
 
-// Precedes every abort handler of a restartable sequence, so glibc and we must agree on it.
+// Precedes every abort handler of a restartable sequence, so glibc and hilo must agree on it.
 inline constexpr std::uint32_t rseq_signature = 0xf1401073;
 
-// The linker subtracts this from a variable's offset in its module, and __tls_get_addr adds it.
+// The linker subtracts this from a variable's offset in its module. __tls_get_addr adds it.
 inline constexpr std::size_t dtv_bias = 0x800;
 
 inline void* thread_pointer() noexcept {
@@ -33,7 +32,7 @@ inline void* thread_pointer() noexcept {
   return result;
 }
 
-// Of the calling thread, whose block and its size are given.
+// Checks the header of the calling thread. `block` and `block_size` are the caller's block.
 inline bool header_is_understood(const void* block, std::size_t block_size) noexcept {
   constexpr std::ptrdiff_t widest = 64;  // alignment of a block; 32 in glibc 2.36
   const auto* end = static_cast<const unsigned char*>(block) + block_size;
@@ -42,9 +41,9 @@ inline bool header_is_understood(const void* block, std::size_t block_size) noex
   return gap >= 0 && gap < widest && header->dtv != nullptr;
 }
 
-// `own` is the caller's block, in a process that has had a second thread.
+// `own` is the caller's block. The process must have had a second thread.
 inline void prepare_header(void* block, const void* own) noexcept {
-  // The first word, where glibc uses it: nonzero, there are several threads.
+  // The first word, if glibc uses it: nonzero means that there are several threads.
   std::memcpy(block, own, sizeof(std::int32_t));
 }
 

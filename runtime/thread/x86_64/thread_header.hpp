@@ -1,5 +1,5 @@
-// The head of a thread block on x86-64, which the compiler's own code relies on (fs:0 is the thread
-// pointer itself, fs:0x28 the stack guard), so it is as fixed as a calling convention.
+// The head of a thread block on x86-64. Compiled code relies on it (fs:0 is the thread pointer
+// itself, fs:0x28 the stack guard), so it is as fixed as a calling convention.
 #pragma once
 
 #include <cstddef>
@@ -20,10 +20,10 @@ struct thread_header {
 static_assert(offsetof(thread_header, stack_guard) == 0x28);
 static_assert(offsetof(thread_header, pointer_guard) == 0x30);
 
-// Precedes every abort handler of a restartable sequence, so glibc and we must agree on it.
+// Precedes every abort handler of a restartable sequence, so glibc and hilo must agree on it.
 inline constexpr std::uint32_t rseq_signature = 0x53053053;
 
-// The linker subtracts this from a variable's offset in its module, and __tls_get_addr adds it.
+// The linker subtracts this from a variable's offset in its module. __tls_get_addr adds it.
 inline constexpr std::size_t dtv_bias = 0;
 
 inline void* thread_pointer() noexcept {
@@ -32,15 +32,15 @@ inline void* thread_pointer() noexcept {
   return result;
 }
 
-// Of the calling thread, whose block and its size are given. The block begins where the thread
-// pointer points on this CPU; the variables of the program lie before it.
+// Checks the header of the calling thread. `block` and `block_size` are the caller's block. On this
+// CPU the block begins where the thread pointer points; the program's variables lie before it.
 inline bool header_is_understood(const void* block, std::size_t /*block_size*/) noexcept {
   const auto* header = static_cast<const thread_header*>(thread_pointer());
   return header == block && header->thread_pointer == header && header->self == header &&
          header->dtv != nullptr;
 }
 
-// `own` is the caller's block, in a process that has had a second thread.
+// `own` is the caller's block. The process must have had a second thread.
 inline void prepare_header(void* block, const void* own) noexcept {
   const auto* mine = static_cast<const thread_header*>(own);
   auto* header = static_cast<thread_header*>(block);
