@@ -18,7 +18,7 @@ void alarm::arm(timer_wheel& into, detail::local_value*& locals, std::int64_t de
     local_value::next = locals;
     locals = this;
   }
-  when_.store(deadline, std::memory_order_relaxed);  // nobody fires it now
+  when_.store(deadline, std::memory_order_relaxed);  // no thread fires it now
   frames_.store(__builtin_frame_address(0), std::memory_order_relaxed);
   into.arm(*this, deadline);
 }
@@ -26,9 +26,9 @@ void alarm::arm(timer_wheel& into, detail::local_value*& locals, std::int64_t de
 fired alarm::fire(timer& base, std::int64_t now, bool behind_fence) noexcept {
   auto& self = static_cast<alarm&>(base);
   detail::waiter& whose = *self.whose;
-  // acquire: the deadline is of this wait, or of a later one, or none
+  // acquire: the deadline read next is that of this wait, or of a later wait, or none
   std::uint32_t wait = whose.claimed.load(std::memory_order_acquire);
-  // (D4) acquire: if it is of this wait, that can be ended
+  // (D4) acquire: if the deadline is that of this wait, then that wait can be ended
   const std::int64_t until = self.until_.load(std::memory_order_acquire);
   if (until <= now && (wait & 1) == 0 &&
       whose.claimed.compare_exchange_strong(wait, wait | 1, std::memory_order_acq_rel,
@@ -37,7 +37,8 @@ fired alarm::fire(timer& base, std::int64_t now, bool behind_fence) noexcept {
     return {.winner = &whose};
   }
   if (!behind_fence) return {.unsure = true};
-  // Another ends the wait whose time it is; its fiber will find that the alarm has gone off.
+  // This wait's time has come, but another waker ends it. Its fiber will see that the alarm has
+  // gone off.
   if (until == detail::no_deadline || until <= now) return {};
   self.when_.store(until, std::memory_order_relaxed);
   return {.again = until};

@@ -1,9 +1,10 @@
-// A fiber that blocks its kernel thread: how its worker gives the place away, and how a spare gets
-// it. The protocol and its words are in spares.hpp, its model is tests/models/hand_over.pml.
+// A fiber that blocks its kernel thread: how its worker gives its place away, and how a spare takes
+// it. The protocol and its words are in spares.hpp. Its model is tests/models/hand_over.pml.
 //
-// Pinned fibers cannot leave their worker, so that keeps its place and queue, and an extra place is
-// opened beside it, as for one that blocks by surprise. Nor can calls in flight of a ring leave the
-// kernel thread that issued them: then the worker stays as it is, and the fiber goes to the spare.
+// Pinned fibers cannot leave their worker. So a worker with pinned fibers keeps its place and its
+// queue, and an extra place is opened beside it, as for a worker that blocks by surprise. A ring's
+// calls in flight cannot leave the kernel thread that issued them. So a worker with such calls
+// stays as it is, and the fiber goes to the spare.
 #include "hilo/blocking.hpp"
 
 #include <utility>
@@ -17,19 +18,19 @@
 namespace hilo::sched {
 
 bool worker::take_place_back() noexcept {
-  if (place_ == nullptr) return false;  // a spare that carries the fiber
+  if (place_ == nullptr) return false;  // this is a spare that carries the fiber
   if (offer_.load(std::memory_order_relaxed) == kept) return true;  // there was no spare
   std::uint32_t expected = offered;
-  // (H2) acquire: nobody wrote meanwhile, but for thieves, who look after themselves
+  // (H2) acquire: only thieves changed the queue meanwhile, and the rings take care of thieves
   if (offer_.compare_exchange_strong(expected, kept, std::memory_order_acq_rel,
                                      std::memory_order_relaxed)) {
     return true;
   }
-  // (H4) acquire: the spare is through with our queue. It moves some hundred fibers at most.
+  // (H4) acquire: the spare is done with our queue. It moves a few hundred fibers at most.
   while (offer_.load(std::memory_order_acquire) != moved) base::cpu_relax();
   place_ = nullptr;
   offer_.store(kept,
-               std::memory_order_relaxed);  // (H5) nobody else looks: we are no worker's spare
+               std::memory_order_relaxed);  // (H5) no other thread reads it: we hold no place
   return false;
 }
 
@@ -39,16 +40,17 @@ void worker::send_to(worker* held, place* extra) noexcept {
   wake_up();  // (K1) publishes them
 }
 
-// To a spare that was taken: run the call of `one`, which is about to leave its worker.
+// Tells a spare that was taken to run the call of `one`, which is about to leave its worker.
 void worker::carry(fiber& one) noexcept {
   errand_fiber_ = &one;
   wake_up();  // (K1) publishes it
 }
 
-// Takes the place of `held`, and all that waits there. False: it came back first.
+// Takes the place of `held` and all fibers that wait there. False: the call of `held` returned
+// first.
 bool worker::stand_in_for(worker& held) noexcept {
   std::uint32_t expected = offered;
-  // (H3) acquire: what the old carrier put into the queue is seen
+  // (H3) acquire: sees the fibers that the old carrier put into the queue
   if (!held.offer_.compare_exchange_strong(expected, moving, std::memory_order_acq_rel,
                                            std::memory_order_relaxed)) {
     return false;
@@ -56,29 +58,29 @@ bool worker::stand_in_for(worker& held) noexcept {
   hold(*held.place_);
   shared_.store(held.shared() || shares_for_good(), std::memory_order_relaxed);
   std::swap(caches_, held.caches_);  // ours were given back before the sleep
-  // Thieves may take some meanwhile; so we are one of them.
+  // Thieves may take some of the fibers meanwhile, so we take them as a thief does.
   for (auto [from, to] : {std::pair{&held.spawned_, &spawned_}, {&held.ready_, &ready_}}) {
     while (from->size() != 0) {
-      if (fiber* one = from->steal()) (void)to->push(one);  // ours is empty, and as large
+      if (fiber* one = from->steal()) (void)to->push(one);  // our ring is empty, and as large
     }
   }
   fiber* const next = held.slot_.exchange(nullptr, std::memory_order_seq_cst);
   if (next != nullptr) (void)fill_slot(next);
   held.offer_.store(moved, std::memory_order_release);  // (H4)
-  // Who looked for them between the two rings saw neither.
+  // A thief that looked while the fibers moved from ring to ring saw them in neither.
   if (shared()) scheduler_.idle().published();
   return true;
 }
 
-// On the base, without a place: sleeps among the spares until somebody sent it somewhere. False:
-// the carrier ends.
+// Called on the base, without a place: sleeps among the spares until another thread sends this
+// worker on an errand. False: the carrier ends.
 bool worker::find_place() noexcept {
-  set_current_worker(nullptr);  // what this thread wakes is not for our queue
+  set_current_worker(nullptr);  // fibers that this thread wakes must not enter our queue
   if (errand_held_ == nullptr && errand_place_ == nullptr && errand_fiber_ == nullptr) {
     activity_.store(activity::spare, std::memory_order_relaxed);
     for (auto& cache : caches_) cache.spill_all();
     if (fiber* const one = std::exchange(returning_, nullptr)) scheduler_.inject(*one);
-    full_barrier();  // as the entry to a sleep is one: see scheduler::idle_reached()
+    full_barrier();  // as at the entry to a sleep: see scheduler::idle_reached()
     scheduler_.idle_reached();
     if (!scheduler_.spare().wait(*this)) return false;
   }
@@ -100,7 +102,8 @@ bool worker::find_place() noexcept {
   return true;
 }
 
-// Gives what waits here and may run elsewhere to the others, which know that they may steal here.
+// Gives the fibers that wait here, and may run elsewhere, to the other workers, which know that
+// they may steal here.
 void worker::give_away() noexcept {
   if (fiber* const one = slot_.exchange(nullptr, std::memory_order_seq_cst)) {
     scheduler_.inject(*one);
@@ -110,13 +113,13 @@ void worker::give_away() noexcept {
   }
 }
 
-// On the base: gives all that waits here to the others, and an extra place back.
+// Called on the base: gives all fibers that wait here to the others, and gives an extra place back.
 void worker::leave_place() noexcept {
   if (has_io()) port_->evacuate();
   give_away();
-  if (std::exchange(searching_, false)) end_search();  // who published may have left it to us
+  if (std::exchange(searching_, false)) end_search();  // a publisher may have left a wake-up to us
   scheduler_.spare().left_extra(*std::exchange(place_, nullptr));
-  if (common_port() != nullptr) scheduler_.idle().published();  // we will not wait there
+  if (common_port() != nullptr) scheduler_.idle().published();  // we will not wait there any more
 }
 
 worker* begin_blocking_within(std::int64_t deadline, status& end) noexcept {
@@ -126,7 +129,8 @@ worker* begin_blocking_within(std::int64_t deadline, status& end) noexcept {
   if (!here->forks->empty()) here->offer_forks();  // as before a park
   spares& spares = here->home().spare();
   worker* spare = nullptr;
-  // No other fiber relies on a retired carrier, nor gets a thread that it made (retire.cpp).
+  // No other fiber may rely on a retired carrier or get a thread that the carrier made
+  // (retire.cpp).
   const bool alone = here->retired();
   if (!alone && !here->has_pinned()) {
     spare = spares.take(deadline, end);
@@ -134,7 +138,7 @@ worker* begin_blocking_within(std::int64_t deadline, status& end) noexcept {
     here = current_worker();  // take() may have parked
   }
   if (spare != nullptr && here->has_pinned()) {
-    spare->send_to(nullptr, nullptr);  // pinned in between: it stays
+    spare->send_to(nullptr, nullptr);  // a fiber was pinned meanwhile: the worker stays
     spare = nullptr;
   } else if (spare != nullptr && here->has_io()) {
     spare->carry(here->running());

@@ -24,13 +24,13 @@ namespace hilo::sched {
 namespace {
 
 constexpr std::chrono::milliseconds patience(
-    200);  // for the answer: its carrier may be off its CPU
+    200);  // wait for the answer: the carrier may be off its CPU
 
 // One question at a time, in the whole process.
 kernel::mutex asking;
 
-// tid: whom it is for, 0 nobody. The answer is the handler's until it stores `answered` with
-// release; acquired by who asked (B).
+// tid: the thread that must answer; 0: there is no question. The answer belongs to the handler
+// until it stores `answered` with release; the asker acquires it (B).
 struct question {
   std::atomic<int> tid{0};
   sys::futex_word answered{0};
@@ -54,7 +54,7 @@ void* program_counter(const void* machine) noexcept {
 
 void on_question(int, siginfo_t*, void* machine) {
   int mine = static_cast<int>(::syscall(SYS_gettid));
-  // (B) acquire: who asked is done with the last answer
+  // (B) acquire: the asker is done with the last answer
   if (!sample.tid.compare_exchange_strong(mine, 0, std::memory_order_acquire,
                                           std::memory_order_relaxed)) {
     return;
@@ -83,7 +83,7 @@ bool ready_to_ask() noexcept {
   return ::sigaction(SIGURG, &action, nullptr) == 0;
 }
 
-// True: the sample is its answer.
+// True: the sample holds the answer of that thread.
 bool ask(int tid) noexcept {
   if (!ready_to_ask()) return false;
   sample.answered.store(0, std::memory_order_relaxed);
@@ -103,7 +103,7 @@ bool ask(int tid) noexcept {
   return true;
 }
 
-// "parse+0x41 (server+0x1a2b)", as much of it as the dynamic symbols tell.
+// "parse+0x41 (server+0x1a2b)", as far as the dynamic symbols allow.
 std::string describe_place(void* pc) {
   Dl_info found{};
   char text[512];

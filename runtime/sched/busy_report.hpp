@@ -1,10 +1,10 @@
-// The report of a fiber that computes for long: which it is, and where.
+// The report of a fiber that computes for a long time: its name, and where it is.
 //
-// Its carrier is asked by a signal, SIGURG, whose handler writes down the fiber's name and the
-// program counter: only the carrier itself can read them while it runs. SIGURG is what Go takes for
-// the same end: without a handler it is ignored, and programs that use it expect strays. The
-// handler is installed at the first report, and only where the program has none of its own; else,
-// and when the carrier does not answer, the report goes without the place.
+// The report asks the carrier by a signal, SIGURG. The signal's handler writes down the fiber's
+// name and the program counter: only the carrier itself can read them while it runs. Go uses SIGURG
+// for the same purpose: without a handler the signal is ignored, and programs that use it expect
+// stray ones. The handler is installed at the first report, and only if the program has no handler
+// of its own. If it has one, or if the carrier does not answer, the report does not name the place.
 #pragma once
 
 #include <cstdint>
@@ -15,13 +15,13 @@ namespace hilo::sched {
 
 class worker;
 
-// Reports the fiber that runs on `one` since the switch `tick`, for `held` nanoseconds. False: it
-// has switched meanwhile. `ask`: the carrier is not in a system call, which the signal could end.
-// `sink`: gets the line; if it is empty, standard error does.
+// Reports the fiber that runs on `one` since the switch `tick`, for `held` nanoseconds. False: the
+// worker has switched meanwhile. `ask`: the carrier is not in a system call, which the signal could
+// end. `sink` gets the line; if `sink` is empty, the line goes to standard error.
 bool report_busy_fiber(worker& one, std::uint32_t tick, std::int64_t held, bool ask,
                        const std::function<void(std::string_view)>& sink) noexcept;
 
-// In the child of a fork: a question that was under way in the parent is nobody's there.
+// In the child of a fork: drops a question that was under way in the parent.
 void forget_question() noexcept;
 
 }  // namespace hilo::sched

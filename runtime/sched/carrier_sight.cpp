@@ -19,9 +19,9 @@ carrier_state read_state(int file) noexcept {
   return text[0] >= '0' && text[0] <= '9' ? carrier_state::in_call : carrier_state::computes;
 }
 
-// The clocks of a thread by its number, as the kernel encodes them (glibc has a name for a
-// pthread's alone): user and kernel mode by ticks, user mode by ticks, and all of its time to the
-// nanosecond.
+// The kernel's encoding of a thread's clocks by its number (glibc names only the clock of a
+// pthread): user and kernel mode counted in ticks, user mode counted in ticks, and all CPU time to
+// the nanosecond.
 enum : unsigned { by_ticks_clock = 0, user_clock = 1, all_clock = 2 };
 
 std::int64_t thread_clock(int tid, unsigned which) noexcept {

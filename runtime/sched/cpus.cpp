@@ -26,9 +26,9 @@ unsigned affinity_cpus() {
   return 1;
 }
 
-// What a cgroup may use: "<quota> <period>", and anything else where a quota of "max" or -1 is
-// none. In version 2 both are in cpu.max, in version 1 in a file each (cgroups(7), sched-bwc in the
-// kernel's documentation).
+// The CPUs that a cgroup may use. The file says "<quota> <period>"; a quota of "max" or -1 means no
+// limit. Version 2 has both numbers in cpu.max, version 1 has a file for each (cgroups(7),
+// sched-bwc in the kernel's documentation).
 unsigned group_cpus(const std::string& folder, bool version_2, unsigned at_most) {
   const auto read = [&](const char* name, long& first, long& second) {
     std::FILE* const file = std::fopen((folder + name).c_str(), "re");
@@ -54,9 +54,9 @@ bool names_cpu(const std::string& controllers) {
   return ("," + controllers + ",").find(",cpu,") != std::string::npos;
 }
 
-// /proc/self/cgroup has a line for each hierarchy: its number, its controllers, our group in it.
-// Version 2 has none named. The limits of a group's ancestors hold too, so the walk goes up; in a
-// container the mount's root is often all of it that can be seen.
+// /proc/self/cgroup has a line for each hierarchy: its number, its controllers, and our group in
+// it. The line of version 2 names no controllers. The limits of a group's ancestors hold too, so
+// the walk goes up. In a container often only the mount's root is visible.
 unsigned cgroup_cpus(unsigned at_most) {
   std::FILE* const file = std::fopen("/proc/self/cgroup", "re");
   if (file == nullptr) return at_most;

@@ -6,13 +6,13 @@
 
 namespace hilo::sched {
 
-// Read by name in the accessor's assembly, in programs too.
+// The accessor's assembly reads it by name, in user programs too.
 extern "C" {
 [[gnu::tls_model("initial-exec"),
   gnu::used]] HILO_API constinit thread_local worker* hilo_current_worker = nullptr;
 }
 
-// Called by a carrier on its own stack only.
+// Called only by a carrier on its own stack.
 void set_current_worker(worker* one) noexcept {
   hilo_current_worker = one;
 }

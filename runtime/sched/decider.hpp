@@ -1,10 +1,10 @@
-// Who decides in a simulation: the seam between the scheduler and runtime/simulate.
+// Deciding in a simulation: the seam between the scheduler and runtime/simulate.
 //
-// A scheduler with a decider has one worker and no kernel threads of its own: the thread that
-// simulates is its carrier. All its fibers are special (fiber.hpp), so whoever makes one runnable
-// comes to scheduler::run_special() and from there to ready(); the worker's slot and rings stay
-// empty, and take() ends in take_special(), which asks choose(). So the ordinary path knows nothing
-// of simulations but the test for special fibers that it makes anyhow.
+// A scheduler with a decider has one worker and no kernel threads of its own: the simulating thread
+// is its carrier. All its fibers are special (fiber.hpp). So a waker or a spawner comes to
+// scheduler::run_special() and from there to ready(). The worker's slot and rings stay empty, and
+// take() ends in take_special(), which asks choose(). So the ordinary path pays only for the test
+// for special fibers, which it makes anyway.
 #pragma once
 
 #include <cstdint>
@@ -16,14 +16,14 @@ struct fiber;
 
 class decider {
  public:
-  // A fiber begins its life, and is not yet runnable. May throw.
+  // A fiber begins its life, and is not runnable yet. May throw.
   virtual void created(fiber& one) = 0;
-  // A fiber was spawned, woken, or yields. May run others before it returns.
+  // A fiber was spawned, woken, or yields. The call may run other fibers before it returns.
   virtual void ready(fiber& one) noexcept = 0;
-  // The running fiber parks, yields, ends or stands at a decision point, or the base runs: who is
-  // next. Null: nobody can run.
+  // Chooses the next fiber: the running fiber parks, yields, ends or is at a decision point, or the
+  // base runs. Null: no fiber can run.
   virtual fiber* choose(worker& here) noexcept = 0;
-  // The running fiber stands at a decision point.
+  // The running fiber is at a decision point.
   virtual void reached_point(worker& here) noexcept = 0;
   // The callable of a fiber has returned.
   virtual void returned(fiber& one) noexcept = 0;
@@ -38,11 +38,11 @@ class decider {
   ~decider() = default;
 };
 
-// That of the calling fiber's runtime; null outside of simulations.
+// The decider of the calling fiber's runtime; null outside of simulations.
 decider* current_decider() noexcept;
 
-// Where the time of a simulation begins: so far from any real uptime that the two clocks are told
-// apart, and as far from the end of the count.
+// The first time of a simulation. It is far from any real uptime, so that the two clocks can be
+// told apart, and as far from the end of the count.
 inline constexpr std::int64_t simulated_epoch = std::int64_t{1} << 60;
 
 }  // namespace hilo::sched

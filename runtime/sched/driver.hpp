@@ -1,20 +1,23 @@
-// What the scheduler knows of I/O: two interfaces that runtime/io implements.
+// The scheduler's view of I/O: two interfaces that runtime/io implements.
 //
-// A runtime has a driver from its first I/O on, and each worker a port of it from the first I/O
-// that a fiber did there; without them the scheduler pays a comparison in attend() and one at idle.
-// A fiber leaves what it waits for with its worker's port and parks; the port makes it runnable:
+// A runtime has a driver from its first I/O on. A worker has a port of that driver from the first
+// I/O that a fiber did on it. Without them the scheduler pays one comparison in attend() and one
+// when idle. A fiber leaves its request with its worker's port and parks; the port makes it
+// runnable:
 //
-//   attend(), about to search   poll(): hands to the kernel what was left, takes what is ready
+//   attend(), about to search   poll(): hands requests to the kernel, takes ready calls
 //   sleep                       wait() instead of the futex, until the next timer
 //   a wake-up of a sleeper      wake(), if that sleeps in wait()
 //
-// A port is its worker's and is used on that carrier only, but for wake(). What is in flight there
-// may be tied to its kernel thread, so a worker whose port is bound does not give its place away:
-// hilo::blocking sends the fiber to a spare instead (blocking.cpp), and an extra place is left once
-// evacuate() made every call in flight go elsewhere. What waits with no port in particular, as by
-// epoll, must not be left without one: its fibers may outlast the worker's stay in its place, and
-// who comes there instead may never have done I/O. So whoever falls asleep with nothing of its own
-// to wait for asks the driver for common_port(), and who leaves an extra place wakes a sleeper.
+// A port belongs to its worker and is used on that carrier only, except for wake(). Its calls in
+// flight may be tied to its kernel thread. So a worker whose port is bound does not give its place
+// away: hilo::blocking sends the fiber to a spare instead (blocking.cpp). Such a worker leaves an
+// extra place only after evacuate() made every call in flight go elsewhere.
+//
+// Some fibers wait with no particular port, as with epoll. They must always have a port to serve
+// them: they may wait longer than the worker stays in its place, and the next worker there may
+// never have done I/O. So a worker that falls asleep with nothing of its own to wait for asks the
+// driver for common_port(), and a worker that leaves an extra place wakes a sleeper.
 #pragma once
 
 #include <cstdint>
@@ -35,26 +38,27 @@ class port {
   // Never blocks. True: it made some fiber runnable.
   virtual bool poll() noexcept = 0;
 
-  // Before a sleep: whether wait() is the way to sleep, and not the futex. True: wait() or
-  // stay_up() follows.
+  // Called before a sleep: whether the worker must sleep in wait() and not in the futex. True:
+  // wait() or stay_up() follows.
   virtual bool may_wait() noexcept = 0;
-  // Sleeps until something is ready, which it makes runnable, or wake(), or the time (ns;
-  // timer_wheel::never: without end). True: it made some fiber runnable.
+  // Sleeps until a call is ready, or until wake(), or until the time (ns; timer_wheel::never:
+  // without end). Makes the fibers of ready calls runnable. True: it made some fiber runnable.
   virtual bool wait(std::int64_t until) noexcept = 0;
   virtual void stay_up() noexcept = 0;
 
-  // Ends the wait() that is under way, or the next one. From any thread.
+  // Ends the current wait(), or the next one. From any thread.
   virtual void wake() noexcept = 0;
 
-  // Whether others left something here that poll() has to see to before a sleep. seq_cst: one of
-  // the queues of the idle protocol (Q3), filled by who then takes this worker out of the sleepers.
+  // Whether other threads left mail here that poll() must handle before a sleep. seq_cst: mail is
+  // one of the queues of the idle protocol (Q3). The sender puts it there and then takes this
+  // worker out of the sleepers.
   virtual bool has_mail() const noexcept = 0;
 
   // Whether calls are in flight that only this carrier can end.
   virtual bool bound() const noexcept = 0;
-  // Ends them; their fibers begin them again wherever they run next.
+  // Ends them; their fibers begin them again on the next worker that runs them.
   virtual void evacuate() noexcept = 0;
-  // The carrier ends, and nothing is in flight. Another one may carry the worker later.
+  // The carrier ends, and no call is in flight. Another carrier may carry the worker later.
   virtual void leave_carrier() noexcept = 0;
 };
 
@@ -65,23 +69,25 @@ class driver {
   driver(const driver&) = delete;
   driver& operator=(const driver&) = delete;
 
-  // Where any worker may sleep while fibers wait with no port in particular; null while none does.
+  // The port in which any worker may sleep while fibers wait with no particular port; null while no
+  // fiber does.
   virtual port* common_port() noexcept = 0;
 
-  // By the monitor, while some worker runs: makes fibers runnable that are ready and that nobody
-  // looked at for a while, because those who would compute.
+  // Called by the monitor while some worker runs: makes fibers runnable whose calls are ready. It
+  // helps when the workers that would look for them compute.
   virtual void look_after(std::int64_t now) noexcept = 0;
 };
 
-// For ports: ends the wait of a fiber that they claimed. On a carrier it runs behind those that
-// wait there; after the last one, woke_in_turn() lets others steal them.
+// For ports: end the wait of a fiber that the port claimed. On a carrier the fiber runs behind
+// those that wait there. After the last fiber, woke_in_turn() lets other workers steal them.
 void wake_in_turn(detail::waiter& who, status result) noexcept;
 void woke_in_turn() noexcept;
 
-// Implemented in runtime/io. Tries what is wanted, and epoll where any driver will do and the ring
-// is refused. Throws std::system_error when what was wanted is not to be had.
+// Implemented in runtime/io. Tries the wanted driver; if any driver will do and the ring is
+// refused, tries epoll. Throws std::system_error if the wanted driver cannot be had.
 std::unique_ptr<driver> make_driver(io_driver wanted);
-// What HILO_IO says; any, if it is not set. Throws std::system_error when it says something else.
+// The driver that HILO_IO names; any, if it is not set. Throws std::system_error for an unknown
+// name.
 io_driver driver_of_environment();
 
 }  // namespace hilo::sched
