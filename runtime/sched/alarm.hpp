@@ -63,8 +63,8 @@ class alarm final : detail::local_value, timer {
   void arm(timer_wheel& wheel, detail::local_value*& locals, std::int64_t deadline) noexcept;
 
   std::atomic<std::int64_t> until_{detail::no_deadline};  // the deadline of the current wait
-  // When the alarm goes off, if it is armed. Written by the fiber and, while it fires, by the thread
-  // that fires it: published by the phase. The fiber may read a newer value than the phase
+  // When the alarm goes off, if it is armed. Written by the fiber and, while it fires, by the
+  // thread that fires it: published by the phase. The fiber may read a newer value than the phase
   // published; for such a value (D4) saw the deadline.
   std::atomic<std::int64_t> when_{0};
   std::atomic<const void*> frames_{nullptr};

@@ -13,10 +13,10 @@ namespace hilo::sched {
 
 class worker;
 
-// As detail::begin_blocking. Parks while all spare carriers are in use, until the deadline, a limit or
-// a stop request. If one of these ended the wait, `end` says which of them. The caller is then still
-// an ordinary fiber: it does not make the blocking call, and does not call end_blocking(). If the
-// wait was not ended, `end` is not written.
+// As detail::begin_blocking. Parks while all spare carriers are in use, until the deadline, a limit
+// or a stop request. If one of these ended the wait, `end` says which of them. The caller is then
+// still an ordinary fiber: it does not make the blocking call, and does not call end_blocking(). If
+// the wait was not ended, `end` is not written.
 worker* begin_blocking_within(std::int64_t deadline, status& end) noexcept;
 
 // Calls callable() as hilo::blocking does, except if `end` says that the wait for a carrier was

@@ -28,7 +28,7 @@ void enter_fiber(void* argument) {
   if (self.special) [[unlikely]]
     begin_special(self);
   self.work->invoke(*self.work);
-  // (J5) acquire: as (J3). A fiber that is detached later destroys its result in end_fiber().
+  // (J5) acquire: as (J3). If the fiber is detached later, its result is destroyed in end_fiber().
   if (self.join.load(std::memory_order_acquire) == join_word::detached) drop_result(self);
   if (self.locals != nullptr || (self.keeps & keeps::thread_block) != 0) [[unlikely]]
     end_values(self);
@@ -41,17 +41,17 @@ void end_values(fiber& self) noexcept {
   for (int round = 0; round < local_rounds; ++round) {
     self.own->run_destructors();
     if (self.locals == nullptr) return;
-    destroy_locals(self.locals);  // those that a thread_local's destructor made
+    destroy_locals(self.locals);  // values that a thread_local's destructor made
   }
 }
 
-// The handle may know already that the fiber ended, and a joiner may have destroyed its result: but
-// the control block is the fiber's until it has left its stack. No user code runs and nothing
-// parks.
+// The handle may know already that the fiber ended, and a joiner may have destroyed its result. But
+// the control block belongs to the fiber until the fiber has left its stack. No user code runs and
+// nothing parks.
 void take_down(fiber& self) noexcept {
   if (self.special) end_special(self);
   if ((self.keeps & keeps::thread_block) == 0) return;
-  worker& here = *current_worker();  // before the block is made new: it is read there until then
+  worker& here = *current_worker();  // read from the block, so before the block is made new
   self.own->leave(here.thread_pointer());
   context::tls_block::give(std::exchange(self.own, nullptr));
   self.keeps &= static_cast<std::uint8_t>(~keeps::thread_block);

@@ -1,17 +1,18 @@
-// The control block of a fiber. It lies at the top of the fiber's stack and stays there when the
-// fiber ends, for the next one.
+// The control block of a fiber. It lies at the top of the fiber's stack. When the fiber ends it
+// stays there, for the next fiber.
 //
 //   top of the slot  ->  | colour | control block | task | first frame ... -> grows down
 //
-// The colour moves blocks of neighbouring stacks to different cache sets; stacks are whole pages
-// apart, so without it the same lines of every stack would compete for the same eight ways.
+// The colour moves the control blocks of neighbouring stacks to different cache sets. Stacks are
+// whole pages apart, so without it the same lines of every stack would compete for the same eight
+// ways.
 //
-// Where a fiber is, by who may touch it:
+// The owner of a fiber in each state, which may touch it:
 //   new       its spawner                       until start
 //   runnable  one queue: a next slot, a work_ring, the injector
 //   running   its carrier
 //   waiting   the wait list or timer that holds its waiter; then its waker
-//   ended     its handle, or nobody once detached
+//   ended     its handle; no owner once detached
 #pragma once
 
 #include <atomic>
@@ -37,20 +38,20 @@ namespace hilo::sched {
 class worker;
 class scheduler;
 
-// What the C++ ABI keeps per thread of exceptions in flight (Itanium C++ ABI, 2.2.2): a fiber that
-// parks inside a catch block takes it along.
+// The state of exceptions in flight, which the C++ ABI keeps per thread (Itanium C++ ABI, 2.2.2). A
+// fiber that parks inside a catch block takes it along.
 struct exception_globals {
   void* caught = nullptr;
   unsigned uncaught = 0;
 };
 
-// What a switch moves for a fiber beyond the registers. Most fibers keep nothing.
+// State that a switch moves for a fiber, beyond the registers. Most fibers keep none.
 namespace keeps {
 inline constexpr std::uint8_t thread_block = 1;  // fiber::own
 inline constexpr std::uint8_t fp_control = 2;    // fiber::fp
 }  // namespace keeps
 
-// What its spawner may ask of a fiber beyond a stack.
+// A spawner's wishes for a fiber, beyond a stack.
 struct fiber_extras {
   bool own_block = false;
   bool fp_control = false;
@@ -60,13 +61,13 @@ struct fiber_extras {
 };
 static_assert(sizeof(fiber_extras) == sizeof(std::uint32_t));
 
-// The word a fiber and its handle meet at. Values below `waiters` are states; others are the
-// address of the joining waiter. Changed by exchange or compare-exchange, unless only one side can:
-// (J1) of a fiber that nobody can run meanwhile, (J2) when a joiner waits.
+// The word at which a fiber and its handle meet. Values below `waiters` are states; a larger value
+// is the address of the joining waiter. The word changes by exchange or compare-exchange, except
+// where only one side can change it: (J1) of a fiber that cannot run meanwhile, (J2) when a joiner
+// waits.
 //   running -> joiner    join (J1)      running | joiner | watched -> ended   end of the fiber (J2)
 //   running -> detached  detach (J3)    detached -> (given back by the fiber itself)
-//   running -> watched   a wait that may be given up (J4): from then on waiters are in
-//   `end_waiters`
+//   running -> watched   a wait that may be given up (J4): from then on end_waiters has the waiters
 namespace join_word {
 inline constexpr std::uintptr_t running = 0;
 inline constexpr std::uintptr_t ended = 1;
@@ -75,7 +76,7 @@ inline constexpr std::uintptr_t watched = 3;
 inline constexpr std::uintptr_t waiters = 8;
 }  // namespace join_word
 
-// fiber::stop_made: if it is not 0, the end of the life has to look at it.
+// fiber::stop_made: if it is not 0, the end of the life must handle it.
 namespace stop_state {
 inline constexpr std::uint8_t none = 0;
 inline constexpr std::uint8_t being_made = 1;
@@ -88,10 +89,10 @@ inline constexpr std::uint8_t user_stack =
 struct alignas(64) fiber : detail::fork_list, context::stack, detail::waiter {
   fiber() noexcept : waiter(detail::waiter_kind::fiber) {}
 
-  // What every life touches comes first, in as few cache lines as hold it: a fiber that is stolen
-  // costs a miss for each.
+  // Fields that every life touches come first, in as few cache lines as possible: a stolen fiber
+  // costs a cache miss for each line.
   context::context context;
-  worker* carrier = nullptr;  // who runs it; its own
+  worker* carrier = nullptr;  // the worker that runs it; only the fiber uses it
   scheduler* home = nullptr;  // set at creation
   detail::task* work = nullptr;
 
@@ -100,19 +101,19 @@ struct alignas(64) fiber : detail::fork_list, context::stack, detail::waiter {
   std::atomic<std::uintptr_t> join{join_word::ended};  // as before the first life
 
   exception_globals exceptions;
-  detail::local_value* locals = nullptr;  // its fiber_local values; its own
+  detail::local_value* locals = nullptr;  // its fiber_local values; only the fiber uses them
   const char* parked_on = nullptr;        // why it waits, for dumps
   std::uint64_t id = 0;
   const void* spawned_at = nullptr;  // where its spawn returned to
-  bool started = false;              // false until it first runs: such fibers are depth-first work
-  std::uint8_t keeps = 0;            // bits of sched::keeps; its own while it lives
-  bool painted = false;              // its stack was, at spawn
+  bool started = false;              // false until it first runs: till then it is depth-first work
+  std::uint8_t keeps = 0;            // bits of sched::keeps; only the fiber uses it while it lives
+  bool painted = false;              // its stack was painted at spawn
   // (T1)/(T2). The stop state is made by the first side that needs it, the fiber or its handle;
   // most fibers never have one.
   std::atomic<std::uint8_t> stop_made{stop_state::none};
-  // Waits in a lane and not in a ring (lanes.cpp): it has a priority, is pinned, or belongs to a
-  // simulation (decider.hpp). Its own, and its spawner's before it starts; the next two, pins and
-  // pinned_to count only if it is set.
+  // It waits in a lane and not in a ring (lanes.cpp), because it has a priority, is pinned, or
+  // belongs to a simulation (decider.hpp). Used only by the fiber, and by its spawner before it
+  // starts. pin_first, urgency, pins and pinned_to count only if it is set.
   bool special = false;
   bool pin_first = false;  // to the worker that runs it first
   priority urgency = priority::normal;
@@ -120,20 +121,20 @@ struct alignas(64) fiber : detail::fork_list, context::stack, detail::waiter {
   static constexpr std::size_t name_room = 24;
   char name[name_room] = "";
 
-  // How often it is pinned, and a bit that stays until its end (retire.cpp).
+  // How many times it is pinned, and a bit that stays set until its end (retire.cpp).
   static constexpr std::uint32_t pinned_for_life = std::uint32_t{1} << 31;
   std::uint32_t pins = 0;
   worker* pinned_to = nullptr;        // while pins is not 0
   fiber* next_injected = nullptr;     // in the injector, guarded by its lock
-  context::tls_block* own = nullptr;  // if it keeps one
-  context::fp_control fp;             // while suspended, if it keeps that
+  context::tls_block* own = nullptr;  // if it keeps a thread block
+  context::fp_control fp;             // its control words while suspended, if it keeps them
   std::stop_source stop{std::nostopstate};
 
-  // Who waits for its end once `join` is watched; guarded by end_lock.
+  // The waiters for its end, once `join` is watched; guarded by end_lock.
   detail::spin_lock end_lock;
   detail::wait_list end_waiters;
 
-  alarm deadline{*this};  // of its waits
+  alarm deadline{*this};  // the deadline of its waits
 
   static fiber& of(detail::waiter& one) noexcept { return static_cast<fiber&>(one); }
   static fiber& of(context::stack& one) noexcept { return static_cast<fiber&>(one); }
@@ -147,10 +148,10 @@ inline std::size_t stack_bytes(const fiber& one) noexcept {
   return one.pool != nullptr ? one.pool->stack_size() : one.chain_length;  // user_stacks.hpp
 }
 
-// What a fiber runs first, and last: its argument is the fiber, whose task is set.
+// The first and last function of a fiber. Its argument is the fiber, whose task is set.
 void enter_fiber(void* argument);
 
-// Makes the fiber's end wake those in end_waiters (J4). True if it has ended already.
+// Makes the fiber's end wake the waiters in end_waiters (J4). True if the fiber has ended already.
 bool watch_end(fiber& one) noexcept;
 
 // Writes `fiber #7 "name"` for reports. Async-signal-safe.

@@ -1,25 +1,26 @@
 // Offering forks: how a call that waits on a fiber's stack becomes a fiber (detail/fork.hpp).
 //
-// No request is lost. A worker without work says so in the idle state, by an RMW, and then sees to
-// it that `wanted` of every other worker is set. A fiber that finds it set clears it first, and
-// then looks whether anybody is without work. So a store comes before a load on both sides:
+// No request is lost. A worker without work says so in the idle state, by an RMW, and then makes
+// sure that `wanted` of every other worker is set. A fiber that finds `wanted` set clears it first,
+// and then checks for workers without work. So a store comes before a load on both sides:
 //
-//   asked                                   asks
+//   fiber that was asked                    worker that asks
 //   (F3) wanted := 0       exchange, sc     (F1) state_ += searching, or sleeping   RMW, sc
 //   (F4) read state_       sc               (F2) read wanted, sc; if 0, store 1
 //
-// Forbidden: (F4) sees nobody without work and (F2) sees the 1 that (F3) took: then the request
-// would be gone, and its worker asleep beside forks. All four are in one order S of sequential
-// consistency. If (F4) does not see (F1), it comes before it in S, hence (F3) before (F2), which
-// reads 0 and stores a new 1.
+// Forbidden: (F4) sees no worker without work and (F2) sees the 1 that (F3) took. Then the request
+// would be gone, and its worker would sleep while there are forks. All four are in one order S of
+// sequential consistency. If (F4) does not see (F1), it comes before it in S. Hence (F3) comes
+// before (F2), which reads 0 and stores a new 1.
 //
-// If (F4) sees somebody, a helper is published by the idle protocol (sched/idle.hpp), which either
-// wakes a sleeper or leaves it to a searcher; each worker that finds work as the last searcher
-// wakes another one; and the last one, which finds none, asks again before it sleeps. So as long as
-// somebody is without work, each other worker's `wanted` is set, or a helper waits in a queue.
+// If (F4) sees a worker without work, a helper is published by the idle protocol (sched/idle.hpp).
+// That protocol either wakes a sleeper or leaves the helper to a searcher. When the last searcher
+// finds work it wakes another worker; when it finds none it asks again before it sleeps. So as long
+// as some worker is without work, `wanted` of each other worker is set, or a helper waits in a
+// queue.
 //
-// The poll at a fork is relaxed and reads whatever was set: it need not see a request at once, only
-// at last.
+// The poll at a fork is relaxed: it need not see a request at once, it only has to see it in the
+// end.
 #include "hilo/detail/fork.hpp"
 
 #include <exception>
@@ -36,10 +37,10 @@
 namespace hilo::sched {
 namespace {
 
-// The call waits under the limits that its fiber had when it was offered.
+// The call waits under the limits that its fiber had when the call was offered.
 struct helper_task final : detail::task {
   explicit helper_task(detail::fork_frame& call, const detail::waiter& parent) : frame(&call) {
-    bool open = true;  // no shield is between
+    bool open = true;  // no shield is in between
     for (const detail::wait_limit* one = parent.limits; open && one != nullptr; one = one->outer) {
       if (one == parent.limits) deadline = one->deadline;
       if (one->token != nullptr) tokens.push_back(*one->token);
@@ -68,8 +69,9 @@ struct helper_task final : detail::task {
   std::vector<std::stop_token> tokens;
 };
 
-// Makes a fiber of the oldest fork. Its stack is as large as the one the call would have run on.
-// False when no stack is to be had: the fork stays where it is, and its fiber makes the call.
+// Makes a fiber of the oldest fork. Its stack is as large as the stack on which the call would have
+// run. False if there is no stack: the fork stays where it is, and the offering fiber makes the
+// call.
 bool offer_oldest(worker& here) noexcept {
   fiber& self = here.running();
   detail::fork_frame& call = self.oldest();

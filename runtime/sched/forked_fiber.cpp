@@ -17,7 +17,7 @@ namespace {
 void leave_parents_worker() noexcept {
   forget_question();
   worker* const here = current_worker();
-  if (here == nullptr) return;  // a thread, or a fiber in hilo::blocking: end_blocking() sees to it
+  if (here == nullptr) return;  // a thread, or a fiber in hilo::blocking: end_blocking() handles it
   fiber& one = here->running();
   if (&one == &here->base()) return set_current_worker(nullptr);
   go_on_as_thread(one);
@@ -25,15 +25,15 @@ void leave_parents_worker() noexcept {
 
 }  // namespace
 
-// The child has one thread: nothing here is read by another. A thread that was interrupting the
-// fiber in the parent does not go on here.
+// The child has one thread, so no other thread reads what is written here. A thread that was
+// interrupting the fiber in the parent does not continue in the child.
 void go_on_as_thread(fiber& one) noexcept {
   set_current_worker(nullptr);
   one.kind = detail::waiter_kind::thread;
   one.linked.store(false, std::memory_order_relaxed);
   one.woken.store(0, std::memory_order_relaxed);
   one.interrupts.fetch_and(1, std::memory_order_relaxed);
-  one.special = true;  // so that its end comes by end_special()
+  one.special = true;  // so that its end goes through end_special()
   one.pins = 0;
   forked_fiber = &one;
 }

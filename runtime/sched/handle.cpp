@@ -25,7 +25,7 @@ constexpr std::uint8_t with(std::uint8_t kept, std::uint8_t state) noexcept {
 
 }  // namespace
 
-// Made by the first side that needs it.
+// Made by the first side that needs it, the fiber or its handle.
 std::stop_source& stop_source_of(fiber& one) {
   using namespace stop_state;
   std::uint8_t seen = one.stop_made.load(std::memory_order_acquire);  // (T2)
@@ -82,7 +82,7 @@ using sched::worker;
 
 namespace {
 
-// A fiber that waits for its own end waits for ever.
+// If a fiber waited for its own end, it would wait for ever.
 void refuse_own_end(const waiter& self, const fiber& one, const char* what) noexcept {
   if (&self != &one) [[likely]]
     return;
@@ -93,7 +93,7 @@ void refuse_own_end(const waiter& self, const fiber& one, const char* what) noex
 }
 
 [[gnu::noinline]] status join_anywhere(fiber& one) noexcept {
-  // acquire: as (J1) when the fiber ended before; its result is there.
+  // acquire: as (J1) if the fiber ended before this; its result is there.
   std::uintptr_t seen = one.join.load(std::memory_order_acquire);
   if (seen == sched::join_word::ended) return status::ok;
   if (one.home->left_behind()) [[unlikely]]
@@ -101,7 +101,7 @@ void refuse_own_end(const waiter& self, const fiber& one, const char* what) noex
   waiter& self = current_waiter();
   refuse_own_end(self, one, "joins itself");
   seen = sched::join_word::running;
-  // (J1) publishes the waiter to (J2); or acquires the result of a fiber that just ended.
+  // (J1) publishes the waiter to (J2), or acquires the result of a fiber that just ended.
   if (!one.join.compare_exchange_strong(seen, reinterpret_cast<std::uintptr_t>(&self),
                                         std::memory_order_acq_rel, std::memory_order_acquire)) {
     return wait_for_end(one, until_woken);  // ended, or watched
@@ -118,7 +118,7 @@ status join_fiber(fiber& one) noexcept {
     return join_anywhere(one);
   }
   waiter& self = here->running();
-  // (J1) relaxed: it is not run before we park, and then here.
+  // (J1) relaxed: the fiber cannot run before we park, and then it runs here.
   one.join.store(reinterpret_cast<std::uintptr_t>(&self), std::memory_order_relaxed);
   return park(self, "join");
 }
@@ -153,7 +153,7 @@ void refuse_own_end(const fiber& one) noexcept {
 }
 
 void detach_fiber(fiber& one) noexcept {
-  // (J3) acq_rel: acquires the result of a fiber that ended before.
+  // (J3) acq_rel: acquires the result of a fiber that has ended already.
   const std::uintptr_t before =
       one.join.exchange(sched::join_word::detached, std::memory_order_acq_rel);
   if (before != sched::join_word::ended) return;

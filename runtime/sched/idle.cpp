@@ -69,12 +69,13 @@ void idle_workers::wake_one() noexcept {
   worker* chosen = nullptr;
   {
     const std::scoped_lock guard(lock_);
-    // Under the lock only searchers can have come or gone; if one came, it will look.
+    // While we hold the lock, only searchers can come or go. If a searcher came, it will find the
+    // work.
     const std::uint64_t now = state_.load(std::memory_order_seq_cst);
     if (sleepers_.empty() || searching(now) != 0) return;
     chosen = sleepers_.back();
     sleepers_.pop_back();
-    // It searches from now on, so that the next publisher does not wake another one.
+    // The chosen worker searches from now on, so the next publisher does not wake another worker.
     state_.fetch_add(one_searching - one_sleeping, std::memory_order_seq_cst);
   }
   chosen->wake_up();
@@ -87,8 +88,8 @@ void idle_workers::wake(worker& one) noexcept {
   if (slept) one.wake_up();
 }
 
-// The holder is read under the lock: a worker that came to the place, and fell asleep there since
-// the caller's last store, is found; one that falls asleep later sees that store.
+// The holder is read under the lock. A worker that came to the place and fell asleep there before
+// the caller's last store is found. A worker that falls asleep later sees that store.
 void idle_workers::wake_holder(const place& at) noexcept {
   lock_.lock();
   worker* const holder = at.holder.load(std::memory_order_acquire);  // (U)

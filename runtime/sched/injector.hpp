@@ -1,5 +1,6 @@
-// The global queue: fibers made runnable from outside the carriers, and what did not fit a ring.
-// First in, first out, linked through the control blocks, so it never allocates and never fails.
+// The global queue: fibers made runnable from outside the carriers, and fibers that did not fit
+// into a ring. First in, first out, linked through the control blocks, so it never allocates and
+// never fails.
 #pragma once
 
 #include <atomic>
@@ -19,7 +20,7 @@ class injector {
     push(one, one, 1);
   }
 
-  // The same for `count` that are linked by next_injected.
+  // The same for `count` fibers that are linked by next_injected.
   void push(fiber& first, fiber& last, std::size_t count) noexcept {
     const std::scoped_lock guard(lock_);
     (last_ != nullptr ? last_->next_injected : first_) = &first;
@@ -28,7 +29,7 @@ class injector {
     size_.store(size_.load(std::memory_order_relaxed) + count, std::memory_order_seq_cst);
   }
 
-  // Takes up to `most`, linked by next_injected; null when empty.
+  // Takes up to `most` fibers, linked by next_injected; null if the queue is empty.
   fiber* take(std::size_t most) noexcept {
     const std::scoped_lock guard(lock_);
     fiber* const all = first_;
@@ -45,7 +46,7 @@ class injector {
     return all;
   }
 
-  // relaxed: a hint for the running; whoever goes to sleep uses settled_size().
+  // relaxed: a hint for running workers; a worker that goes to sleep uses settled_size().
   std::size_t size() const noexcept { return size_.load(std::memory_order_relaxed); }
   // (I2)
   std::size_t settled_size() const noexcept { return size_.load(std::memory_order_seq_cst); }
@@ -54,7 +55,7 @@ class injector {
   detail::spin_lock lock_;
   fiber* first_ = nullptr;  // guarded by lock_
   fiber* last_ = nullptr;   // guarded by lock_
-  // Written under lock_, read by anyone without it.
+  // Written under lock_, read by any thread without it.
   std::atomic<std::size_t> size_{0};
 };
 

@@ -1,18 +1,20 @@
-// Special fibers: those with a priority, and those pinned to a worker.
+// Special fibers: fibers with a priority, and fibers pinned to a worker.
 //
-// They wait in lanes and not in rings, so that the rings' path knows nothing of them but one byte
-// of the fiber. The lanes of high and of idle priority belong to the scheduler, as the injector
-// does; pinned fibers wait in their worker's mail. attend() looks there: at once after a prompt,
-// else every poll_period switches, and a worker that finds nothing else looks before it sleeps.
+// They wait in lanes and not in rings, so the path of the rings pays for only one byte of the
+// fiber. The lanes of high and of idle priority belong to the scheduler, like the injector. Pinned
+// fibers wait in their worker's mail. attend() looks at the lanes: at once after a prompt,
+// otherwise every poll_period switches. A worker that finds nothing else to run looks at them
+// before it sleeps.
 //
-// Who puts a fiber into a lane publishes it by the idle protocol (idle.hpp), with the lane as the
-// queue. Mail is for one worker: deliver() takes just that one out of the sleepers, under the lock
-// by which it became one. If the worker entered first, deliver() finds it there; if it enters
-// later, it reads the mail's size after that lock, and sees the fiber.
+// The caller that puts a fiber into a lane publishes it by the idle protocol (idle.hpp), with the
+// lane as the queue. Mail is for one worker: deliver() takes just that worker out of the sleepers,
+// under the lock under which a worker becomes a sleeper. If the worker entered first, deliver()
+// finds it there. If the worker enters later, it reads the size of its mail after that lock, and
+// sees the fiber.
 //
 // The prompt: deliver() and run_special() put the fiber into a lane and then store attend_at_
-// (release); the owner exchanges attend_at_ (acquire) and then reads the lanes (A). Either the
-// exchange follows the store, and what follows it sees the fiber, or the store stands and the owner
+// (release). The owner exchanges attend_at_ (acquire) and then reads the lanes (A). If the exchange
+// follows the store, the reads after it see the fiber. If not, the store stands and the owner
 // attends at its next switch.
 #include "runtime/base/check.hpp"
 #include "runtime/sched/decider.hpp"
@@ -25,15 +27,17 @@ namespace {
 
 constexpr std::uint32_t idle_period = 512;  // switches from one turn of idle fibers to the next
 
-// A poll is due poll_period switches after the last one, and comes with the next look, which is as
-// many switches after the look before. So from one poll to the next: fewer than twice as many.
+// A poll is due poll_period switches after the last poll, but it waits for the next attend(), which
+// comes at most poll_period switches after the attend() before. So between two polls there are
+// fewer than twice as many switches.
 constexpr std::uint32_t idle_due(std::uint32_t poll_period) noexcept {
   return idle_period - 2 * poll_period;
 }
 
 }  // namespace
 
-// Runs once in a while, at the switch `tick`. True: `chosen` is next, or the base if it is null.
+// Called once in a while, at the switch `tick`. True: `chosen` runs next, or the base if `chosen`
+// is null.
 bool worker::attend(std::uint32_t tick, fiber*& chosen) noexcept {
   (void)attend_at_.exchange(tick + poll_period, std::memory_order_acq_rel);  // (A)
   if (scheduler_.decides() != nullptr) return false;
@@ -45,7 +49,7 @@ bool worker::attend(std::uint32_t tick, fiber*& chosen) noexcept {
   if (port_ != nullptr && port_->has_mail()) (void)port_->poll();
   if (tick - polled_ >= poll_period) {
     polled_ = tick;
-    // No thief is left: then none comes before the owner slept in a system call (share()).
+    // No thief is left, and none comes before the owner has slept in a system call (share()).
     if (shared() && !shares_for_good() && !scheduler_.spare().carriers_beside()) {
       shared_.store(false, std::memory_order_relaxed);
     }
@@ -53,7 +57,7 @@ bool worker::attend(std::uint32_t tick, fiber*& chosen) noexcept {
       owed_ += static_cast<std::uint32_t>(timers().advance(detail::monotonic_now()));
       if (owed_ != 0) attend_at_.store(tick + 1, std::memory_order_relaxed);
     }
-    // Those that wait already come before those that the port wakes.
+    // Fibers that wait already go before fibers that the port wakes.
     fiber* const waited = scheduler_.injected() != 0 ? take_injected() : nullptr;
     if (port_ != nullptr) (void)port_->poll();
     if (tick - idle_turn_ >= idle_due(poll_period)) {
@@ -75,8 +79,8 @@ bool worker::attend(std::uint32_t tick, fiber*& chosen) noexcept {
   }
   if (special_streak_ != 0) attend_at_.store(tick + 1, std::memory_order_relaxed);
   special_streak_ = 0;
-  // Fibers that a timer woke do not wait until those in the slot give way, which one that spawns
-  // without end never does.
+  // Fibers that a timer woke do not wait until the fibers in the slot give way: a fiber that spawns
+  // without end never gives way.
   if (owed_ != 0) {
     owed_ = (chosen = ready_.take_oldest(shared())) != nullptr ? owed_ - 1 : 0;
     if (owed_ != 0) attend_at_.store(tick + 1, std::memory_order_relaxed);
@@ -118,7 +122,7 @@ void worker::unpin(fiber& one) noexcept {
 void scheduler::run_special(fiber& one) noexcept {
   if (decides_ != nullptr) return decides_->ready(one);
   if (one.pins != 0) return one.pinned_to->deliver(one);
-  const priority urgency = one.urgency;  // once it is in the lane, it may run, and end
+  const priority urgency = one.urgency;  // read now: once in the lane, the fiber may run and end
   lane(urgency).push(one);               // (P1)
   if (urgency == priority::high) {
     worker* const here = current_worker();

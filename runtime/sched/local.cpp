@@ -18,10 +18,11 @@ extern "C" {
 namespace hilo {
 namespace {
 
-// The values of a kernel thread that runs no fiber. They end with its thread_local objects. A
-// destructor that runs later may make more: of a thread_local object that is older than `ending`,
-// or of a pthread key. A pthread key of ours ends those; the main thread, whose keys are not looked
-// at when it calls exit(), asks for one more call as thread_local objects do.
+// The values of a kernel thread that runs no fiber. They end with its thread_local objects. A later
+// destructor may make more values: the destructor of a thread_local object older than `ending`, or
+// of a pthread key. A pthread key of ours destroys those. The main thread's keys are not looked at
+// when it calls exit(), so the main thread asks for one more call, in the same way as thread_local
+// objects do.
 constinit thread_local detail::local_value* of_thread = nullptr;
 constinit thread_local bool ended_once = false;
 
@@ -35,13 +36,13 @@ struct end_of_thread {
 };
 thread_local end_of_thread ending;
 
-// Before the first value of a list: sees to it that the list is destroyed.
+// Called before the first value of a list: makes sure that the list is destroyed.
 [[gnu::cold, gnu::noinline]] void await_end_of_thread() noexcept {
   static const auto key = [] {
     pthread_key_t made{};
     return ::pthread_key_create(&made, end_thread_values) == 0 ? std::optional(made) : std::nullopt;
   }();
-  // Without a key or memory for its value, only values that a late destructor makes are lost.
+  // Without a key, or memory for its value, only values that a late destructor makes are lost.
   if (key.has_value()) (void)::pthread_setspecific(*key, &of_thread);
   if (!ended_once) {
     (void)&ending;
@@ -73,7 +74,7 @@ local_value* find_local(std::uint64_t key) noexcept {
 }
 
 void add_local(local_value& value) noexcept {
-  // Asked for again after find_local(): what was called in between may have parked.
+  // The list is asked for again after find_local(): code that ran in between may have parked.
   local_value*& first = first_local();
   if (first == nullptr && &first == &of_thread) await_end_of_thread();
   value.next = first;
@@ -84,13 +85,13 @@ void add_local(local_value& value) noexcept {
 
 namespace {
 
-// Destroys the values that are there now. New ones come in front of them.
+// Destroys the values that are there now. New values come in front of them.
 void destroy_round(detail::local_value*& first) noexcept {
   for (detail::local_value* one = first; one != nullptr;) {
     detail::local_value** link = &first;
     while (*link != one) link = &(*link)->next;
     detail::local_value* const after = one->next;
-    *link = after;  // from here on its variable has no value: a destructor that uses it makes one
+    *link = after;  // its variable has no value now: a destructor that uses it makes one
     one->destroy(*one);
     one = after;
   }
@@ -102,7 +103,7 @@ void sched::destroy_locals(detail::local_value*& first) noexcept {
   for (int round = 0; round < local_rounds && first != nullptr; ++round) destroy_round(first);
   while (first != nullptr) {
     detail::local_value* const dropped = std::exchange(first, first->next);
-    // A fiber's alarm is not a user's value (alarm.hpp): it must not outlive the fiber.
+    // A fiber's alarm (alarm.hpp) is not a user's value: it must not outlive the fiber.
     if (dropped->key == detail::local_value::no_key) dropped->destroy(*dropped);
   }
 }

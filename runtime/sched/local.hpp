@@ -5,12 +5,12 @@
 
 namespace hilo::sched {
 
-// As many as pthread keys have (PTHREAD_DESTRUCTOR_ITERATIONS).
+// The same number of rounds as pthread keys have (PTHREAD_DESTRUCTOR_ITERATIONS).
 inline constexpr int local_rounds = 4;
 
-// Destroys all of a list, the last made first, in rounds: a destructor finds the values that are
-// not destroyed yet, and those that destructors made meanwhile are destroyed in the next round.
-// Values that are left after the last round are dropped: their destructors are not called.
+// Destroys all values of a list, the newest first, in rounds. A destructor finds the values that
+// are not destroyed yet. Values that destructors made meanwhile are destroyed in the next round.
+// Values left after the last round are dropped: their destructors are not called.
 void destroy_locals(detail::local_value*& first) noexcept;
 
 }  // namespace hilo::sched
