@@ -15,18 +15,19 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::nanoseconds;
 
-// Naps while something runs. When nobody switched in between they double; the longest are for when
-// nobody is left to be relieved.
+// Naps while some worker runs. They double while no worker switches. The longest naps are for when
+// no worker is left to be relieved.
 constexpr std::int64_t shortest_nap = nanoseconds(milliseconds(5)).count();
 constexpr std::int64_t long_nap = nanoseconds(milliseconds(10)).count();
 constexpr std::int64_t longest_nap = nanoseconds(milliseconds(100)).count();
 constexpr std::int64_t overdue = nanoseconds(milliseconds(1)).count();
 constexpr std::int64_t report_period = nanoseconds(std::chrono::seconds(1)).count();
 
-// How long to wait for a moment in which a busy fiber can be asked where it is.
+// How long to wait for a moment at which a busy fiber can be asked where it is.
 constexpr std::int64_t patience = nanoseconds(std::chrono::seconds(1)).count();
 
-// How long an order may wait for a monitor that is in a report, whose sink is the user's.
+// How long an order may wait for a monitor that is busy with a report: the report's sink is user
+// code.
 constexpr std::chrono::seconds patience_of_orders(1);
 
 std::int64_t to_ns(milliseconds time) noexcept {
@@ -61,12 +62,12 @@ void monitor::rouse() noexcept {
     thread_ = thread(thread_options{.name = "hilo/monitor", .stack_size = 256 * 1024},
                      [this] { watch(); });
   } catch (const std::exception&) {
-    // Nobody watches: no thread or no memory. Everything else works without.
+    // There was no thread or no memory. Everything else works without a monitor.
   }
 }
 
-// `asked` lasts until the monitor has seen it: by a compare-exchange it goes to sleep only from
-// awake, and its naps end when the word is not awake.
+// `asked` stays in the word until the monitor has seen it: the monitor goes to sleep only by a
+// compare-exchange from awake, and its naps end when the word is not awake.
 bool monitor::start_spare(worker*& one) noexcept {
   const std::scoped_lock guard(starting_);
   if (!thread_.joinable()) return scheduler_.start_spare(one);
@@ -122,8 +123,8 @@ void monitor::watch() noexcept {
               : std::min(nap * 2, worst == finding::waits ? long_nap : longest_nap);
     const std::uint32_t places = scheduler_.carriers() + scheduler_.spare().extra_places();
     std::uint32_t seen = awake;
-    // Not while somebody moves: a server that sleeps after each request would wake us for each. Nor
-    // while a place is to be closed.
+    // Not while some worker moves: a server that sleeps after each request would wake us for each.
+    // Not while a place must still be closed.
     if (worst != finding::moves && open_ == 0 && scheduler_.idle().sleepers() >= places &&
         word_.compare_exchange_strong(seen, dozing, std::memory_order_seq_cst)) {  // (D1)
       if (scheduler_.idle().sleepers() >= places) {                                // (D2)
@@ -151,7 +152,7 @@ monitor::finding monitor::look(std::int64_t now) noexcept {
     if (wheel.next_ns() >= now - overdue) continue;
     const worker* const holder =
         scheduler_.base_place(i).holder.load(std::memory_order_acquire);  // (U)
-    if (seen_[holder->index()].since != now) wheel.advance(now);  // it runs, and did not switch
+    if (seen_[holder->index()].since != now) wheel.advance(now);  // it runs, without a switch
   }
   if (driver* const io = scheduler_.io_if_made()) io->look_after(now);
   return worst;
@@ -195,8 +196,9 @@ monitor::finding monitor::look_at(worker& one, record& last, std::int64_t now) n
   return finding::waits;
 }
 
-// By the clock: that it used less than an eighth of the time since the last look. Guess; a loop of
-// short calls uses less, and a thread that computes more, on all but the most loaded machines.
+// If only the clock can tell: the worker is in a call if its thread used less than an eighth of the
+// time since the last look. Guess: a loop of short calls uses less than that, and a thread that
+// computes uses more, except on the most loaded machines.
 monitor::sight monitor::see(worker& one, record& last, std::int64_t now, bool thorough) noexcept {
   const cpu_use use = cpu_use_of(one.carrier_id());
   const cpu_use before = std::exchange(last.at_last, use);
@@ -211,12 +213,12 @@ monitor::sight monitor::see(worker& one, record& last, std::int64_t now, bool th
 }
 
 void monitor::relieve(worker& one, record& last, bool exact) noexcept {
-  // A worker that has no thieves yet must be in a system call beyond doubt: so whatever it does
-  // next, it knows of them. The one that is out of sight shares at its next switch.
+  // A worker that knows of no thieves must be in a system call beyond doubt. Then it knows of them
+  // by the time it does anything else. A worker that is out of sight shares at its next switch.
   if (!exact && !one.shares_for_good()) return;
   scheduler_.spare().begin_extra(one);
-  // Still in the call, not in its own sleep, and not told otherwise by an attend() that was under
-  // way before the call.
+  // Still in the call, not in the worker's own sleep, and the worker's attend(), if it ran just
+  // before the call, did not undo share().
   if ((!exact || one.exact_state(true) == carrier_state::in_call) && one.is_shared() &&
       one.tick() == last.tick && one.now_doing() == worker::activity::running && !one.blocks()) {
     last.extra = scheduler_.spare().open_extra(one);

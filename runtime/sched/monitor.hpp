@@ -1,27 +1,26 @@
-// One kernel thread a runtime that looks after workers which do not switch.
+// One kernel thread per runtime that looks after workers that do not switch.
 //
-// Every few milliseconds it reads each worker's count of switches. One that stands still while its
-// worker runs a fiber is held up:
+// Every few milliseconds it reads each worker's count of switches. If the count stands still while
+// the worker runs a fiber, the worker is held up:
 //   asleep in a system call (carrier_sight.hpp): after `stuck_after` an extra place is opened
-//   beside it
-//     (spares.hpp), and closed when it moves again;
+//     beside the worker (spares.hpp), and closed when the worker moves again;
 //   computing: after `report_busy_after` its fiber is reported (busy_report.hpp).
-// Where the kernel tells that by the CPU time that its thread used alone, a thread that computes
-// and hardly gets a CPU is taken for one that sleeps. Then it has an extra place beside it for
-// nothing, which does no harm. It is never taken for one that computes, nor gets a signal, while it
-// sleeps. And a wheel whose timers are overdue, because its worker computes, is advanced from here.
-// What is in the rings of such a worker others steal as always.
+// Where the kernel shows only the thread's CPU time, a thread that computes but hardly gets a CPU
+// looks like a sleeping one. Then an extra place is beside it for nothing, which does no harm. The
+// reverse does not happen: a sleeping thread is never taken for a computing one, and gets no
+// signal. The monitor also advances a wheel whose timers are overdue because its worker computes.
+// Other workers steal from the rings of such a worker as always.
 //
-// It is started when a worker first runs a fiber, sleeps without end once all workers sleep and
-// none has moved for a nap and no extra place is open, and is woken by the first that runs a fiber
-// again. A store before a load on both sides:
+// The monitor is started when a worker first runs a fiber. It sleeps without end once all workers
+// sleep, none has moved for a nap, and no extra place is open. The first worker that runs a fiber
+// again wakes it. A store comes before a load on both sides:
 //
 //   monitor                                  worker
 //   (D1) word_ := dozing     sc              (D3) leaves the sleepers    RMW, sc
 //   (D2) read who sleeps     sc              (D4) read word_             sc
 //
-// Forbidden: (D2) sees it asleep and (D4) sees no dozing monitor; then nobody would look after it.
-// All four are in one order: if (D2) comes before (D3), then (D1) before (D4).
+// Forbidden: (D2) sees the worker asleep and (D4) sees no dozing monitor; then the worker would run
+// unwatched. All four are in one order: if (D2) comes before (D3), then (D1) comes before (D4).
 #pragma once
 
 #include <atomic>
@@ -48,16 +47,16 @@ class monitor {
  public:
   monitor(scheduler& watched, const runtime_options& options);
 
-  // By a worker that is about to run a fiber from its base: somebody is to look after it.
+  // Called by a worker that is about to run a fiber from its base: the monitor must watch it.
   void running() noexcept {
     if (word_.load(std::memory_order_seq_cst) != awake) [[unlikely]]  // (D4)
       rouse();
   }
 
-  // As scheduler::start_spare(), by the monitor's own thread: a new thread inherits namespaces,
-  // rights and more of the thread that makes it, and no fiber changed those of the monitor. Where
-  // the runtime has no monitor, or that is busy for longer than a second, the caller makes it.
-  // Waits and does not park.
+  // As scheduler::start_spare(), but in the monitor's own thread. A new thread inherits namespaces,
+  // rights and more from its maker, and no fiber changes those of the monitor. If the runtime has
+  // no monitor, or the monitor is busy for longer than a second, the caller makes the spare. Waits
+  // and does not park.
   bool start_spare(worker*& one) noexcept;
 
   void stop() noexcept;
@@ -72,12 +71,12 @@ class monitor {
   };
   void take_order() noexcept;
 
-  // What was seen of a worker.
+  // The last look at a worker.
   struct record {
     std::uint32_t tick = 0;
     std::int64_t since = 0;  // when it was first seen at that tick
-    place* extra = nullptr;  // opened beside it
-    // CPU time that its thread had used when it was first seen standing still, and last.
+    place* extra = nullptr;  // the extra place opened beside it
+    // CPU time of its thread: when it was first seen standing still, and at the last look.
     cpu_use at_first;
     cpu_use at_last;
     std::int64_t last_at = 0;
@@ -85,13 +84,14 @@ class monitor {
 
   [[gnu::cold]] void rouse() noexcept;
   void watch() noexcept;
-  // Of a worker: sleeps, or was relieved; runs the same fiber as before; has switched.
+  // State of a worker: it sleeps or was relieved; it runs the same fiber as before; it has
+  // switched.
   enum class finding : std::uint8_t { settled, waits, moves };
   finding look(std::int64_t now) noexcept;
   finding look_at(worker& one, record& last, std::int64_t now) noexcept;
   std::int64_t next_timer() noexcept;
-  // What a worker that stands still does; `exact`: whether beyond doubt. If it is not thorough, it
-  // only notes what the next look needs.
+  // State of a worker that stands still; `exact`: whether it is beyond doubt. If `thorough` is
+  // false, only notes the values that the next look needs.
   struct sight {
     carrier_state state = carrier_state::unknown;
     bool exact = false;
@@ -104,19 +104,19 @@ class monitor {
   const std::int64_t busy_after_;   // likewise
   const std::function<void(std::string_view)> report_;
 
-  // States of the monitor; a futex. absent: nothing was to be watched yet; asked: awake, and there
-  // is an order; ended: by stop().
+  // States of the monitor; a futex. absent: there was nothing to watch yet. asked: awake, and there
+  // is an order. ended: by stop().
   sys::futex_word word_;
   kernel::mutex starting_;
   thread thread_;  // guarded by starting_
-  // What the monitor is to start. Written by who holds starting_, with release, and taken by one
-  // exchange or compare-exchange, with acquire (O): either by the monitor, which then releases
-  // `done`, or back by who gave it.
+  // An order to the monitor. Written with release by the holder of starting_. Taken with acquire,
+  // by one exchange or compare-exchange (O): either by the monitor, which then releases `done`, or
+  // back by the thread that gave the order.
   std::atomic<order*> order_{nullptr};
 
-  // Its own.
+  // Used by the monitor's thread only.
   std::vector<record> seen_;
-  unsigned open_ = 0;  // of extra places
+  unsigned open_ = 0;  // number of extra places that are open
   std::int64_t reported_at_ = 0;
 };
 

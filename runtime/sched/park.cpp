@@ -1,7 +1,7 @@
 // Parking and waking, for fibers and for kernel threads; and yielding.
 //
-// park() and yield() end in a jump to the switch, which returns to their caller by itself; they
-// keep nothing on the stack (runtime/context/context.hpp says what that saves).
+// park() and yield() end in a jump to the switch, which returns directly to their caller. So they
+// keep nothing on the stack (runtime/context/context.hpp says how much that saves).
 
 #include <chrono>
 
@@ -54,9 +54,9 @@ waiter& thread_waiter() noexcept {
 }
 
 [[gnu::noinline]] status park_thread(waiter& self) noexcept {
-  // (W2) acquire: pairs with (W1). A futex wake may be meant for another; only the word counts.
+  // (W2) acquire: pairs with (W1). A futex wake may be for another waiter; the word decides.
   while (self.woken.load(std::memory_order_acquire) == 0) sys::futex_wait(self.woken, 0);
-  self.woken.store(0, std::memory_order_relaxed);  // ours alone until it is linked again
+  self.woken.store(0, std::memory_order_relaxed);  // we alone use it until it is linked again
   return self.result;
 }
 
@@ -79,7 +79,7 @@ waiter& thread_waiter() noexcept {
   me.parked_on = reason;
   fiber* const next = here.pick_quickly();
   if (next == nullptr) return park_slowly(here);
-  if (next == &me) return static_cast<status>(me.context.result);  // woken before it left
+  if (next == &me) return static_cast<status>(me.context.result);  // it was woken before it left
   return static_cast<status>(here.switch_to(*next));
 }
 
@@ -98,8 +98,8 @@ waiter& current_waiter() noexcept {
   return here != nullptr ? static_cast<waiter&>(here->running()) : thread_waiter();
 }
 
-// The slot of a thread's waiter is free between its waits, so the name has a place of its own: that
-// of the fiber for which the thread makes a blocking call.
+// A fiber's blocking call runs in a thread. The slot of the thread's waiter is free between its
+// waits and cannot hold the fiber's name, so the name has a field of its own.
 const void* current_thread_holder() noexcept {
   return holder_of(thread_waiter());
 }
@@ -127,7 +127,8 @@ void wake(waiter& who, status result) noexcept {
   one.home->inject_as_guest(one);
 }
 
-// The wait of a fiber without limits, in line down to the switch; all others go by wait_limited().
+// The wait of a fiber without limits, in line down to the switch. All other waits go through
+// wait_limited().
 status wait_in(wait_list& list, spin_lock& held, void* slot, const char* reason) noexcept {
   worker* const here = sched::current_worker();
   if (here == nullptr || here->running().limited()) [[unlikely]]

@@ -1,43 +1,45 @@
 // Retiring a carrier: this_fiber::taint().
 //
 // A fiber that changes its kernel thread for good (unshare, setfsuid, ...) must not leave that
-// thread to others. So the thread keeps the fiber, and all that are pinned to it, and nothing else:
-// its worker gives the place to a successor, which is made by a thread that no fiber changed
-// (monitor::start_spare), and ends with the last pinned fiber.
+// thread to other fibers. So the thread keeps this fiber and all fibers that are pinned to it, and
+// nothing else. Its worker gives its place to a successor, which a thread that no fiber changed
+// makes (monitor::start_spare). It ends with the last pinned fiber.
 //
 // A retired worker is in a place of its own, apart_, that is closed and overstayed in for good
 // (spares.hpp). So called_back() is true as soon as no fiber is pinned, and the base then ends the
-// kernel thread. What would run other fibers here goes through that place, or through attend():
+// kernel thread. Every path on which other fibers could run here goes through that place or through
+// attend():
 //
 //   pick(), pick_quickly(), pass_turn_to()   attend_at_ is due at every switch: attend() gives away
-//                                            what is in slot and rings, and chooses from the mail
+//                                            fibers in slot and rings, and chooses from the mail
 //   a full ring of new fibers                start_at_once() tests retired(), as does blocking.cpp
 //   the base                                 carry_pinned() instead of a search
 //
 // The paths of spawn, wake and yield are the same as everywhere. A fiber that is spawned or woken
-// here comes into slot or ring, as beside any fiber that may go on computing, where a searcher or a
-// watcher finds it; or the next switch puts it into the injector. For this a retired worker is
-// shared for good, and while there is one no worker of a runtime with one carrier goes back to
+// here comes into slot or ring, as beside any fiber that may compute for long. A searcher or a
+// watcher finds it there, or the next switch puts it into the injector. For this a retired worker
+// is shared for good. While there is one, no worker of a runtime with one carrier goes back to
 // unshared (spares::carriers_beside), since it would not search.
 //   Rejected: a test in run_next() for the injector, which every spawn and wake would pay.
 //
-// Sleep. A retired worker is no sleeper of the idle protocol, which wakes any of them for work. It
-// is in a second list under the same lock, and idle_workers::wake() looks there too. So the
-// argument for mail (lanes.cpp) holds as it is: who delivers mail pushes it and then takes the
-// lock; the worker takes the lock to enter the list and then reads the size of its mail. One of the
-// two comes second: either the deliverer finds the worker in the list, or the worker finds mail. An
-// entry that a waker took out stands for one wake-up, for which the worker waits before it goes on,
-// so none comes late, to its next life.
+// Sleep. A retired worker is not a sleeper of the idle protocol, which wakes any sleeper for work.
+// It is in a second list under the same lock, and idle_workers::wake() looks there too. So the
+// argument for mail (lanes.cpp) holds as it is. A sender pushes the mail and then takes the lock.
+// The worker takes the lock to enter the list and then reads the size of its mail. One of the two
+// comes second: either the sender finds the worker in the list, or the worker finds mail. If a
+// waker took an entry out, that stands for one wake-up. The worker waits for this wake-up before it
+// goes on, so none comes late, in its next life.
 //
 // Timers stay in the wheel of the place that was given away, and its holder fires them: a fiber may
-// arm one here and be unpinned, or the thread may end. The holder may be asleep until a later
+// arm one here and then be unpinned, or the thread may end. The holder may be asleep until a later
 // timer. So attend(), which follows each wait that armed a timer, compares a count of the wheel and
-// wakes the holder if it sleeps. The lock of the sleepers orders that as it does mail, with the
-// wheel as the mail; the holder is read under that lock (idle_workers::wake_holder).
+// wakes the holder if it sleeps. The lock of the sleepers orders this as it orders mail, with the
+// wheel as the mail. The holder is read under that lock (idle_workers::wake_holder).
 //
-// Descriptors. The calls in flight of others leave the ring when its worker retires, since nobody
-// stands in for a retired worker that computes or blocks. Where fibers wait by epoll, a retired
-// worker may sleep in the common set as any other; when it leaves it wakes a sleeper, to watch in
+// Descriptors. Calls in flight of other fibers leave the ring when its worker retires, since no
+// spare stands in for a retired worker that computes or blocks. Where fibers wait by epoll, a
+// retired worker may sleep in the common set like any other. When it leaves the set, it wakes a
+// sleeper to watch in its place.
 // its stead.
 #include <cerrno>
 #include <cstddef>
@@ -59,8 +61,8 @@ void worker::pin_for_life(fiber& one) noexcept {
   one.pins = before | fiber::pinned_for_life;
 }
 
-// By a fiber that is pinned here. The successor is sent first: others go on while the ring is
-// emptied, which may last as long as a call for a file.
+// Called by a fiber that is pinned here. The successor is sent first: other fibers go on while the
+// ring is emptied, which may last as long as a call on a file.
 void worker::retire(worker& successor) noexcept {
   place& left = *place_;
   share();
@@ -113,7 +115,7 @@ bool worker::carry_pinned() noexcept {
 
 void worker::sleep_aside() noexcept {
   for (auto& cache : caches_) cache.spill_all();
-  expect_wake_up();  // nobody wakes us before we are in the list
+  expect_wake_up();  // no thread wakes us before we are in the list
   scheduler_.idle().enter_aside(*this);
   bool stay = mail_.settled_size() == 0 && (port_ == nullptr || !port_->has_mail());
   bool watched = false;
@@ -126,8 +128,8 @@ void worker::sleep_aside() noexcept {
   if (watched && common_port() != nullptr) scheduler_.idle().published();
 }
 
-// No fiber is pinned here, so nobody has mail for this worker any more. Its place is no longer
-// closed when it gets one in its next life.
+// No fiber is pinned here, so no thread sends mail to this worker any more. Its next life gets a
+// new place, which is not closed.
 void worker::end_retirement() noexcept {
   if (has_io()) port_->evacuate();
   give_away();
@@ -143,7 +145,8 @@ void worker::end_retirement() noexcept {
 
 namespace {
 
-// In a thread that runs no fiber. One that makes a blocking call of a fiber goes on to run others.
+// For a thread that runs no fiber. If it makes a blocking call for a fiber, it will run other
+// fibers afterwards.
 int taint_thread() noexcept {
   const void* const caller = detail::current_waiter().stands_for;
   if (caller == nullptr) return 0;

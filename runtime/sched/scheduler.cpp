@@ -31,12 +31,12 @@ void describe_stack(char* top, char* text, std::size_t room) noexcept {
   char who[64];
   char site[600];
   describe_fiber(one, who, sizeof who);
-  // The address before the one that the call returns to is the call's.
+  // The return address of the call, minus one, lies in the call instruction.
   base::format_code_address(static_cast<const char*>(one.spawned_at) - 1, site, sizeof site);
   std::snprintf(text, room, "%s, spawned at %s", who, site);
 }
 
-// While it lives, what waits here is the kernel thread and no fiber.
+// While it lives, waits in this thread are the kernel thread's, not a fiber's.
 class as_thread {
  public:
   as_thread() noexcept : worker_(current_worker()) { set_current_worker(nullptr); }
@@ -87,8 +87,8 @@ scheduler::scheduler(const runtime_options& options, decider* decides)
   kernel::stay_loaded();
   expect_forks();
   context::describe_stacks_with(describe_stack);
-  pool(default_class_);  // the usual stacks: an error comes here and not at the first spawn
-  // More in place of those that overstay (spares.hpp) or retired (retire.cpp).
+  pool(default_class_);  // the default stacks: if they fail, it is here and not at the first spawn
+  // More workers, in place of those that overstay (spares.hpp) or retired (retire.cpp).
   constexpr unsigned most_beside = 512;
   const std::size_t most = carriers_ + options.spare_carriers + most_beside;
   workers_.resize(most);
@@ -110,7 +110,7 @@ void scheduler::restart_clock(std::int64_t now) noexcept {
   std::construct_at(&wheel, now);
 }
 
-// Fibers have stacks of their own; a carrier's carries the search and the signal handlers.
+// Fibers have stacks of their own; a carrier's stack carries the search and the signal handlers.
 thread scheduler::start_carrier(std::size_t index) {
   const thread_options how{.name = "hilo/" + std::to_string(index), .stack_size = 256 * 1024};
   return thread(how, [this, index] {
@@ -143,8 +143,8 @@ driver& scheduler::io() {
 }
 
 bool scheduler::start_spare(worker*& one) noexcept {
-  // A fiber would park until the thread that ended is joined; a base cannot, and who holds the lock
-  // may not.
+  // A fiber would park until the ended thread is joined. A base cannot park, and a holder of the
+  // lock must not.
   const as_thread here;
   try {
     const std::scoped_lock guard(starting_);
@@ -157,7 +157,7 @@ bool scheduler::start_spare(worker*& one) noexcept {
     } else {
       index = one->index();
     }
-    threads_[index] = thread();  // joins the one that ended, which may still be closing its ring
+    threads_[index] = thread();  // joins the ended thread, which may still be closing its ring
     one->expect_wake_up();
     threads_[index] = start_carrier(index);
     return true;
@@ -189,7 +189,7 @@ bool scheduler::must_stay() noexcept {
   if (all_ended() && spawned() == returned()) return false;  // as usual
   if (!base::in_exit()) return false;
   if (::gettid() != ::getpid()) return true;
-  // The handles of fibers that ended may be in frames that exit() left, or be destroyed later.
+  // Handles of ended fibers may be in frames that exit() left, or be destroyed later.
   wait_for_fibers();
   return spawned() != returned();
 }
@@ -238,7 +238,7 @@ bool scheduler::spare_stacks() const noexcept {
 
 bool scheduler::tidy_stacks(std::int64_t now) noexcept {
   constexpr std::size_t step =
-      256;  // stacks closed at a time: some 0.2 ms during which work may come
+      256;  // stacks closed at a time: about 0.2 ms, in which work may come
   if (!spare_stacks() || tidying_.exchange(true, std::memory_order_acquire)) return false;  // (Y)
   const bool period_over = now - tidied_at_.load(std::memory_order_relaxed) >= tidy_period;
   if (period_over) tidied_at_.store(now, std::memory_order_relaxed);
@@ -274,23 +274,23 @@ std::uint64_t scheduler::returned() const noexcept {
   return sum;
 }
 
-// Keeps in sight what is not destroyed, so that a leak checker does not report it.
+// Keeps a pointer to a scheduler that is not destroyed, so that a leak checker does not report it.
 void abandon(scheduler& one) noexcept {
   static constinit std::atomic<scheduler*> last{nullptr};
   one.abandoned_before_ = last.exchange(&one, std::memory_order_relaxed);  // nobody reads it
 }
 
-// Ends are summed before spawns. Both only grow, and a fiber's spawn is counted before its end. So
-// if the sums are equal, every fiber that was spawned when the second sum was complete had ended
-// when the first was: at the moment between them none was alive.
+// Ends are summed before spawns. Both only grow, and a fiber's spawn is counted before its end. If
+// the sums are equal, then every fiber spawned until the second sum was complete had ended when the
+// first sum was complete: at the moment between them no fiber was alive.
 bool scheduler::all_ended() const noexcept {
   const std::uint64_t over = ended();
   return over == spawned();
 }
 
-// The destructor stores draining_ and then sums; a worker counts its last end, enters its sleep (a
-// locked operation) and then reads draining_. Both sequentially consistent, so one of them sees the
-// other, and the last worker to go to sleep sees all ends.
+// The destructor stores draining_ and then sums. A worker counts its last end, enters its sleep (a
+// locked operation) and then reads draining_. Both are sequentially consistent, so one of them sees
+// the other: the last worker that goes to sleep sees all ends.
 void scheduler::wait_for_fibers() noexcept {
   while (true) {
     draining_.store(1, std::memory_order_seq_cst);

@@ -1,4 +1,4 @@
-// The scheduler: what the workers of one runtime share.
+// The scheduler: the state that the workers of one runtime share.
 #pragma once
 
 #include <array>
@@ -38,32 +38,33 @@ class scheduler {
   static constexpr unsigned most_carriers = 1024;
   static constexpr unsigned most_spares = 32 * 1024;
 
-  // Checks the options, reserves stacks and starts the carriers. Throws std::system_error.
-  // With a decider it is a simulation's and starts none (decider.hpp).
+  // Checks the options, reserves stacks and starts the carriers. Throws std::system_error. With a
+  // decider it belongs to a simulation and starts no carriers (decider.hpp).
   explicit scheduler(const runtime_options& options, decider* decides = nullptr);
   // Waits for the last fiber, then stops.
   ~scheduler();
   scheduler(const scheduler&) = delete;
   scheduler& operator=(const scheduler&) = delete;
 
-  // Whether it is the runtime of a process that this one was forked from. Nothing of it runs here
-  // (forked_fiber.hpp).
+  // Whether this is a runtime of the process that this process was forked from. Nothing of it runs
+  // here (forked_fiber.hpp).
   bool left_behind() const noexcept { return process_ != kernel::process_number(); }
   // Whether the destructor must not run: the process is ending, or left the runtime behind. exit(3)
-  // in the main thread waits for the fibers, as the destructor does; in any other thread it does
-  // not, because they may wait for the thread that called it, or be it.
+  // in the main thread waits for the fibers, as the destructor does. exit(3) in any other thread
+  // does not wait, because the fibers may wait for the thread that called it, or one of them may be
+  // the caller.
   bool must_stay() noexcept;
 
-  // Kernel threads that run fibers at a time, but for extra places.
+  // The number of kernel threads that run fibers at a time, not counting extra places.
   unsigned carriers() const noexcept { return carriers_; }
 
-  // Who decides which fiber runs; null but in a simulation.
+  // Decides which fiber runs; null except in a simulation.
   decider* decides() const noexcept { return decides_; }
-  // Begins the time of a simulation again; no timer is armed.
+  // Restarts the time of a simulation; no timer is armed.
   void restart_clock(std::int64_t now) noexcept;
 
-  // Workers made so far, spares among them. (E) acquire: pairs with the release in start_spare();
-  // publishes the worker.
+  // Number of workers made so far, with spares. (E) acquire: pairs with the release in
+  // start_spare(); publishes the worker.
   std::size_t workers() const noexcept { return made_.load(std::memory_order_acquire); }
   std::size_t most_workers() const noexcept { return workers_.size(); }
   worker& at(std::size_t index) noexcept { return *workers_[index]; }
@@ -71,18 +72,18 @@ class scheduler {
   spares& spare() noexcept { return spares_; }
   monitor& watching() noexcept { return monitor_; }
   timer_wheel& wheel(std::size_t index) noexcept { return *wheels_[index]; }
-  // When a worker on its base last fired timers: its own, and those of all that slept.
+  // When a worker on its base last fired timers: its own timers, and those of all sleeping workers.
   std::int64_t fired_at() const noexcept { return fired_at_.load(std::memory_order_relaxed); }
   void set_fired_at(std::int64_t now) noexcept { fired_at_.store(now, std::memory_order_relaxed); }
   place& base_place(std::size_t index) noexcept { return *places_[index]; }
 
-  // The driver, chosen and made by the first call. Throws std::system_error.
+  // The driver; the first call chooses and makes it. Throws std::system_error.
   driver& io();
-  // Null before that. (V) acquire: pairs with the release in io(); publishes the driver.
+  // Null before the first io(). (V) acquire: pairs with the release in io(); publishes the driver.
   driver* io_if_made() const noexcept { return io_.load(std::memory_order_acquire); }
 
-  // Makes `one`, or a new worker if that is null, a spare that waits to be sent somewhere. False
-  // when there is no memory or no thread for it, or there are most_workers(). Parks nobody.
+  // Makes `one`, or a new worker if `one` is null, a spare that waits to be sent somewhere. False
+  // if there is no memory or no thread for it, or if there are most_workers(). Does not park.
   bool start_spare(worker*& one) noexcept;
 
   // Makes a fiber runnable from one of its workers.
@@ -93,9 +94,9 @@ class scheduler {
     idle_.published();
   }
 
-  // The same from a thread that is none of its carriers. The fiber may run, and be the last one,
-  // before published() is through with this object; the guest count keeps the destructor waiting.
-  // In the child of a fork a fiber of the parent is dropped.
+  // The same from a thread that is not one of its carriers. The fiber may run, and be the last one,
+  // before published() is done with this object. The guest count keeps the destructor waiting until
+  // then. In the child of a fork a fiber of the parent is dropped.
   [[gnu::noinline]] void inject_as_guest(fiber& one) noexcept {
     if (left_behind()) [[unlikely]]
       return;
@@ -103,9 +104,9 @@ class scheduler {
     inject(one);
     guests_.fetch_sub(1, std::memory_order_release);  // (G) pairs with the destructor's acquire
   }
-  // Puts a special fiber into its lane; from anywhere (lanes.cpp).
+  // Puts a special fiber into its lane; from any thread (lanes.cpp).
   [[gnu::cold]] void run_special(fiber& one) noexcept;
-  // The fibers of high or of idle priority that are runnable.
+  // The runnable fibers of high or of idle priority.
   injector& lane(priority which) noexcept { return lanes_[which == priority::high ? 0 : 1]; }
 
   std::size_t injected() const noexcept { return injector_.size(); }
@@ -115,7 +116,7 @@ class scheduler {
   static unsigned size_class_of(std::size_t bytes);
   unsigned default_class() const noexcept { return default_class_; }
 
-  // What is asked of fibers spawned without options, and with these.
+  // The extras of fibers spawned without options, and with these options.
   fiber_extras default_extras() const noexcept { return default_extras_; }
   fiber_extras extras_of(const spawn_options& options) const noexcept {
     return {.own_block =
@@ -128,39 +129,41 @@ class scheduler {
   // The stacks of a class; made at first use. Throws std::system_error.
   context::stack_pool& pool(unsigned size_class);
 
-  // Gives the memory of stacks that nobody needed for a while back, some at a time. True: there is
-  // more to do at once. Called by workers about to sleep.
+  // Gives back the memory of stacks that were not needed for a while, some at a time. True: there
+  // is more to do at once. Called by workers about to sleep.
   bool tidy_stacks(std::int64_t now) noexcept;
-  // Whether a later tidy_stacks() may find some. A hint.
+  // Whether a later tidy_stacks() may find such stacks. A hint.
   bool spare_stacks() const noexcept;
   static constexpr std::int64_t tidy_period = 1'000'000'000;  // ns
 
-  // Spawns and hand-backs outside the workers, which count their own; see all_ended().
+  // Counts of spawns, ends and returned stacks outside the workers, which count their own; see
+  // all_ended().
   void count_guest_spawn() noexcept { guest_spawned_.fetch_add(1, std::memory_order_release); }
   void count_guest_end() noexcept { guest_ended_.fetch_add(1, std::memory_order_release); }
   void count_guest_return() noexcept { guest_returned_.fetch_add(1, std::memory_order_release); }
 
-  // Numbers for fibers: the first of `count` that nobody else gets.
+  // Takes `count` numbers for fibers, and returns the first of them. No other caller gets them.
   std::uint64_t next_ids(std::uint64_t count) noexcept {
     return next_id_.fetch_add(count, std::memory_order_relaxed);  // only has to differ
   }
 
-  // Asks every fiber that lives to stop (stop_all.cpp). Throws std::bad_alloc.
+  // Asks every living fiber to stop (stop_all.cpp). Throws std::bad_alloc.
   void ask_to_stop();
-  // The same, until all have ended or the time has come; how many live then.
+  // The same, again and again until all have ended or the deadline has come. Returns the number of
+  // fibers that are alive then.
   std::size_t stop_fibers(std::int64_t deadline);
 
-  // Fibers that run on memory of the user's.
+  // The fibers that run on the user's memory.
   user_stacks& on_user_stacks() noexcept { return user_stacks_; }
 
   // Whether no fiber is alive. Exact once no fiber and no foreign thread spawns any more.
   bool all_ended() const noexcept;
 
-  // A worker found nothing to do: if somebody waits for the end of all fibers, looks whether it
-  // came.
+  // Called when a worker found nothing to do. If a thread waits for the end of all fibers, checks
+  // whether they have ended.
   void idle_reached() noexcept;
 
-  // True once the carriers shall end. acquire: pairs with the release in stop().
+  // True once the carriers must end. acquire: pairs with the release in stop().
   bool stopping() const noexcept { return stopping_.load(std::memory_order_acquire); }
 
  private:
@@ -190,8 +193,8 @@ class scheduler {
   std::array<std::atomic<context::stack_pool*>, size_classes> pools_{};
 
   std::atomic<std::int64_t> fired_at_{0};   // relaxed: only a time
-  std::atomic<bool> tidying_{false};        // one worker at a time; acquire and release (Y)
-  std::atomic<std::int64_t> tidied_at_{0};  // written by that one; relaxed, only a time
+  std::atomic<bool> tidying_{false};        // one worker tidies at a time; acquire and release (Y)
+  std::atomic<std::int64_t> tidied_at_{0};  // written by that worker; relaxed: only a time
 
   user_stacks user_stacks_;
 
@@ -201,14 +204,14 @@ class scheduler {
   std::atomic<driver*> io_{nullptr};  // (V)
 
   const unsigned carriers_;
-  std::vector<std::unique_ptr<timer_wheel>> wheels_;  // one a place
+  std::vector<std::unique_ptr<timer_wheel>> wheels_;  // one per place
   std::vector<std::unique_ptr<place>> places_;
-  std::vector<std::unique_ptr<worker>> workers_;  // room for all; made_ of them are there
+  std::vector<std::unique_ptr<worker>> workers_;  // room for all of them; made_ of them exist
   std::atomic<std::size_t> made_{0};              // written by start_spare() under starting_ (E)
   kernel::mutex starting_;
   injector injector_;
   std::array<injector, 2> lanes_;
-  std::atomic<std::uint32_t> prompts_{0};  // whom a guest prompts next; relaxed: only a turn
+  std::atomic<std::uint32_t> prompts_{0};  // prompted next by a guest; relaxed: only a turn
   idle_workers idle_;
 
   std::uint64_t spawned() const noexcept;
@@ -221,7 +224,7 @@ class scheduler {
   std::atomic<std::uint64_t> next_id_{1};
   std::atomic<std::uint32_t> guests_{0};  // threads inside inject_as_guest()
   std::atomic<bool> stopping_{false};
-  // 0 nobody waits for the last fiber, 1 somebody does, 2 it ended (a futex). seq_cst: see
+  // 0 no thread waits for the last fiber, 1 some thread waits, 2 it ended (a futex). seq_cst: see
   // idle_reached().
   sys::futex_word draining_{0};
 
@@ -233,7 +236,7 @@ class scheduler {
   scheduler* abandoned_before_ = nullptr;
 };
 
-// Of a runtime that must_stay().
+// Called for a runtime that must_stay().
 void abandon(scheduler& one) noexcept;
 
 }  // namespace hilo::sched

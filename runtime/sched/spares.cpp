@@ -12,7 +12,7 @@
 namespace hilo::sched {
 namespace {
 
-// How long a spare carrier sleeps before it ends. As tokio's blocking pool.
+// How long a spare carrier sleeps before it ends. As in tokio's blocking pool.
 constexpr std::chrono::seconds keep_alive(10);
 
 }  // namespace
@@ -55,8 +55,8 @@ worker* spares::take_successor() noexcept {
   return take_one([this](worker*& one) { return scheduler_.watching().start_spare(one); });
 }
 
-// The successor counts instead, unless the place was overstayed in: then the holder did not count
-// before, and the successor, which can leave at once, does.
+// The successor counts in place of the holder. But if the place was overstayed in, the holder did
+// not count before; then the successor, which can leave at once, counts anew.
 void spares::begin_retired(place& left) noexcept {
   const std::scoped_lock guard(lock_);
   retired_.fetch_add(1, std::memory_order_relaxed);
@@ -99,7 +99,7 @@ bool spares::wait(worker& self) noexcept {
     self.await_wake_up();
     return !scheduler_.stopping();
   }
-  if (started_ > most_) {  // another was started while it overstayed
+  if (started_ > most_) {  // another spare was started while this one overstayed
     --started_;
     unmanned_.push_back(&self);
     lock_.unlock();
@@ -118,7 +118,7 @@ bool spares::wait(worker& self) noexcept {
       return false;
     }
   }
-  self.await_wake_up();  // was taken meanwhile: whoever took it sends it now
+  self.await_wake_up();  // it was taken meanwhile: its taker sends it now
   return !scheduler_.stopping();
 }
 
@@ -141,7 +141,7 @@ place* spares::open_extra(worker& held) noexcept {
   try {
     const std::scoped_lock guard(lock_);
     if (free_places_.empty()) {
-      // There is room: no more are open than there are workers.
+      // There is room: there are never more open places than workers.
       places_.push_back(std::make_unique<place>(*held.last_timers()));
       opened = places_.back().get();
     } else {
@@ -162,7 +162,7 @@ place* spares::open_extra(worker& held) noexcept {
 void spares::close_extra(place& one) noexcept {
   worker* const holder = one.holder.load(std::memory_order_acquire);  // (U)
   one.closing.store(true, std::memory_order_relaxed);
-  if (holder != nullptr) holder->summon();  // asleep it would keep the place, and be no spare
+  if (holder != nullptr) holder->summon();  // a sleeper would keep the place, and be no spare
 }
 
 void spares::overstay(place& one) noexcept {

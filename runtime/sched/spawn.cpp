@@ -22,18 +22,19 @@
 namespace hilo::sched {
 namespace {
 
-constexpr std::size_t least_frames = 4096;   // what a task must leave of its stack
+constexpr std::size_t least_frames = 4096;   // bytes that a task must leave of its stack
 constexpr std::size_t least_alignment = 16;  // of a frame, and so of the task above it
 
-// Of a fiber that was asked to stop, or could have been. Its handle is done with it; a stop of the
-// whole runtime may be under way (stop_all.cpp), for some instructions more.
+// For a fiber that was asked to stop, or could have been. Its handle is done with it, but a stop of
+// the whole runtime may be under way (stop_all.cpp), for some instructions more.
 [[gnu::cold, gnu::noinline]] void forget_requests(fiber& one) noexcept {
   while (one.interrupts.load(std::memory_order_acquire) > 1) ::sched_yield();
   one.stop = std::stop_source(std::nostopstate);
   one.stop_made.store(stop_state::none,
                       std::memory_order_release);  // pairs with (T2) of the next maker
-  // A stop of the whole runtime may protect the block at any moment, also now: it finds that the
-  // fiber has ended. Its count must not be overwritten, or it would be taken off the next life.
+  // A stop of the whole runtime may protect the block at any moment, also now, and then finds that
+  // the fiber has ended. Its count must not be overwritten: it would then be subtracted from the
+  // next life.
   std::uint32_t seen = 1;
   while (!one.interrupts.compare_exchange_weak(seen, 0, std::memory_order_acquire,
                                                std::memory_order_relaxed)) {
@@ -52,7 +53,7 @@ constexpr std::size_t least_alignment = 16;  // of a frame, and so of the task a
   home.count_guest_return();
 }
 
-// The stack is the user's. The caller stands on it only if the fiber was detached.
+// The stack is the user's. The caller stands on that stack only if the fiber was detached.
 [[gnu::cold, gnu::noinline]] void leave_user_stack(fiber& one, worker* here) noexcept {
   scheduler& home = *one.home;
   home.on_user_stacks().remove(one);
@@ -72,8 +73,8 @@ constexpr std::size_t least_alignment = 16;  // of a frame, and so of the task a
   }
 }
 
-// The stack goes back while its fiber may still stand on it, on this carrier or on another. Whoever
-// takes it waits until it is off its CPU: create(), below.
+// The stack goes back while its fiber may still stand on it, on this carrier or on another. The
+// taker of the stack waits until the fiber is off its CPU: create(), below.
 [[gnu::always_inline]] inline void give_back(fiber& one, worker* here) noexcept {
   // (L3)
   if ((one.stop_made.load(std::memory_order_relaxed) |
@@ -115,8 +116,8 @@ fiber* take_stack(scheduler& where, worker* here, const spawn_options* options) 
   return &fiber::of(*one);
 }
 
-// What few fibers have: a thread block, control words, a painted stack, a simulation around them.
-// Throws std::system_error.
+// Extras that few fibers have: a thread block, control words, a painted stack, a simulation around
+// them. Throws std::system_error.
 [[gnu::cold, gnu::noinline]] void equip(fiber& one, fiber_extras wanted) {
   char* const low = one.top - stack_bytes(one);
   if (wanted.own_block) {
@@ -124,7 +125,7 @@ fiber* take_stack(scheduler& where, worker* here, const spawn_options* options) 
     one.keeps |= keeps::thread_block;
   }
   if (wanted.fp_control) {
-    one.fp = context::read_fp_control();  // its spawner's, as a thread has its creator's
+    one.fp = context::read_fp_control();  // its spawner's, as a new thread has its creator's
     one.keeps |= keeps::fp_control;
   }
   if (wanted.paint) {
@@ -140,7 +141,7 @@ fiber* take_stack(scheduler& where, worker* here, const spawn_options* options) 
   }
 }
 
-// Whether a task of so many bytes leaves the stack room for frames.
+// Whether a task of so many bytes leaves room for frames on the stack.
 bool fits(const fiber& one, std::size_t stack, std::size_t bytes, std::size_t alignment) noexcept {
   const char* const low = one.top - stack;
   const auto room = static_cast<std::size_t>(reinterpret_cast<const char*>(&one) - low);
@@ -148,7 +149,7 @@ bool fits(const fiber& one, std::size_t stack, std::size_t bytes, std::size_t al
 }
 
 // Begins a life on a free stack that is off its CPU: lays out room for a task that fits, and the
-// first frame below. Returns the task's place.
+// first frame below it. Returns the task's place.
 [[gnu::always_inline]] inline void* begin_life(fiber& one, scheduler& where, std::uint64_t id,
                                                std::size_t bytes, std::size_t alignment,
                                                const void* site) noexcept {
@@ -165,7 +166,7 @@ bool fits(const fiber& one, std::size_t stack, std::size_t bytes, std::size_t al
   auto* const task = reinterpret_cast<char*>(place);
   context::prepare_context(one.context, task, enter_fiber, &one);
   one.exceptions = {};
-  // (L4) release: pairs with (L2). Only a stop of the whole runtime may look; it finds the last
+  // (L4) release: pairs with (L2). Only a stop of the whole runtime may look. It finds the last
   // life's stop state as that life left it.
   one.join.store(join_word::running, std::memory_order_release);
   one.started = false;
@@ -257,15 +258,16 @@ void end_for_exception(const fiber& self, const std::exception_ptr& error) noexc
   }
 }
 
-// Of a fiber that was detached after it had looked (J5).
+// For a fiber that was detached after its look at (J5).
 [[gnu::cold, gnu::noinline]] static void end_late(fiber& self) noexcept {
   drop_result(self);
   end_values(self);
 }
 
 void end_fiber(fiber& self) noexcept {
-  // (J2) publishes the result to the joiner, and acquires a joiner's waiter. Nobody but us changes
-  // the word while it is a joiner; a locked instruction would be a tenth of a short life.
+  // (J2) publishes the result to the joiner, and acquires a joiner's waiter. While the word is a
+  // joiner, only we change it, so a store is enough: a locked instruction would be a tenth of a
+  // short life.
   std::uintptr_t before = self.join.load(std::memory_order_acquire);
   if (before >= join_word::waiters) {
     self.join.store(join_word::ended, std::memory_order_release);
@@ -341,7 +343,7 @@ namespace {
 void* create_fiber(sched::scheduler* where, const spawn_options* options, std::size_t bytes,
                    std::size_t alignment, fiber** made, std::error_code* error) {
   const void* const site = __builtin_return_address(0);
-  // As most are: by a fiber for its own runtime, without options, on a warm stack.
+  // The common case: a fiber spawns in its own runtime, without options, on a warm stack.
   worker* const here = sched::current_worker();
   if (where == nullptr && options == nullptr && here != nullptr &&
       !here->home().default_extras().any() && here->has_ids()) [[likely]] {

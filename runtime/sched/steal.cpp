@@ -1,11 +1,12 @@
-// What a worker takes from the others.
+// The fibers that a worker takes from the other workers.
 //
-// New fibers are for everybody: they are in no cache yet, and each may be a tree of more. Those
-// that were woken, or gave way, wait behind the running fiber of the worker that woke them, where
-// what they share with it is warm. Two carriers that pass such fibers to and fro get less done than
-// one that keeps them: measured with channel_4x4 on two idle CPUs, 16.7 ns a message where any
-// searcher took them, and 8.7 where they are left alone. So they are taken only by a watcher
-// (idle.hpp), which saw for a while at what pace their worker comes to them.
+// Any worker may take new fibers: they are in no cache yet, and each may be the root of a tree of
+// more. Fibers that were woken, or gave way, wait behind the running fiber of the worker that woke
+// them. There the data that they share with it is warm. Two carriers that pass such fibers to and
+// fro get less done than one carrier that keeps them: measured with channel_4x4 on two idle CPUs,
+// 16.7 ns a message where any searcher took them, and 8.7 where they are left alone. So only a
+// watcher (idle.hpp) takes them. The watcher has seen for a while at what pace their worker comes
+// to them.
 #include <algorithm>
 
 #include "runtime/base/cpu.hpp"
@@ -17,8 +18,8 @@ namespace {
 // How long a searcher looks before it sleeps.
 constexpr int search_rounds = 4;          // as Go
 constexpr int relax_between_rounds = 64;  // guess: some 2 us in all
-// For how long a fiber has to wait behind others, in ns. Guess: some ten times what its lines cost
-// that have to follow it.
+// How long a fiber must wait behind others, in ns, before a theft. Guess: about ten times the cost
+// of the cache lines that must follow it.
 constexpr std::int64_t worth_a_theft = 20'000;
 
 }  // namespace
@@ -59,9 +60,10 @@ fiber* worker::steal_slot(std::uint32_t seen) noexcept {
              : nullptr;
 }
 
-// Stops being a searcher, to run what it found. Who published something meanwhile woke nobody
-// because of us. So the last one does it for them, if it is still there: (P3) saw us, hence (P1)
-// comes before our end, and we before our look at the queues.
+// Stops being a searcher, to run the fiber that it found. A publisher may have woken no worker
+// meanwhile because we searched. So the last searcher wakes a worker for it, if the fiber is still
+// there: (P3) saw us, hence (P1) comes before our end, and our end comes before our look at the
+// queues.
 void worker::end_search() noexcept {
   idle_workers& idle = scheduler_.idle();
   if (!idle.end_search()) return;
@@ -77,7 +79,7 @@ fiber* worker::search() noexcept {
     return nullptr;
   }
   const auto workers = static_cast<std::uint32_t>(scheduler_.workers());
-  // Who was up for its timers has no reason to expect more.
+  // A worker that was up only for its timers has no reason to expect more work.
   const int rounds = std::exchange(up_for_timers_, false) ? 1 : search_rounds;
   for (int round = 0; round < rounds; ++round) {
     if (round != 0) {
@@ -98,7 +100,7 @@ fiber* worker::search() noexcept {
   return nullptr;
 }
 
-// In any queue but the rings of `except`.
+// Whether any queue has work, except the rings of `except`.
 bool worker::work_somewhere(const worker* except) const noexcept {
   if (scheduler_.injected_fibers().settled_size() != 0 || mail_.settled_size() != 0) return true;
   for (const priority which : {priority::high, priority::idle}) {
@@ -111,8 +113,8 @@ bool worker::work_somewhere(const worker* except) const noexcept {
   return false;
 }
 
-// A worker with fibers behind its running one, null when there is none. From another start each
-// time, so that one that is always quick does not hide the next.
+// A worker with fibers behind its running one, null if there is none. The search starts at another
+// worker each time, so that a worker that is always quick does not hide the next one.
 worker* worker::find_behind() noexcept {
   const auto workers = static_cast<std::uint32_t>(scheduler_.workers());
   const std::uint32_t start = random() % workers;

@@ -1,10 +1,10 @@
-// Asking every fiber of a runtime to stop. Spawning pays nothing for it: the fibers are found by
-// their stacks. A pool knows which of its slots have a control block, and the join word of a
-// control block says whether a fiber lives there.
+// Asking every fiber of a runtime to stop. Spawning pays nothing for it, because the fibers are
+// found by their stacks. A pool knows which of its slots have a control block, and the join word of
+// a control block says whether a fiber lives there.
 //
-// A fiber may end, and the next one begin on its stack, at any moment. So the asker protects the
-// control block as an interrupter does, by `interrupts` (hilo/detail/waiter.hpp), which the end of
-// a life looks at before its stack goes back:
+// A fiber may end, and the next fiber may begin on its stack, at any moment. So the asker protects
+// the control block as an interrupter does, by `interrupts` (hilo/detail/waiter.hpp). The end of a
+// life looks at `interrupts` before its stack goes back:
 //
 //   the asker                                the end of a life
 //   (L1) interrupts += 2                     (J2) join := ended
@@ -12,14 +12,14 @@
 //   (L2) read join                           (L3) read interrupts, in give_back()
 //
 // Forbidden: (L2) sees a fiber that lives and (L3) of that life sees no interrupt. The fence makes
-// all threads pass a full barrier: either (L3) follows it, and sees (L1), or (J2) comes before it,
-// and (L2) sees that; or (L2) sees the next life, which then is the protected one. An end that sees
-// the interrupt waits in forget_requests() until it is over. That is short: no user code runs
-// meanwhile. The stop callbacks run between two such protections. The second asks only a life that
-// still has the stop state of the first.
+// all threads pass a full barrier. Either (L3) follows the barrier, and sees (L1). Or (J2) comes
+// before it, and (L2) sees that. Or (L2) sees the next life, and then that life is the protected
+// one. An end that sees the interrupt waits in forget_requests() until it is over. That is short,
+// because no user code runs meanwhile. The stop callbacks run between two such protections. The
+// second protection asks only a life that still has the stop state of the first.
 //
-// Slots are not closed meanwhile, because that is done under `tidying_` only; and no stack of a
-// user's leaves the list of these, whose lock is held too.
+// Slots are not closed meanwhile, because that is done under `tidying_` only. No stack of a user's
+// leaves the list of user stacks, because the list's lock is held too.
 #include <algorithm>
 #include <array>
 #include <atomic>
@@ -42,7 +42,7 @@
 namespace hilo::sched {
 namespace {
 
-constexpr std::size_t at_a_time = 64;  // for each two fences; kept in the caller's frame
+constexpr std::size_t at_a_time = 64;  // fibers for each two fences; kept in the caller's frame
 
 constexpr std::int64_t first_pause = 1'000'000;  // ns between two rounds of stop_fibers()
 constexpr std::int64_t longest_pause =
@@ -58,7 +58,7 @@ void unprotect(fiber& one) noexcept {
 
 }  // namespace
 
-// Some fibers, each as long as it lives.
+// Some fibers, with what is needed to find each while it lives.
 struct scheduler::asked {
   struct entry {
     fiber* who = nullptr;
@@ -70,7 +70,7 @@ struct scheduler::asked {
   std::size_t count = 0;
 };
 
-// With slots kept open: protects those that live, and forgets the others.
+// Called with slots kept open: protects the fibers that live, and drops the others.
 template <class Keep>
 void scheduler::protect(asked& some, Keep keep) {
   for (std::size_t i = 0; i < some.count; ++i)
@@ -98,7 +98,8 @@ void scheduler::let_slots_close() noexcept {
   tidying_.store(false, std::memory_order_release);  // (Y)
 }
 
-// Asks some fibers, which were found while the slots were kept open, as they still are.
+// Asks some fibers. The caller keeps the slots open since it found them, and they are open again at
+// the end.
 void scheduler::ask(asked& some) {
   std::exception_ptr failed;
   protect(some, [&](asked::entry& one) {
@@ -156,8 +157,8 @@ void scheduler::ask_to_stop() {
     pool->for_each_built(
         [&](char* top) { add(*reinterpret_cast<fiber* const*>(top)[-1], top, pool); });
   }
-  // From the back: ask() lets the lock go, and a fiber that then leaves the list moves those behind
-  // it forward. So some are met twice, and none is missed.
+  // From the back: ask() lets the lock go, and a fiber that then leaves the list moves the fibers
+  // behind it forward. So some are met twice, and none is missed.
   for (std::size_t i = user_stacks_.size(); i-- > 0;) {
     if (fiber* const one = user_stacks_.at(i)) add(*one, nullptr, nullptr);
   }

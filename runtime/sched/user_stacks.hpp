@@ -1,9 +1,10 @@
-// Fibers that run on memory of the user's (spawn_options::stack).
+// Fibers that run on the user's memory (spawn_options::stack).
 //
-// The control block lies at the top of that memory too, as on a stack of the runtime's, but it is
+// The control block lies at the top of that memory too, as on a stack of the runtime's. But it is
 // made for each life and belongs to no pool: `pool` is null, and `chain_length`, which only stacks
-// in a pool need, has the bytes. When such a life ends, the fiber waits until it is off its stack
-// before the user hears of it, except where it stands on it itself, as a detached one does.
+// in a pool need, holds the number of bytes. When such a life ends, the fiber is off its stack
+// before the user learns of its end. The exception is an end that runs on the stack itself, as that
+// of a detached fiber does.
 #pragma once
 
 #include <cstddef>
@@ -20,13 +21,13 @@ struct fiber;
 
 class user_stacks {
  public:
-  // Makes a control block at the top of `memory`, and adds it. Throws std::system_error when there
-  // is too little.
+  // Makes a control block at the top of `memory`, and adds it. Throws std::system_error if there is
+  // too little memory.
   fiber& add(std::span<std::byte> memory);
-  // Takes it out when its life is over.
+  // Takes the fiber out when its life is over.
   void remove(fiber& one) noexcept;
 
-  // All of them, under the lock; at() is null behind the last.
+  // Access to all of these fibers, under the lock; at() is null behind the last fiber.
   void lock() noexcept { lock_.lock(); }
   void unlock() noexcept { lock_.unlock(); }
   std::size_t size() const noexcept { return all_.size(); }
@@ -38,7 +39,7 @@ class user_stacks {
  private:
   detail::spin_lock lock_;
   std::vector<fiber*> all_;             // guarded by lock_
-  context::stack_registry registered_;  // under valgrind
+  context::stack_registry registered_;  // registered with valgrind
 };
 
 }  // namespace hilo::sched
