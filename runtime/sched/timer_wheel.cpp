@@ -16,11 +16,11 @@
 namespace hilo::sched {
 namespace {
 
-// Of a sleeper's stack around its timer, what it returns through: the switch's frame and those of
-// the wait below, and some of its own above.
+// The part of a sleeper's stack around its timer through which it returns: the switch's frame and
+// the frames of the wait below the timer, and some of the sleeper's own frames above.
 constexpr std::size_t frames_below = 320, frames_above = 384;
 
-// Of its fiber, all but the alarm.
+// The part of its fiber that is fetched: all of it except the alarm.
 constexpr std::size_t block_in_use = sizeof(fiber) - sizeof(alarm);
 
 void fetch_frames(const void* around) noexcept {
@@ -88,7 +88,7 @@ void timer_wheel::take_back(timer& one) noexcept {
   if (apart_ == nullptr) apart_due_ = no_tick;
 }
 
-// Fires those apart that are due; for the others there may be memory now.
+// Fires the timers apart that are due. For the others there may be memory now.
 timer** timer_wheel::look_apart(std::uint64_t now, timer** last) noexcept {
   timer* list = std::exchange(apart_, nullptr);
   apart_due_ = no_tick;
@@ -110,9 +110,9 @@ void timer_wheel::begin_firing(timer& one, timer**& last) noexcept {
   last = &one.next;
 }
 
-// False: there is no memory for its cell.
+// False: there is no memory for the timer's cell.
 bool timer_wheel::link(const timer_cell& one) noexcept {
-  // A timer beyond the horizon waits in the last level and is linked again when that slot comes up.
+  // A timer beyond the horizon waits in the last level. It is linked again when that slot comes up.
   const std::uint64_t expiry = std::min(one.expiry, elapsed_ + horizon - 1);
   const std::uint64_t differs = expiry ^ elapsed_;
   const unsigned level =
@@ -155,8 +155,8 @@ void timer_wheel::unlink(timer_cell& one) noexcept {
 }
 
 // The first tick at which a slot comes up. Lower levels come first: all their slots lie before the
-// next slot of the level above. The current slot has come up; what is in it (in the last level, of
-// timers at the horizon) waits for a whole turn.
+// next slot of the level above. The current slot has come up already. Timers in it (in the last
+// level, timers at the horizon) wait for a whole turn.
 std::uint64_t timer_wheel::next_tick() const noexcept {
   for (unsigned level = 0; level < levels; ++level) {
     if (occupied_[level] == 0) continue;
@@ -178,8 +178,8 @@ void timer_wheel::update_next() noexcept {
 
 void timer_wheel::arm(timer& one, std::int64_t when_ns) noexcept {
   const std::scoped_lock guard(lock_);
-  if (one.wheel != this) one.wheel = this;  // who fires it again, and here, need not write
-  one.phase.store(timer::armed, std::memory_order_release);  // (M1) if it fires again
+  if (one.wheel != this) one.wheel = this;  // no write if it is armed here again
+  one.phase.store(timer::armed, std::memory_order_release);  // (M1) if armed again after firing
   place(one, std::max(tick_at_or_after(when_ns), elapsed_ + 1));
   count(1);
   arms_.store(arms() + 1, std::memory_order_relaxed);
@@ -203,12 +203,12 @@ bool timer_wheel::cancel(timer& one) noexcept {
         return true;
       }
     }
-  } while (one.outlast_firing() == timer::armed);  // again, by who fired it
+  } while (one.outlast_firing() == timer::armed);  // the thread that fired it armed it again
   return false;
 }
 
-// Takes what is due up to the tick `now` out of the wheel: marked firing, linked by next in order
-// of expiry. Under the lock.
+// Takes all timers that are due up to the tick `now` out of the wheel. They are marked firing and
+// linked by next, in order of expiry. Called under the lock.
 timer* timer_wheel::collect_due(std::uint64_t now) noexcept {
   timer* first = nullptr;
   timer** last = &first;
@@ -219,7 +219,8 @@ timer* timer_wheel::collect_due(std::uint64_t now) noexcept {
     const std::uint64_t tick = next_tick();
     if (tick > now) break;
     elapsed_ = std::max(elapsed_, tick);
-    // One slot of one level comes up at this tick, or of several; the loop meets each in turn.
+    // At this tick one slot of one level comes up, or one slot of each of several; the loop meets
+    // each in turn.
     for (unsigned level = 0; level < levels; ++level) {
       const auto index = static_cast<unsigned>(elapsed_ >> (level * digit_bits)) % slots;
       const bool aligned = (elapsed_ & ((std::uint64_t{1} << (level * digit_bits)) - 1)) == 0;
@@ -302,14 +303,14 @@ std::size_t timer_wheel::advance(std::int64_t now_ns) noexcept {
   return woken;
 }
 
-// A claim takes some tens of instructions, but others may fire before it.
+// A claim takes a few tens of instructions, but other timers may fire before this one.
 std::uint8_t timer::outlast_firing_slowly() const noexcept {
   std::uint8_t seen = firing;
   for (int spins = 0; seen == firing; ++spins) {
     if (spins < 100) {
       base::cpu_relax();
     } else {
-      ::sched_yield();  // who fires it lost its CPU
+      ::sched_yield();  // the thread that fires it lost its CPU
     }
     seen = phase.load(std::memory_order_acquire);  // (M2)
   }

@@ -2,25 +2,25 @@
 // and cancelling are O(1) for any number of timers.
 //
 // Six levels of 64 slots; a slot of level n spans 64^n ticks of 32.8 us. A timer goes to the level
-// of the highest digit (base 64) in which its expiry differs from now, and moves down when that
-// slot comes up. Expiries round up to a tick: a timer is never early and less than a tick late by
-// this.
+// of the highest digit (base 64) in which its expiry differs from now. It moves down when that slot
+// comes up. Expiries round up to a tick. So a timer is never early, and this makes it less than a
+// tick late.
 //
-// Memory. A timer lies in a stack that nobody looked at while its owner slept: to touch it costs a
-// page walk and some lines from memory, 0.4 us (measured, 10,000 sleepers), and a list linked
-// through timers pays that at every step, one after the other. So a slot is a list of chunks, each
-// an array of cells that say what the wheel has to know of its timers and where their owners lie. A
-// chunk is read in one go, and all that its timers will need, up to the frames that their fibers
-// return through, is asked for before the first is touched. Cells move, when a slot comes up or to
-// fill the place of one that is cancelled; so that a timer is not touched for that, it knows a
-// handle, which knows the cell.
+// Memory. A timer lies in a stack that was not used while its owner slept. To touch it costs a page
+// walk and some lines from memory, 0.4 us (measured, 10,000 sleepers). A list linked through timers
+// would pay that at every step, one after the other. So a slot is a list of chunks. A chunk is an
+// array of cells; a cell holds the data that the wheel needs of its timer, and where the timer's
+// owner lies. A chunk is read in one go. All memory that its timers will need, up to the frames
+// that their fibers return through, is prefetched before the first timer is touched. Cells move
+// when a slot comes up, or to fill the gap of a cancelled cell. A move must not touch the timer, so
+// the timer knows a handle, which knows the cell.
 //
-// Firing and cancelling. A timer lies in its owner's frame, which must not go while somebody fires
-// it, and a wake ends the owner's wait. So firing is in three steps: under the wheel's lock the
-// timer is unlinked and marked firing; without it, claim() decides whether this wake wins (for a
-// timed wait, under the lock of the primitive); then the timer is marked done, and only then the
-// waiter woken; or it is armed again. cancel() returns when the timer is unlinked or done: after
-// it, nobody touches the timer.
+// Firing and cancelling. A timer lies in its owner's frame. This frame must not go while a thread
+// fires the timer, and a wake ends the owner's wait. So firing has three steps. Under the wheel's
+// lock the timer is unlinked and marked firing. Without the lock, claim() decides whether this wake
+// wins (for a timed wait, under the lock of the primitive). Then the timer is marked done, and only
+// then is the waiter woken; or the timer is armed again. cancel() returns when the timer is
+// unlinked or done. After that, no thread touches the timer.
 #pragma once
 
 #include <array>
@@ -39,7 +39,7 @@ namespace hilo::sched {
 class timer_wheel;
 struct timer;
 
-// What a wheel keeps of an armed timer. Guarded by the wheel's lock, as its handle.
+// The wheel's record of an armed timer. Like its handle, guarded by the wheel's lock.
 struct timer_cell {
   timer* who;
   detail::waiter* whose;
@@ -52,11 +52,11 @@ union timer_handle {
   timer_handle* next_free;
 };
 
-// What came of a timer that fires.
+// The result of a timer that fires.
 struct fired {
-  detail::waiter* winner = nullptr;  // to be woken, if the timer won
-  bool unsure = false;               // claim() is to be called once more, behind a heavy fence
-  std::int64_t again = 0;            // when the timer is to fire again; 0: not by itself
+  detail::waiter* winner = nullptr;  // the waiter to wake, if the timer won
+  bool unsure = false;               // claim() must be called again, behind a heavy fence
+  std::int64_t again = 0;            // when the timer must fire again; 0: not by itself
 };
 
 struct timer {
@@ -70,8 +70,8 @@ struct timer {
   enum state : std::uint8_t {
     idle,    // in no wheel
     armed,   // linked; guarded by the wheel's lock
-    firing,  // unlinked; who fires it may still look at it
-    done,    // fired; nobody looks at it any more
+    firing,  // unlinked; the thread that fires it may still look at it
+    done,    // fired; no thread looks at it any more
   };
 
   claim_function claim;
@@ -80,11 +80,11 @@ struct timer {
   timer* next = nullptr;           // while it fires, or stands apart
   std::uint64_t expiry = 0;        // while it stands apart, in ticks
   timer_wheel* wheel = nullptr;    // where it is armed
-  // armed -> firing under the wheel's lock; firing -> done, or armed again, by who fires it,
-  // (M1) release: its last access; pairs with (M2) acquire.
+  // armed -> firing under the wheel's lock. firing -> done, or armed again, by the thread that
+  // fires it, (M1) release: its last access; pairs with (M2) acquire.
   std::atomic<std::uint8_t> phase{idle};
 
-  // Waits for who fires it, if somebody does. Returns the phase after that.
+  // Waits for the thread that fires it, if there is one. Returns the phase after that.
   std::uint8_t outlast_firing() const noexcept {
     const std::uint8_t seen = phase.load(std::memory_order_acquire);  // (M2)
     return seen == firing ? outlast_firing_slowly() : seen;
@@ -98,7 +98,8 @@ class timer_wheel {
  public:
   static constexpr std::int64_t never = std::numeric_limits<std::int64_t>::max();
 
-  // At most `most_blocks` blocks of memory: what would need more is slower, as when there is none.
+  // At most `most_blocks` blocks of memory. Timers that need more are slower, as when there is no
+  // memory.
   explicit timer_wheel(std::int64_t now_ns, std::size_t most_blocks = ~std::size_t{0}) noexcept
       : elapsed_(tick_at_or_before(now_ns)), most_blocks_(most_blocks) {}
   timer_wheel(const timer_wheel&) = delete;
@@ -108,20 +109,20 @@ class timer_wheel {
   void arm(timer& one, std::int64_t when_ns) noexcept;
 
   // True: the timer was armed and will not fire. False: it fired, or was not armed. Waits for a
-  // claim() under way, so it must not be called with a lock held that claim() takes.
+  // claim() under way, so the caller must not hold a lock that claim() takes.
   bool cancel(timer& one) noexcept;
 
-  // Fires all that are due. Returns how many waiters were woken.
+  // Fires all timers that are due. Returns how many waiters were woken.
   std::size_t advance(std::int64_t now_ns) noexcept;
 
-  // Timers that are armed. relaxed: a hint.
+  // The number of armed timers. relaxed: a hint.
   std::uint32_t size() const noexcept { return size_.load(std::memory_order_relaxed); }
 
-  // How often a timer was armed by its owner, modulo 2^32. relaxed: for the thread that armed some.
+  // How often owners armed a timer, modulo 2^32. relaxed: for a thread that armed some itself.
   std::uint32_t arms() const noexcept { return arms_.load(std::memory_order_relaxed); }
 
-  // A lower bound of the next expiry, in nanoseconds; never when there is none. Any thread; a hint
-  // for all but the owner. relaxed: advance() looks again under the lock.
+  // A lower bound of the next expiry, in nanoseconds; never if there is none. Any thread; a hint
+  // for all threads except the owner. relaxed: advance() looks again under the lock.
   std::int64_t next_ns() const noexcept { return next_ns_.load(std::memory_order_relaxed); }
 
  private:
@@ -166,18 +167,19 @@ class timer_wheel {
   void update_next() noexcept;
 
   detail::spin_lock lock_;
-  // All below guarded by lock_, but next_ns_, size_ and arms_, which are written under it.
+  // All fields below are guarded by lock_, except next_ns_, size_ and arms_, which are written
+  // under it.
   std::uint64_t elapsed_;  // all timers up to this tick have fired
   std::array<std::uint64_t, levels> occupied_{};
   std::array<chunk*, levels * slots> slots_{};  // the first of each has room, the others are full
   chunk* free_chunk_ = nullptr;
   timer_handle* free_handle_ = nullptr;
-  // Where they lie, while the wheel lives.
+  // The memory of chunks and handles, while the wheel lives.
   std::vector<std::unique_ptr<chunk[]>> chunks_;
   std::vector<std::unique_ptr<timer_handle[]>> handles_;
   const std::size_t most_blocks_;
-  // Timers for which there was no memory, linked by next, in no order; and a tick before which none
-  // of them is due.
+  // Timers for which there was no memory, linked by next, in no order; and a tick: no such timer is
+  // due before it.
   timer* apart_ = nullptr;
   std::uint64_t apart_due_ = no_tick;
   std::atomic<std::int64_t> next_ns_{never};

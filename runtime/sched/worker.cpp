@@ -25,16 +25,18 @@ using std::chrono::nanoseconds;
 // How a watcher naps.
 constexpr nanoseconds first_nap = microseconds(20);
 constexpr nanoseconds longest_nap = microseconds(200);
-// Where many timers are armed, a sleeper wakes for them at most this often, and fires some at a
-// time: a wake-up costs as much as some ten timers. Where there are few, each is on time.
+// Where many timers are armed, a sleeper wakes for them at most this often, and fires several
+// together: a wake-up costs as much as about ten timers. Where there are few timers, each is on
+// time.
 constexpr nanoseconds timer_spacing = microseconds(300);
 constexpr std::uint32_t few_timers = 32;  // guess
-// A batch of timers is offered to sleeping carriers only if the last one took longer than to wake
-// one, and to let it search, would have.
+// A batch of timers is offered to sleeping carriers only if the last batch took longer than this.
+// To wake a carrier and let it search would take about as long.
 constexpr nanoseconds quick_batch = microseconds(100);
 constexpr std::size_t most_injected = 64;  // fibers taken from the injector at a time
-// Of these, into a ring that has no room: each moves another out. More are a tenth (16) or a third
-// (32) slower, for 1,000 fibers that yield on two carriers; from 1 on all have as many turns.
+// The part of these that may enter a ring without room: each of them moves another out. Larger
+// numbers are a tenth (16) or a third (32) slower, for 1,000 fibers that yield on two carriers.
+// From 1 on, all fibers have as many turns.
 constexpr std::size_t most_exchanged = 8;
 constexpr std::uint64_t ids_at_a_time = 1024;
 
@@ -58,7 +60,8 @@ worker::worker(scheduler& owner, unsigned index, place* at)
              "a worker does not start with its carrier");
 }
 
-// Tells the sanitizers of the carrier's own stack, and finds what is the kernel thread's own.
+// Tells the sanitizers of the carrier's own stack, and finds the data that belong to the kernel
+// thread.
 void worker::adopt_stack() noexcept {
   exceptions_ = reinterpret_cast<exception_globals*>(abi::__cxa_get_globals());
   thread_pointer_ = kernel::cpu::thread_pointer();
@@ -80,7 +83,7 @@ void worker::run() {
   set_current_worker(this);
   adopt_stack();
   show_to_monitor();
-  if (place_ == nullptr) await_wake_up();  // whoever started this spare sends it somewhere
+  if (place_ == nullptr) await_wake_up();  // the starter of this spare sends it somewhere
   while (true) {
     if (place_ == nullptr) {
       if (!find_place()) break;
@@ -100,7 +103,7 @@ void worker::run() {
     }
     fiber* next = take();
     if (next == nullptr && fire_timers()) next = take();
-    if (next == nullptr) quiet_ = false;  // of its batch nobody is here to run
+    if (next == nullptr) quiet_ = false;  // no fiber of its batch is left to run here
     if (next == nullptr && port_ != nullptr && port_->poll()) next = take();
     if (next == nullptr) next = search();
     if (next == nullptr) next = scheduler_.lane(priority::idle).take(1);
@@ -123,8 +126,8 @@ void worker::run() {
   set_current_worker(nullptr);
 }
 
-// A worker that knows of no thieves shows the monitor what its thread does. Of many spares only the
-// first have a descriptor for that.
+// A worker that knows of no thieves shows the monitor what its thread does. If there are many
+// spares, only the first have a descriptor for that.
 void worker::show_to_monitor() noexcept {
   constexpr unsigned most_files = 8;
   if (scheduler_.carriers() > 1) return;
@@ -175,8 +178,9 @@ void worker::end_simulation() noexcept {
   set_current_worker(nullptr);
 }
 
-// The switch where one of the two keeps more than registers. The exception globals of a fiber with
-// a thread block are in that block, and so is its carrier's worker, for the accessor to find.
+// The switch between two fibers of which at least one keeps more than registers. If a fiber has a
+// thread block, its exception globals are in that block. So is its carrier's worker, where the
+// accessor finds it.
 std::uint32_t worker::switch_keeping(fiber& to, bool dying) noexcept {
   fiber& from = running();
   if (((from.keeps | to.keeps) & keeps::fp_control) != 0) {
@@ -209,7 +213,7 @@ void worker::surplus(fiber& one) noexcept {
   started ? scheduler_.idle().behind_published() : scheduler_.idle().published();
 }
 
-// One that is still on a CPU is put back, unless it is the running fiber itself.
+// A fiber that is still on a CPU is put back, unless it is the running fiber itself.
 inline fiber* worker::fit_to_run(fiber* one) noexcept {
   if (one == nullptr || one == forks || one->context.off_cpu()) [[likely]]
     return one;
@@ -256,9 +260,9 @@ fiber* worker::take_queued(std::uint32_t tick) noexcept {
   return scheduler_.injected() == 0 ? take_special() : take_injected();
 }
 
-// Where more fibers can run than a ring holds, the others wait in the injector. Those in the ring
-// would keep their places there, since each that yields takes the room that it left: so the ring's
-// newest go behind those that waited.
+// If more fibers can run than a ring holds, the others wait in the injector. The fibers in the ring
+// would keep their places, because each that yields takes the room that it left. So the ring's
+// newest go behind the fibers that waited.
 fiber* worker::take_injected() noexcept {
   const std::size_t share = scheduler_.injected() / scheduler_.carriers() + 1;
   const std::size_t room = ready_.room() + 1;
@@ -281,19 +285,20 @@ fiber* worker::take_injected() noexcept {
     one = after;
   }
   if (behind != nullptr) scheduler_.injected_fibers().push(*behind, *last_behind, count);  // (P1)
-  // Who looked for them between the injector and the ring saw neither, and may sleep. A searcher
-  // publishes when it ends its search.
+  // A thief that looked while the fibers moved from injector to ring saw them in neither, and may
+  // sleep. A searcher publishes when it ends its search.
   if (shared() && !searching_ && (share > 1 || behind != nullptr)) scheduler_.idle().published();
   return first;
 }
 
-// Sleeps until woken or until a timer is due. Fibers behind the running one elsewhere make one
-// sleeper a watcher: it naps, and takes some when they wait for longer than it is worth.
+// Sleeps until woken or until a timer is due. If fibers wait behind the running one of another
+// worker, one sleeper becomes a watcher: it naps, and takes some of them when they wait for longer
+// than a theft costs.
 void worker::sleep() noexcept {
   const std::int64_t now = detail::monotonic_now();
   quick_batches_ = std::exchange(batch_runs_, false) && now - fired_at_ <= quick_batch.count();
   std::int64_t tidy_at = tidy(now);
-  expect_wake_up();  // nobody wakes us before enter() publishes us
+  expect_wake_up();  // no thread wakes us before enter() publishes us
   activity_.store(activity::asleep, std::memory_order_relaxed);
   idle_workers& idle = scheduler_.idle();
   idle.enter(*this, std::exchange(searching_, false));  // (Q1)
@@ -301,7 +306,7 @@ void worker::sleep() noexcept {
   scheduler_.idle_reached();
   bool stay = !work_somewhere() && !scheduler_.stopping();  // (Q3)
   if (port_ != nullptr && port_->has_mail()) stay = false;
-  if (called_back()) stay = false;  // by one who did not find us among the sleepers yet
+  if (called_back()) stay = false;  // the caller did not find us among the sleepers yet
   nanoseconds nap = first_nap;
   worker* slow = nullptr;
   sight then;
@@ -315,8 +320,8 @@ void worker::sleep() noexcept {
       until = std::min(until, start + nap.count());
     }
     const bool ready = doze(until, choose_bed());
-    // The bit goes before others are looked at again: a fiber that comes meanwhile is either seen
-    // in the next round or wakes a sleeper.
+    // The bit is cleared before we look at others again: a fiber that comes meanwhile is either
+    // seen in the next round or wakes a sleeper.
     if (watching) idle.end_watch();
     if (ready) break;
     const std::int64_t time = detail::monotonic_now();
@@ -339,11 +344,12 @@ void worker::sleep() noexcept {
     if (fiber* one = slow->steal_behind(*this, then)) run_later(*one);
     return;
   }
-  // A publisher took us out of the sleepers: its store comes within some instructions.
+  // A publisher took us out of the sleepers: its store comes within a few instructions.
   await_wake_up();
 }
 
-// Before a sleep: gives back what was not needed. Returns until when to sleep at most.
+// Called before a sleep: gives back stacks that were not needed. Returns the latest time at which
+// the sleep must end.
 std::int64_t worker::tidy(std::int64_t now) noexcept {
   if (std::exchange(drowsy_, false)) {
     for (auto& cache : caches_) cache.spill_all();
@@ -356,8 +362,8 @@ std::int64_t worker::tidy(std::int64_t now) noexcept {
   return scheduler_.spare_stacks() ? now + scheduler::tidy_period : timer_wheel::never;
 }
 
-// The port to sleep in: ours for what only we can end, else the common one for what nobody else
-// waits for there; null: the futex.
+// The port to sleep in: our own for calls that only we can end; otherwise the common port, if no
+// other worker waits there; null: the futex.
 port* worker::choose_bed() const noexcept {
   if (port_ != nullptr && port_->may_wait()) return port_.get();
   port* const common = common_port();
@@ -369,7 +375,7 @@ port* worker::common_port() const noexcept {
   return io != nullptr ? io->common_port() : nullptr;
 }
 
-// Sleeps as sleep() does. True: the port made fibers runnable.
+// Sleeps once, for sleep(). True: the port made fibers runnable.
 bool worker::doze(std::int64_t until, port* bed) noexcept {
   if (bed != nullptr) {
     bed_.store(bed, std::memory_order_relaxed);
@@ -406,9 +412,9 @@ void worker::summon() noexcept {
   if (current_worker() != this) scheduler_.idle().wake(*this);
 }
 
-// On the base: fires the timers that are due, also those of carriers that sleep: their fibers arm
-// the next ones here, so that where little is to do one carrier wakes for all. False: there are
-// none.
+// Called on the base: fires the timers that are due, also those of sleeping carriers. The woken
+// fibers arm their next timers here. So if there is little to do, one carrier wakes for all. False:
+// no fiber was woken.
 bool worker::fire_timers() noexcept {
   const std::int64_t next = timers().next_ns();
   if (next == timer_wheel::never) return false;
@@ -430,8 +436,8 @@ bool worker::fire_timers() noexcept {
   return woken != 0;
 }
 
-// When a sleep shall end for a timer. Another that fires ours with its own comes first, and so gets
-// them all: our next ones are armed there.
+// When a sleep must end for a timer. Another worker that fires our timers with its own comes first,
+// and so it gets them all: our next timers are armed there.
 std::int64_t worker::next_alarm() noexcept {
   const std::int64_t next = timers().next_ns();
   if (timers().size() <= few_timers) return next;
