@@ -178,7 +178,7 @@ void timer_wheel::update_next() noexcept {
 
 void timer_wheel::arm(timer& one, std::int64_t when_ns) noexcept {
   const std::scoped_lock guard(lock_);
-  if (one.wheel != this) one.wheel = this;  // no write if it is armed here again
+  if (one.wheel != this) one.wheel = this;                   // no write if it is armed here again
   one.phase.store(timer::armed, std::memory_order_release);  // (M1) if armed again after firing
   place(one, std::max(tick_at_or_after(when_ns), elapsed_ + 1));
   count(1);

@@ -1,5 +1,5 @@
-// Waits: linking, what may end them besides their wakers, and leaving again. hilo/detail/waiter.hpp
-// has the protocol.
+// Waits: linking, ends that do not come from a waker, and leaving again. hilo/detail/waiter.hpp has
+// the protocol.
 
 #include <algorithm>
 #include <cerrno>
@@ -25,36 +25,38 @@ namespace {
 using sched::fiber;
 using sched::worker;
 
-// No interrupt is deep enough.
+// Deeper than any interrupt.
 constexpr std::uint16_t full_shield = 0xffff;
 
-// The interrupts under way are in their last steps: none of them holds a claim, or the wait that it
-// was for would not be over. Without this, one might take the next wait for the last.
+// The interrupts under way are in their last steps. None of them holds a claim: otherwise the wait
+// that it was for would not be over. Without this wait, one of them might take the next wait for
+// the last one.
 void settle(waiter& self) noexcept {
   for (int spins = 0; self.interrupts.load(std::memory_order_acquire) > 1; ++spins) {
     if (spins < 100) {
       base::cpu_relax();
     } else {
-      decision_point();  // or its turn
+      decision_point();  // or, in a simulation, its turn
       ::sched_yield();   // an interrupter lost its CPU
     }
   }
 }
 
-// What ends a wait of `self` at once.
+// Whether a wait of `self` must end at once, and with which status.
 status reached(const waiter& self) noexcept {
   for (const wait_limit* one = self.limits; one != nullptr; one = one->outer) {
     // acquire: what happened before the stop request is seen
     if (one->stopped.load(std::memory_order_acquire)) return status::cancelled;
-    if (one->shield == one->depth) return status::ok;  // nothing outside counts
+    if (one->shield == one->depth) return status::ok;  // limits outside of the shield do not count
   }
   return self.stop_requested.load(std::memory_order_acquire) ? status::cancelled : status::ok;
 }
 
 // After linking, before parking: whether an interrupt came meanwhile that no interrupter takes for
 // us, since it did not find us linked. Then the wait is over, unless a waker has it already; after
-// that the primitive may be gone. So we take the interrupter's part: only if we are linked behind a
-// heavy fence does every waker from then on claim, and wait for us to leave if it cannot.
+// that, the primitive may be gone. So we act as the interrupter. This needs us to be linked behind
+// a heavy fence: only then does every waker claim from then on, and wait for us to leave if its
+// claim fails.
 bool interrupted_before_park(waiter& self) noexcept {
   light_fence();  // between (E5) and (E6)
   if (self.interrupts.load(std::memory_order_relaxed) == 0) [[likely]]
@@ -85,7 +87,8 @@ status park_fiber_until(worker& here, waiter& self, std::int64_t deadline,
   return result;
 }
 
-// For whom nobody is likely to wake, and in a simulation, whose time goes from timer to timer.
+// For a wait that is not likely to be woken early; and in a simulation, whose time goes from timer
+// to timer.
 status sleep_fiber_until(worker& here, waiter& self, std::int64_t deadline,
                          const char* reason) noexcept {
   sched::timer at_deadline(
@@ -95,7 +98,7 @@ status sleep_fiber_until(worker& here, waiter& self, std::int64_t deadline,
       &self);
   here.timers().arm(at_deadline, deadline);
   const status result = park(self, reason);
-  // Another waker was first, or will be taken for it: either way the timer must leave our frame.
+  // Another waker was first, or will count as first: either way the timer must leave our frame.
   if (result != status::timed_out) at_deadline.wheel->cancel(at_deadline);
   return result;
 }
@@ -192,8 +195,9 @@ status sit_out(waiter& self, std::int64_t deadline, const char* reason) noexcept
 
 void close_wait(waiter& self) noexcept {
   if (self.guard == nullptr) self.linked.store(false, std::memory_order_relaxed);
-  // From here on no interrupter finds it linked; those that did have gone when it is settled, and
-  // so has a timer of its own: then `claimed` is ours. An alarm knows the wait that it claims.
+  // From here on no interrupter finds it linked. Interrupters that found it have gone when it is
+  // settled, and so has a timer of its own: then `claimed` is ours. An alarm knows which wait it
+  // claims.
   light_fence();  // pairs with (E3), (E4)
   settle(self);
   self.contested.store(false, std::memory_order_relaxed);
@@ -246,14 +250,14 @@ void retire(wait_list& list, spin_lock& guard, const char* message) noexcept {
   decision_point();
   guard.lock();
   if (!list.empty()) {
-    // exit() destroys static objects while fibers wait; and a parent's fibers do not run in the
+    // exit() destroys static objects while fibers wait; and fibers of the parent do not run in the
     // child of a fork.
     if (!all_left_behind(list) && !base::in_exit()) base::die("%s", message);
     return guard.unlock();
   }
   while (!list.left()) {  // its last access is the release of the lock
     guard.unlock();
-    decision_point();  // in a simulation it leaves when it has its turn
+    decision_point();  // in a simulation the fiber leaves in its turn
     ::sched_yield();
     guard.lock();
   }
@@ -268,8 +272,8 @@ void begin_interrupt(waiter& who) noexcept {
 }
 
 void finish_interrupt(waiter& who, std::uint16_t depth) noexcept {
-  const undecided section;  // the caller may hold a lock, or run in a stop_callback
-  // (E4) acquire: pairs with (E5); `shield` is that of the wait.
+  const undecided section;  // the caller may hold a lock, or be in a stop_callback
+  // (E4) acquire: pairs with (E5); `shield` is the wait's.
   const bool mine = who.linked.load(std::memory_order_acquire) &&
                     depth >= who.shield.load(std::memory_order_relaxed) && end_wait(who);
   who.interrupts.fetch_sub(2, std::memory_order_release);  // pairs with settle()
@@ -292,7 +296,7 @@ wait_limit::~wait_limit() {
   HILO_CHECK(who.limits == this && &current_waiter() == &who,
              "a limit ends in another fiber than it began, or not innermost first");
   who.limits = outer;
-  // What the limits set for a wait; the plain wait assumes it.
+  // Clears the shield that the limits set for a wait; the plain wait assumes 0.
   if (outer == nullptr) who.shield.store(0, std::memory_order_relaxed);
 }
 
