@@ -1,6 +1,6 @@
-// What the file workloads share: a file whose every block says which it is, and the order in which
-// blocks are read. It has no name, lies where temporary files do, and is in the page cache: what is
-// measured is the way to it and not a device.
+// The shared part of the file workloads: a file in which every block holds its number, and the
+// order in which blocks are read. The file has no name, lies in the folder of temporary files, and
+// is in the page cache: the workloads measure the way to the file and not a device.
 #pragma once
 
 #include <array>
@@ -19,7 +19,7 @@ struct alignas(block_bytes) block {
   std::array<std::uint64_t, block_bytes / sizeof(std::uint64_t)> words;
 };
 
-// The block that is read as the `turn`th: at random, but the same for every implementation
+// The number of the block that is read in this turn: random, but the same for every implementation
 // (SplitMix64 of the number, by Steele, Lea and Flood).
 constexpr std::uint64_t block_to_read(std::uint64_t turn) {
   std::uint64_t x = (turn + 1) * 0x9e3779b97f4a7c15;
@@ -31,14 +31,14 @@ constexpr std::uint64_t block_to_read(std::uint64_t turn) {
 class unnamed_file {
  public:
   enum class content { none, numbered_blocks };
-  // Ends the program if it cannot be made.
+  // Ends the program if the file cannot be made.
   explicit unnamed_file(content what);
   ~unnamed_file();
   unnamed_file(const unnamed_file&) = delete;
   unnamed_file& operator=(const unnamed_file&) = delete;
 
   int fd() const noexcept { return fd_; }
-  // Ends the program unless it holds the numbered blocks.
+  // Ends the program unless the file holds the numbered blocks.
   void check() const;
 
  private:

@@ -21,7 +21,7 @@ std::vector<std::string> arguments;
   std::exit(1);
 }
 
-// Pins to the first CPUs that this process may use; false when there are too few.
+// Pins to the first CPUs that this process may use; false if there are too few.
 bool pin(unsigned cpus) {
   cpu_set_t allowed;
   if (::sched_getaffinity(0, sizeof allowed, &allowed) != 0) return false;
@@ -63,7 +63,7 @@ class line_reporter : public benchmark::BenchmarkReporter {
   bool printed() const { return printed_; }
 
  private:
-  // What the loop set, or its time for one operation.
+  // The value that the loop set, or its time for one operation.
   double first(const Run& run) const {
     const auto operations = run.counters.find("operations");
     if (operations == run.counters.end()) return set(run, {of_.name, of_.unit});
@@ -114,7 +114,7 @@ int run(const workload& chosen, unsigned carriers, double seconds) {
     std::printf("{\"skip\": \"needs %u CPUs\"}\n", carriers);
     return 0;
   }
-  // The timer of one thread means nothing where fibers migrate; the process's does.
+  // The CPU timer of one thread means nothing if fibers migrate; the timer of the process does.
   auto* registered = benchmark::RegisterBenchmark(
       chosen.name, [&](benchmark::State& state) { chosen.run(state, carriers); });
   registered->UseRealTime()->MeasureProcessCPUTime();

@@ -1,6 +1,6 @@
-// What every C++ benchmark program shares. A program holds the workloads of one implementation, so
-// that nobody pays for another's runtime, and speaks the driver's protocol (see driver.py), which
-// programs in other languages can speak as well:
+// The shared part of all C++ benchmark programs. A program holds the workloads of one
+// implementation, so that no implementation pays for another's runtime. It speaks the driver's
+// protocol (see driver.py), which programs in other languages can speak too:
 //
 //   PROGRAM list
 //     one line of JSON a workload: {"workload": "yield", "figures": {"yield": "ns"}, "carriers":
@@ -24,25 +24,25 @@ namespace bench {
 
 enum class unit { ns, ms, bytes };
 
-// How often the body of `for (auto _ : state)` runs: as often as fills the time, or once because
-// one pass is long.
+// How often the body of `for (auto _ : state)` runs: until the time is over, or once because one
+// pass is long.
 enum class repeat { fill, once };
 
-// What is measured, by its name in the table.
+// A measured value, by its name in the table.
 struct figure {
   const char* name;
   bench::unit unit;
 };
 
 struct workload {
-  const char* name;  // also that of its first figure
+  const char* name;  // also the name of its first figure
   bench::unit unit;
   bench::repeat repeat;
-  unsigned max_carriers;  // 1: only with one; 2: with one and with two
+  unsigned max_carriers;  // 1: only with one carrier; 2: with one and with two
   void (*run)(benchmark::State& state, unsigned carriers);
-  const char* note = "";          // what a reader of the number must know; printed below the table
+  const char* note = "";          // a warning for the reader, printed below the table
   std::vector<figure> more = {};  // the further figures of the same run
-  const char* missing = nullptr;  // why this implementation has none; then only the name counts
+  const char* missing = nullptr;  // why this implementation has none; only the name counts
 };
 
 // A workload that the implementation cannot run, with the reason that the table's footer prints.
@@ -51,11 +51,12 @@ inline workload absent(const char* name, const char* why) {
 }
 
 // The main of a program. Pins the process to as many CPUs as there are carriers, before the first
-// thread starts, so that every implementation runs on the same ones.
+// thread starts, so that every implementation runs on the same CPUs.
 int run_program(int argc, char** argv, std::initializer_list<workload> workloads);
 
-// Says how many operations the timed loop did in all (for ms: how many whole passes; a fraction
-// where the implementation ran a smaller one). The value is time divided by this.
+// Sets the number of operations that the timed loop did in all (for ms: the number of whole passes;
+// a fraction if the implementation ran a smaller pass). The value is the time divided by this
+// number.
 void set_operations(benchmark::State& state, double operations);
 
 // Gives a figure that is not the loop's time.
@@ -64,17 +65,17 @@ void set_figure(benchmark::State& state, const char* name, double value);
 // Ends the program unless the answer is right.
 void expect(std::string_view what, std::uint64_t got, std::uint64_t wanted);
 
-// The value of "key=value" on the command line; ends the program when it is not there.
+// The value of "key=value" on the command line; ends the program if it is missing.
 std::string argument(std::string_view key);
 
 // How much memory this process takes.
 struct memory_use {
-  std::uint64_t resident;  // bytes, exact where /proc/self/statm is only near
-  std::uint64_t tables;    // bytes of page tables, which the kernel counts apart
+  std::uint64_t resident;  // bytes, exact; /proc/self/statm is only near
+  std::uint64_t tables;    // bytes of page tables, counted separately by the kernel
 };
 memory_use current_memory();
 
-// Sets the figures NAME, resident bytes for each of `items` made since `before`, and
+// Sets the figure NAME, resident bytes for each of `items` made since `before`, and the figure
 // NAME_with_tables.
 void set_memory(benchmark::State& state, const std::string& name, const memory_use& before,
                 double items);
@@ -82,7 +83,7 @@ void set_memory(benchmark::State& state, const std::string& name, const memory_u
 // The processor time this process used so far, in milliseconds.
 double cpu_milliseconds();
 
-// Sets a figure to the lateness that a hundredth of them exceed; nobody may have come early.
+// Sets a figure to the lateness that a hundredth of them exceed; none may be early.
 void set_lateness(benchmark::State& state, const char* name, std::vector<double> milliseconds);
 
 }  // namespace bench

@@ -18,8 +18,8 @@ namespace {
 
 enum kind : std::uint8_t { separator, letter, ignored };
 
-// wc's rules in the C locale. Whether a byte that is not printable can start a word changed between
-// its versions; the driver tries it and says words=printable or words=any.
+// wc's rules in the C locale. Versions of wc differ in whether a byte that is not printable can
+// start a word. The driver tries it and says words=printable or words=any.
 std::array<kind, 256> byte_kinds() {
   const bool any = argument("words") == "any";
   std::array<kind, 256> kinds;

@@ -1,6 +1,6 @@
-// Counting the words of a tree of files as `find TREE -type f -exec cat {} + | wc -w` does. The
-// walk, the counting of one file and the check are here; an implementation brings the channel
-// between one walker and the workers.
+// Counts the words of a tree of files as `find TREE -type f -exec cat {} + | wc -w` does. The walk,
+// the counting of one file and the check are here. An implementation adds the channel between the
+// walker and the workers.
 #pragma once
 
 #include <cstdint>
@@ -13,8 +13,8 @@ namespace bench {
 
 inline constexpr unsigned wordcount_workers = 8;
 
-// One file. cat joins files, and with them a word that ends one and a word that starts the next, so
-// a file's count alone is not enough.
+// One file. cat joins files, and so it joins a word at the end of a file with a word at the start
+// of the next. So a file's count alone is not enough.
 struct file_words {
   std::string path;
   std::uint64_t words = 0;
@@ -23,7 +23,7 @@ struct file_words {
   bool separator = false;  // there is a separator at all
 };
 
-// Calls with the path of each regular file under the tree. Links are not followed.
+// Calls with the path of each regular file under the tree. Does not follow links.
 void walk_files(const std::filesystem::path& tree, const std::function<void(std::string)>& found);
 
 // Counts files, with one buffer for all of them.

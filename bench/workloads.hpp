@@ -1,5 +1,5 @@
-// What is the same in every implementation of a workload: its size, its answer, and the parts that
-// are not about threads.
+// The part of a workload that is the same in every implementation: its size, its answer, and code
+// without threads.
 #pragma once
 
 #include <array>
@@ -16,16 +16,16 @@ inline constexpr std::uint64_t messages = 1 << 17;
 inline constexpr std::size_t channel_capacity = 128;
 inline constexpr std::uint64_t message_sum = messages * (messages - 1) / 2;
 
-// Selects over four channels in one pass. All four are ready each time: a quarter of what they hold
-// is left at the end, and which one is taken is random.
-inline constexpr std::uint64_t select_room = 1024;  // in each
+// Selects over four channels in one pass. All four are ready each time. At the end a quarter of
+// their values is left, and which channel is taken is random.
+inline constexpr std::uint64_t select_room = 1024;  // in each channel
 inline constexpr std::uint64_t selects = 3 * select_room;
 inline constexpr std::uint64_t select_sum = 4 * select_room * (4 * select_room - 1) / 2;
 
 // Increments under one lock in one pass, shared by eight.
 inline constexpr unsigned mutex_holders = 8;
 inline constexpr std::uint64_t increments = 1 << 20;
-// One in so many uses of a shared mutex is exclusive.
+// One of this many uses of a shared mutex is exclusive.
 inline constexpr std::uint64_t exclusive_share = 8;
 
 // Threads made and joined in one pass by creators that work at the same time.
@@ -48,8 +48,9 @@ constexpr std::uint64_t skynet_answer(std::uint64_t leaves) {
 static_assert(skynet_nodes(skynet_leaves) == 1'111'111);
 static_assert(skynet_answer(skynet_leaves) == 499'999'500'000);
 
-// What a million fibers do, a process's kernel threads cannot (a thread is an entry in the kernel's
-// table, 32,768 by default). Their numbers, with the result given for one item or scaled:
+// A million fibers are more than the kernel threads of a process can be (a thread is an entry in
+// the kernel's table, 32,768 by default). Numbers for kernel threads, with the result given for one
+// item or scaled:
 inline constexpr std::uint64_t spawned_fibers = 1'000'000;
 inline constexpr std::uint64_t spawned_threads = 5'000;
 inline constexpr std::uint64_t skynet_leaves_of_threads = 1'000;
@@ -57,15 +58,15 @@ inline constexpr std::uint64_t skynet_leaves_of_boost = 100'000;  // the whole t
 inline constexpr std::uint64_t parked_fibers = 100'000;
 inline constexpr std::uint64_t parked_threads = 2'000;
 
-// How much of skynet's tree the smaller trees are.
+// The size of the smaller trees, as a part of skynet's tree.
 constexpr double skynet_share(std::uint64_t leaves) {
   return double(skynet_nodes(leaves)) / double(skynet_nodes(skynet_leaves));
 }
 
 inline constexpr std::uint64_t a_million = 1'000'000;
 
-// Timers: many that sleep again and again, and a storm of single sleeps. The sleep of a number is
-// 1 to 100 ms, at random but the same for every implementation (SplitMix64 of the number, by
+// Timers: many fibers that sleep again and again, and a storm of single sleeps. The sleep of a
+// number is 1 to 100 ms, random but the same for every implementation (SplitMix64 of the number, by
 // Steele, Lea and Flood).
 inline constexpr std::uint64_t timer_fibers = 10'000;
 inline constexpr std::uint64_t timer_sleeps = 20;
@@ -77,9 +78,8 @@ constexpr std::chrono::nanoseconds sleep_time(std::uint64_t number) {
   return std::chrono::nanoseconds(1'000'000 + (x ^ (x >> 31)) % 99'000'001);
 }
 
-// The body of thread_create_join_alloc: 400 blocks of 16 bytes to 4 KiB, all held at once. They are
-// more than malloc keeps for a thread that ended, so a thread that starts cold pays for page
-// faults.
+// The body of thread_create_join_alloc: 400 blocks of 16 bytes to 4 KiB, all held at once. malloc
+// does not keep so many for a thread that ended, so a thread that starts cold pays for page faults.
 inline void allocate_and_free() {
   std::array<void*, 400> blocks;
   std::size_t size = 16;
