@@ -134,7 +134,6 @@ void worker::end_retirement() noexcept {
   if (has_io()) port_->evacuate();
   give_away();
   for (auto& cache : caches_) cache.spill_all();
-  set_current_worker(nullptr);
   retired_ = false;
   place_ = nullptr;
   activity_.store(activity::spare, std::memory_order_relaxed);

@@ -5,6 +5,7 @@
 #include <chrono>
 #include <cstdlib>
 #include <system_error>
+#include <thread>
 #include <vector>
 
 #include <sys/socket.h>
@@ -240,6 +241,16 @@ TEST_CASE("taint: a runtime stops while tainted fibers are parked") {
     CHECK(home.stop(20s) == 0);
     ::close(ends[0]);
     ::close(ends[1]);
+  });
+}
+
+TEST_CASE("taint: a runtime ends with a tainted fiber that is its last") {
+  on_few([] {
+    hilo::spawn([] {
+      hilo::this_fiber::taint();
+      // Its thread alone is awake at the end.
+      hilo::blocking([] { std::this_thread::sleep_for(20ms); });
+    }).detach();
   });
 }
 

@@ -3,6 +3,7 @@
 
 #include "tests/sched/taint.hpp"
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <optional>
@@ -27,6 +28,7 @@
 using namespace std::chrono_literals;
 using hilo::test::carrier;
 using hilo::test::change;
+using hilo::test::kernel_threads;
 using hilo::test::look;
 using hilo::test::on_each;
 using hilo::test::on_few;
@@ -149,10 +151,30 @@ TEST_CASE("taint: others go on while the tainted fiber computes or blocks") {
       auto spawned = hilo::spawn(
           [&] { hilo::spawn([&] { ran.fetch_add(1, std::memory_order_relaxed); }).join(); });
       while (ran.load(std::memory_order_relaxed) != 2) std::this_thread::sleep_for(100us);
+      // The carrier that took over has its own look at who may steal, once in a while.
+      hilo::spawn([] {
+        for (int i = 0; i < 1000; ++i) hilo::yield();
+      }).join();
       auto again = hilo::spawn([&] { ran.fetch_add(1, std::memory_order_relaxed); });
       hilo::blocking([&] {
         while (ran.load(std::memory_order_relaxed) != 3) std::this_thread::sleep_for(100us);
       });
+    }).join();
+  });
+}
+
+TEST_CASE("taint: no spare carrier is started for what the tainted fiber blocks in") {
+  on_few([] {
+    hilo::sleep_for(1ms);
+    hilo::spawn([] {
+      hilo::this_fiber::taint();
+      const std::size_t threads = kernel_threads();
+      for (int i = 0; i < 5; ++i) {
+        hilo::blocking([&] {
+          std::this_thread::sleep_for(1ms);
+          CHECK(kernel_threads() <= threads);
+        });
+      }
     }).join();
   });
 }
@@ -230,4 +252,77 @@ TEST_CASE("taint: I/O works between the tainted fiber and others, by either driv
     other.join();
     (void)hilo::io::close(ends[0]);
   });
+}
+
+namespace {
+
+// How long others waited, at most, for what was there while a tainted fiber computed.
+std::chrono::nanoseconds longest_wait_beside(hilo::io_driver driver) {
+  // Without a monitor, which would look after them.
+  const hilo::runtime_options how{
+      .carriers = 1, .io = driver, .stuck_after = 0ms, .report_busy_after = 0ms};
+  return hilo::run(how, [] {
+    int ours[2];
+    int theirs[2];
+    REQUIRE(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ours) == 0);
+    REQUIRE(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, theirs) == 0);
+    std::atomic<int> seen{0};
+    hilo::event again;
+    const auto wait_for_one = [](int fd) {
+      char one = 0;
+      CHECK(hilo::io::read(fd, &one, 1));
+    };
+    std::chrono::nanoseconds longest(0);
+    const auto await = [&](int wanted) {
+      const auto start = std::chrono::steady_clock::now();
+      for (int i = 0; i < 50'000 && seen.load(std::memory_order_relaxed) != wanted; ++i) {
+        std::this_thread::sleep_for(100us);
+      }
+      CHECK(seen.load(std::memory_order_relaxed) == wanted);
+      longest =
+          std::max<std::chrono::nanoseconds>(longest, std::chrono::steady_clock::now() - start);
+    };
+    auto other = hilo::spawn([&] {
+      wait_for_one(theirs[0]);
+      seen.fetch_add(1, std::memory_order_relaxed);
+      again.wait();
+      wait_for_one(theirs[0]);
+      seen.fetch_add(1, std::memory_order_relaxed);
+    });
+    hilo::yield();  // it waits on the carrier that is about to retire
+    auto tainted = hilo::spawn([&] {
+      hilo::this_fiber::taint();
+      CHECK(::write(theirs[1], "1", 1) == 1);
+      await(1);
+      wait_for_one(ours[0]);  // by epoll its thread waits alone, and so for all
+      CHECK(::write(theirs[1], "2", 1) == 1);
+      await(2);
+    });
+    hilo::thread writer([&] {
+      while (seen.load(std::memory_order_relaxed) != 1) std::this_thread::sleep_for(1ms);
+      std::this_thread::sleep_for(50ms);
+      again.set();
+      std::this_thread::sleep_for(50ms);
+      CHECK(::write(ours[1], "1", 1) == 1);
+    });
+    tainted.join();
+    other.join();
+    writer.join();
+    for (const int fd : {ours[0], ours[1], theirs[0], theirs[1]}) (void)hilo::io::close(fd);
+    return longest;
+  });
+}
+
+}  // namespace
+
+// A carrier that sleeps looks by itself after a second.
+TEST_CASE("taint: what others wait for is seen while the tainted fiber computes") {
+  for (const hilo::io_driver driver : {hilo::io_driver::any, hilo::io_driver::epoll}) {
+    CAPTURE(hilo::to_string(driver));
+    std::chrono::nanoseconds shortest = 1h;
+    for (int i = 0; i < 3 && shortest > 500ms; ++i) {
+      shortest = std::min(shortest, longest_wait_beside(driver));
+    }
+    CHECK(shortest <= 500ms);
+  }
 }
