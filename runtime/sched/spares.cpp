@@ -40,9 +40,14 @@ worker* spares::take_one(F&& start) noexcept {
   }
   lock_.unlock();
   if (start(one)) return one;
-  const std::scoped_lock guard(lock_);
+  lock_.lock();
   --started_;
   if (one != nullptr) unmanned_.push_back(one);
+  // Calls that came meanwhile count on this spare. They go on without, as the caller does: each
+  // holds its carrier up.
+  detail::wait_node* const all = waiting_.take_all();
+  lock_.unlock();
+  detail::wake_all(all, status::ok);
   return nullptr;
 }
 

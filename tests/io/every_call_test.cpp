@@ -440,8 +440,10 @@ std::chrono::nanoseconds processor_time() {
 }
 
 // Makes the calls of all rows at once. start(f) runs f beside the others, and returns what joins.
+// Returns whether the calls left the processor idle for half of the time. The kernel's own tries
+// cost a fixed time, which grows when other programs take the processor.
 template <class Start>
-void wait_with_all(const std::vector<row>& rows, bool nonblocking, Start start) {
+bool wait_once_with_all(const std::vector<row>& rows, bool nonblocking, Start start) {
   std::vector<setting> settings(rows.size());
   std::vector<call> calls;
   for (std::size_t i = 0; i < rows.size(); ++i) {
@@ -470,10 +472,16 @@ void wait_with_all(const std::vector<row>& rows, bool nonblocking, Start start) 
     CAPTURE(rows[i].name);
     CHECK(ends[i] == status::timed_out);
   }
-  CAPTURE(took / 1ms);
-  CAPTURE(used / 1ms);
   CHECK(took >= patience);
-  CHECK(used < 60ms + took / 2);
+  return used < 60ms + took / 2;
+}
+
+// Calls that spin use the processor in every round.
+template <class Start>
+void wait_with_all(const std::vector<row>& rows, bool nonblocking, Start start) {
+  int rounds = 1;
+  while (rounds < 6 && !wait_once_with_all(rows, nonblocking, start)) ++rounds;
+  CHECK(rounds < 6);
 }
 
 }  // namespace

@@ -97,6 +97,33 @@ TEST_CASE("spare carriers: where the kernel gives no thread, the call holds its 
   CHECK(end.code == 0);
 }
 
+TEST_CASE("spare carriers: calls that wait for one go on when the kernel gives no thread for it") {
+  HILO_NEEDS(system_call_filters);
+  const auto end = run_in_child([] {
+    hilo::run(runtime_options{.carriers = 4, .spare_carriers = 1, .stuck_after = 0ms}, [] {
+      hilo::sleep_for(5ms);  // all carriers have started
+      if (!hilo::test::refuse({.number = SYS_clone, .error = EAGAIN}) ||
+          !hilo::test::refuse({.number = SYS_clone3, .error = EAGAIN})) {
+        std::_Exit(2);
+      }
+      std::vector<hilo::fiber<void>> all;
+      for (int i = 0; i < 8; ++i) {
+        all.push_back(hilo::spawn([] {
+          for (int k = 0; k < hilo::test::repetitions(3000); ++k) {
+            hilo::blocking([] {});
+            hilo::yield();
+          }
+        }));
+      }
+      for (auto& one : all) one.join();
+    });
+    std::_Exit(0);
+  });
+  CAPTURE(end.describe());
+  CHECK(end.exited);
+  CHECK(end.code == 0);
+}
+
 TEST_CASE("spare carriers: end after 10 s without use") {
   hilo::run(runtime_options{.carriers = 1}, [] {
     const auto begin = std::chrono::steady_clock::now();
