@@ -80,14 +80,16 @@ class HILO_API child {
   [[nodiscard]] pid_t id() const noexcept;
 
   // Waits for the child's end and collects it (waitid(2) with __WALL, so with any exit
-  // signal).Parks: a fiber; its carrier goes on. Callable from: anywhere except a signal handler.
-  // Ordering: with share::memory, everything that the child did happens before the return.
+  // signal).
+  // Parks: a fiber; its carrier goes on. Callable from: anywhere except a signal handler. Ordering:
+  // with share::memory, everything that the child did happens before the return.
   // Errors: std::system_error: EINVAL if there is no child; in a fiber also if no descriptor is
   // available to watch the child or, for a thread (share::thread_group), no kernel thread.
   exit_status wait();
 
   // Waits until the deadline at most. Empty: the deadline passed, and the child can still be waited
-  // for.Errors: as wait; a thread needs a descriptor too.
+  // for.
+  // Errors: as wait; a thread needs a descriptor too.
   template <class Clock, class Duration>
   [[nodiscard]] std::optional<exit_status> wait_until(
       const std::chrono::time_point<Clock, Duration>& when) {
@@ -106,7 +108,8 @@ class HILO_API child {
 
   // A descriptor of the child (pidfd_open(2)), which polls readable once the child has ended. It
   // belongs to the handle. With with::pidfd clone itself makes it, else the first call
-  // does.Errors: std::system_error: no child, or no descriptor available.
+  // does.
+  // Errors: std::system_error: no child, or no descriptor available.
   int pidfd();
 
   // Sends a signal (kill(2)). Has no race: until wait the number cannot belong to another process.

@@ -83,9 +83,10 @@ template <class F, class G, class... H>
 
 // Calls all callables, in parallel where carriers are idle, and returns when all have ended.
 // Returns a std::tuple of their results, with std::monostate for void; nothing if all return
-// void.Parks: while a call is still running on another carrier. Callable from: anywhere except a
-// signal handler. Errors: every call is made, even if another call throws. Of the callables that
-// threw, the exception of the first in the argument list is rethrown. Ordering: everything before
+// void.
+// Parks: while a call is still running on another carrier. Callable from: anywhere except a signal
+// handler. Errors: every call is made, even if another call throws. Of the callables that threw,
+// the exception of the first in the argument list is rethrown. Ordering: everything before
 // fork_join happens before each call, and each call happens before fork_join returns.
 template <std::invocable F, std::invocable... G>
 [[gnu::always_inline]] inline auto fork_join(F&& first, G&&... others) {
@@ -233,9 +234,10 @@ std::optional<T> split_reduce(I first, I last, M& map, C& combine, fork_grain& g
 // Calls body(i) for each integer i in [first, last), or body(*i) for each iterator, in parallel
 // where carriers are idle. The range is halved down to pieces of `grain` items; the items of a
 // piece run in order. 0: measuring finds pieces that take some microseconds. Give 1 if a call waits
-// for another.Parks: as fork_join. Callable from: anywhere except a signal handler. Errors: an
-// exception of the body ends its piece, and pieces that have not begun may be left out. Of several
-// exceptions, the first in the order of the range is rethrown.
+// for another.
+// Parks: as fork_join. Callable from: anywhere except a signal handler. Errors: an exception of the
+// body ends its piece, and pieces that have not begun may be left out. Of several exceptions, the
+// first in the order of the range is rethrown.
 template <detail::range_end I, class B>
 void parallel_for(std::type_identity_t<I> first, I last, B&& body, std::size_t grain = 0) {
   if (!(first < last)) return;

@@ -123,9 +123,9 @@ class thread {
 
   // Waits for the end of the thread. On return its thread_local objects are destroyed, and the
   // kernel no longer uses its stack.
-  // Parks: a fiber, while the thread runs. The destructor parks too.Ordering: everything that the
-  // thread did happens before the return.Errors: std::system_error: EINVAL if not joinable,
-  // EDEADLK if a thread joins itself.
+  // Parks: a fiber, while the thread runs. The destructor parks too.
+  // Ordering: everything that the thread did happens before the return.
+  // Errors: std::system_error: EINVAL if not joinable, EDEADLK if a thread joins itself.
   HILO_API void join();
 
   // Waits until the deadline at most. Returns false if the deadline passed, or if a stop request or
