@@ -24,8 +24,8 @@ class once_flag {
   template <class F, class... A>
   friend void call_once(once_flag& flag, F&& callable, A&&... arguments);
 
-  // (O1) release, by the caller that ran the callable, after it; (O2) acquire, by each later
-  // caller.
+  // (O1) release, by the caller that ran the callable, after it; (O2) acquire, by each caller that
+  // finds it done.
   std::atomic<bool> done_{false};
   mutex calling_;
 };

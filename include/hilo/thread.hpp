@@ -1,4 +1,4 @@
-// Kernel threads: each is one `clone`, and libc treats it as any other of its threads.
+// Kernel threads: each is one `clone`, and libc treats it like its own threads.
 //
 // hilo::thread is for work that needs the kernel's scheduler or a thread of its own: a blocking
 // library, a priority, an affinity. For thousands of concurrent tasks use hilo::spawn (fiber.hpp).

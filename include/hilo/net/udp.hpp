@@ -27,8 +27,8 @@ class udp_socket : public datagram_socket<address> {
   HILO_API explicit udp_socket(const address& at, const udp_options& options = {});
 
   // Makes a socket with a peer (set_peer) and an address that the kernel chooses. Never parks. If
-  // no socket receives there, a later call may report that, or none does. Errors: those of
-  // socket(2), connect(2).
+  // no socket receives there, only a later call may report that. Errors: those of socket(2),
+  // connect(2).
   HILO_API static result<udp_socket> connect(const address& to) noexcept;
 
   // Lets the socket send to broadcast addresses (SO_BROADCAST); without it that fails with EACCES.
