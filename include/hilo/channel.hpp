@@ -182,7 +182,7 @@ class channel {
 
   // Refuses further sends; receivers drain the buffer. All waiting callers wake, and get closed;
   // senders keep their values. Closing twice is not an error. Never parks. Callable from: anywhere
-  // but a signal handler.
+  // except a signal handler.
   void close() noexcept { core_.close(); }
 
   // How many values are buffered, and whether close() was called, at some moment during the call.

@@ -176,7 +176,7 @@ constexpr const char* to_string(clone_rule rule) noexcept {
   return "no such rule";
 }
 
-// One concept a rule, so that the compiler's message names the one that is broken.
+// A concept for each rule, so that the compiler's message names the rule that is broken.
 template <clone_flags F>
 concept thread_group_has_signal_handlers = broken_rule(F)
 != clone_rule::thread_group_needs_signal_handlers;

@@ -49,7 +49,7 @@ class fiber_local {
  public:
   // Each value starts as T().
   fiber_local() requires std::is_default_constructible_v<T> : fiber_local([] { return T(); }) {}
-  // Each value starts as what make() returns; it is called in the fiber that needs the value.
+  // Each value starts as the result of make(), called in the fiber that needs the value.
   explicit fiber_local(std::function<T()> make)
       : key_(detail::new_local_key()), make_(std::move(make)) {}
   fiber_local(const fiber_local&) = delete;

@@ -140,7 +140,7 @@ class oneshot_receiver
     return receive_into("receive", result, detail::no_deadline);
   }
 
-  // The same, but empty if there is no value, without the reason.
+  // The same, but returns an empty optional if there is no value, without the reason.
   [[nodiscard]] std::optional<T> receive() {
     std::optional<T> result;
     (void)receive_into("receive", result, detail::no_deadline);

@@ -6,10 +6,9 @@
 //   if (end && end->code() == 0) std::fputs(sorted.c_str(), stdout);
 //
 // or in one call, which kills the program if it takes too long: hilo::run_program({.path = "sort"},
-// "b
-// a
-// ", 5s). An error at the start throws process_error, which says what failed; later errors are
-// results. For a child that runs a function, or shares more with its parent, see hilo/clone.hpp.
+// "b\na\n", 5s). An error at the start throws process_error, which says what failed; later errors
+// are results. For a child that runs a function, or shares more with its parent, see
+// hilo/clone.hpp.
 //
 // A program starts with no signal blocked and with default actions. Signals that this program
 // ignores stay ignored, except SIGPIPE, which always gets its default action. The program has its
@@ -218,7 +217,7 @@ struct program_end {
 // Parks: until the program has ended. A limit (timed_out, cancelled) or an error kills the program
 // with SIGKILL; on return, the kernel has finished with it. A limit also ends the opening of files
 // before the start. Callable from: any fiber or thread. Errors: process_error if it was not
-// started; else those of process::communicate.
+// started; else the errors of process::communicate.
 HILO_API result<program_end> run_program(program what, std::string_view input = {},
                                          io::until when = {},
                                          std::size_t longest = std::string::npos);

@@ -95,7 +95,7 @@ class shared_result : public detail::counted_end<detail::oneshot<T>, detail::end
     return receive_into("receive", result, detail::no_deadline);
   }
 
-  // Receives the value; null if there is none. Otherwise as the one before.
+  // Receives the value; null if there is none. Otherwise as the form before.
   [[nodiscard]] std::shared_ptr<const T> receive() const {
     std::shared_ptr<const T> result;
     (void)receive_into("receive", result, detail::no_deadline);

@@ -59,10 +59,10 @@ inline void simulation_point() noexcept {
 // How the next fiber is chosen among those that can run.
 enum class schedule : std::uint8_t {
   by_seed,   // even seeds uniform, odd seeds by priority
-  uniform,   // each is as likely as any other
+  uniform,   // each fiber is equally likely
   priority,  // always the highest of random priorities; now and then the running one becomes the
-             // lowest. Finds what needs few switches at the right places (after PCT: Burckhardt et
-             // al., ASPLOS 2010).
+             // lowest. Finds faults that need a few switches at the right places (after PCT:
+             // Burckhardt et al., ASPLOS 2010).
 };
 
 struct simulation_options {
@@ -109,7 +109,7 @@ class HILO_API simulation_failure : public std::runtime_error {
 struct explore_options {
   std::uint64_t seeds = 1000;    // how many runs
   std::uint64_t first_seed = 1;  // the seeds are this one and the following ones
-  simulation_options each{};     // what each run is like
+  simulation_options each{};     // the options of each run
 };
 
 struct exploration {

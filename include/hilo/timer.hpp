@@ -107,14 +107,14 @@ class timer {
 enum class missed_ticks : std::uint8_t {
   skip,      // the newest comes at once, the older ones are left out
   catch_up,  // each comes at once, in order, until no tick is missed
-  delay,     // the schedule moves: the next tick is a period after this one was taken
+  delay,     // the schedule moves: the next tick comes a period after this tick was taken
 };
 
 class ticker {
  public:
   // The first tick comes after one period. With skip and catch_up every tick lies a whole number of
   // periods after the start, even if earlier ticks were taken late.
-  // Errors: a period of 0 or less, or one that is not a number, aborts.
+  // Errors: a period of 0 or less, or a period that is not a number, aborts.
   template <class R, class P>
   explicit ticker(std::chrono::duration<R, P> period,
                   missed_ticks policy = missed_ticks::skip) noexcept

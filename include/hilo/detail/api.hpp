@@ -13,5 +13,5 @@
 
 // Stands before a function, or between `class` and the name of a class whose members are not all
 // inline. Templates and inline functions need none. The examples link against the shared library,
-// so a public function that lacks it fails there.
+// so the link fails if a public function that they use lacks it.
 #define HILO_API __attribute__((visibility("default")))

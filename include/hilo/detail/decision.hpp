@@ -59,8 +59,8 @@ class sync_lock : public spin_lock {
   HILO_API void decide_and_lock(std::uintptr_t me) noexcept;
 };
 
-// While one lives, the simulated fiber that made it is not replaced at a decision point. For a
-// fiber that wakes others in the middle of a change that they must not see half done.
+// While such an object lives, the simulated fiber that made it is not replaced at a decision point.
+// For a fiber that wakes others in the middle of a change that they must not see half done.
 class undecided {
  public:
   undecided() noexcept {

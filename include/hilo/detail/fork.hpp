@@ -152,7 +152,7 @@ struct fork_call final : fork_frame {
       } else {
         (void)join();
       }
-    } catch (...) {  // the first exception is the one that fork_join throws
+    } catch (...) {  // fork_join throws the first exception
     }
   }
 

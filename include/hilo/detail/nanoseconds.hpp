@@ -1,4 +1,4 @@
-// Durations and time points of every type as nanoseconds: the one conversion of the library.
+// Durations and time points of every type as nanoseconds: the only such conversion in the library.
 //
 // It saturates: a time too far to count becomes the end of the range, and so does infinity. It is
 // exact for reps that count in whole numbers, of any size and sign, and rounds up, so that no wait

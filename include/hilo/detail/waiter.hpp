@@ -85,7 +85,7 @@ struct waiter : wait_node {
   const void* stands_for = nullptr;  // for a thread: the fiber whose blocking call it makes
 
   // Set by the owner before it links; read by wakers under the list's lock, and by claimers.
-  std::atomic<bool> contested{false};  // others than the wakers of one list may end the wait
+  std::atomic<bool> contested{false};  // not only the wakers of one list may end the wait
   // Only an interrupt of this depth or more ends the wait; see wait_limit.
   std::atomic<std::uint16_t> shield{0};
 

@@ -29,7 +29,7 @@ class tcp_stream : public addressed<address, stream> {
   HILO_API static result<tcp_stream> connect(std::span<const address> to, io::until = {},
                                              std::string* why = nullptr) noexcept;
   // Looks a name up (look_up) and connects to one of its addresses. The deadline is for both.
-  // Errors: those of either.
+  // Errors: those of both.
   HILO_API static result<tcp_stream> connect(std::string_view name, std::uint16_t port,
                                              io::until = {}, std::string* why = nullptr) noexcept;
 
