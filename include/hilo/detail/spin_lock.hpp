@@ -68,7 +68,7 @@ class spin_lock {
     // relaxed: only the caller itself makes it its own
     if (owner_.load(std::memory_order_relaxed) == me) [[likely]] {
       inside_.store(true, std::memory_order_relaxed);       // (B1)
-      std::atomic_signal_fence(std::memory_order_seq_cst);  // an owner needs no more
+      std::atomic_signal_fence(std::memory_order_seq_cst);  // owned only where this fence suffices
       if ((owner_.load(std::memory_order_relaxed) & ~asked) == me) [[likely]]
         return true;                                    // (B2)
       inside_.store(false, std::memory_order_release);  // pairs with (B4)
