@@ -1,5 +1,5 @@
 // A meeting point for a fixed number of participants, used again and again, between fibers, kernel
-// threads, or both. The interface is std::barrier's.
+// threads, or both. The interface is that of std::barrier.
 //
 //   hilo::barrier step(4, [&] { std::swap(now, next); });
 //   for (int i = 0; i < steps; ++i) { compute(part); step.arrive_and_wait(); }
@@ -18,8 +18,9 @@
 
 namespace hilo {
 
-// Opens whenever all participants have arrived; then the last of them first calls the completion,
-// and the round is over when that returns. An arrival meanwhile counts for the next round.
+// When all participants have arrived, the last of them calls the completion. When the completion
+// returns, the round is over and the barrier opens. An arrival during the completion counts for the
+// next round.
 class barrier {
  public:
   // The result of arrive(): the round to wait for.
@@ -34,7 +35,7 @@ class barrier {
     std::uint64_t round_;
   };
 
-  // The most participants.
+  // The largest number of participants.
   static constexpr std::ptrdiff_t max() noexcept { return PTRDIFF_MAX; }
 
   // `completion` may park, and must not throw. Errors: a negative number aborts.
@@ -44,29 +45,30 @@ class barrier {
   barrier(const barrier&) = delete;
   barrier& operator=(const barrier&) = delete;
 
-  // Arrives `count` times without waiting. Parks: while the completion does, if it is the last.
-  // Callable from: any fiber or thread. Errors: more arrivals in a round than participants abort.
-  // Ordering: everything before the arrivals of a round happens before its completion, and the
-  // completion happens before the waits return.
+  // Arrives `count` times without waiting. Parks: while the completion parks, if this arrival is
+  // the last. Callable from: any fiber or thread. Errors: more arrivals in a round than
+  // participants abort. Ordering: everything before the arrivals of a round happens before its
+  // completion, and the completion happens before the waits return.
   [[nodiscard]] HILO_API arrival_token arrive(std::ptrdiff_t count = 1) noexcept;
   // Waits until the round of the token is over. Parks: until then; no stop request and no limit
   // ends this. Callable from: any fiber or thread.
   void wait(arrival_token&& token) const noexcept {
     (void)wait_until(token.round_, detail::until_woken);
   }
-  // The same, but ends with cancelled or timed_out when a stop request or a limit comes first
-  // (hilo/limit.hpp). The arrival stands all the same.
+  // The same, but a stop request or a limit ends it with cancelled or timed_out (hilo/limit.hpp).
+  // The arrival still counts.
   [[nodiscard]] status wait(arrival_token&& token, interruptible_t) const noexcept {
     return wait_until(token.round_, detail::no_deadline);
   }
-  // Both.
+  // Arrives, then waits for the end of the round.
   void arrive_and_wait() noexcept { (void)arrive_and_wait_until(detail::until_woken); }
   [[nodiscard]] status arrive_and_wait(interruptible_t) noexcept {
     return arrive_and_wait_until(detail::no_deadline);
   }
-  // The same. Of its callers in a round, one gets true: that caller may lead the others.
+  // The same. In each round exactly one of the callers of this function gets true: it may lead the
+  // others.
   [[nodiscard]] HILO_API bool arrive_and_elect() noexcept;
-  // Arrives and takes no part in later rounds. Parks: as arrive.
+  // Arrives, and does not take part in later rounds. Parks: as arrive.
   HILO_API void arrive_and_drop() noexcept;
 
  private:
@@ -82,7 +84,7 @@ class barrier {
   std::ptrdiff_t participants_;  // of the rounds after this one
   std::ptrdiff_t missing_;       // arrivals that this round still lacks
   std::ptrdiff_t early_ = 0;     // arrived for the next round, during a completion
-  std::ptrdiff_t leaving_ = 0;   // participants that drop out after it
+  std::ptrdiff_t leaving_ = 0;   // participants that drop out after this round
   std::uint64_t round_ = 0;
   bool completing_ = false;                           // a completion runs, without the lock
   std::array<bool, 2> led_{};                         // this and the next round have a leader

@@ -1,13 +1,13 @@
-// Calls that block their kernel thread: system calls that no driver takes, foreign libraries, long
-// computations. blocking() gives the carrier's place and all that waits in its queue to a spare
-// carrier, so the other fibers run on. Not for what merely might wait a microsecond: it costs some
-// microseconds, for another kernel thread is woken.
+// For calls that block their kernel thread: system calls that no driver supports, foreign
+// libraries, long computations. blocking() gives the carrier's place, and all fibers in its queue,
+// to a spare carrier, so the other fibers run on. Not for a call that waits only about a
+// microsecond, because blocking() wakes another kernel thread, and that costs some microseconds.
 //
 //   addrinfo* found = nullptr;
 //   int error = hilo::blocking([&] { return getaddrinfo("example.org", "80", nullptr, &found); });
 //
-// While the callable runs, the caller is a kernel thread like any other that runs no fiber: what it
-// waits for blocks that thread, this_fiber::id() is 0, and fibers are started by runtime::spawn.
+// While the callable runs, the caller counts as a kernel thread that runs no fiber: its waits block
+// that thread, this_fiber::id() is 0, and runtime::spawn starts fibers.
 #pragma once
 
 #include <functional>
@@ -24,9 +24,10 @@ class worker;
 
 namespace detail {
 
-// Gives the caller's place away; what end_blocking() needs, or null when there was none to give.
+// Gives the caller's place away. Returns the worker for end_blocking(); null if the caller had no
+// place.
 HILO_API sched::worker* begin_blocking() noexcept;
-// Goes on as a fiber.
+// The caller continues as a fiber.
 HILO_API void end_blocking(sched::worker* held) noexcept;
 
 struct blocking_section {
@@ -39,14 +40,14 @@ struct blocking_section {
 
 }  // namespace detail
 
-// Calls callable() on the calling kernel thread, while another one runs the other fibers; returns
-// its value or rethrows its exception. The callable is called in any case: no stop request and no
-// limit ends the waits of this call. Calls for files (hilo/io.hpp) do end while they wait for a
-// spare carrier. A call inside another one, or in a kernel thread that runs no fiber, is only the
-// call. Parks: before the call, while all spare carriers are in use
-// (runtime_options::spare_carriers); after it, until a carrier is free to go on with the fiber, at
-// once if none was needed meanwhile. Callable from: any fiber or thread. Errors: when the kernel
-// gives no further thread, the call is made all the same and holds its carrier up.
+// Calls callable() on the calling kernel thread, while another thread runs the other fibers.
+// Returns its value or rethrows its exception. The callable is called in any case: no stop request
+// and no limit ends the waits of blocking(). (Calls for files, hilo/io.hpp, are different: a limit
+// ends their wait for a spare carrier.) Inside another blocking(), or in a kernel thread that runs
+// no fiber, blocking() only calls callable(). Parks: before the call, while all spare carriers are
+// in use (runtime_options::spare_carriers); after it, until a carrier is free to go on with the
+// fiber, at once if none was needed meanwhile. Callable from: any fiber or thread. Errors: if the
+// kernel gives no further thread, the callable still runs, and holds its carrier up.
 template <class F>
 std::invoke_result_t<F> blocking(F&& callable) {
   const detail::blocking_section section;

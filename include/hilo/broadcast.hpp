@@ -1,5 +1,5 @@
-// broadcast: each message to every receiver, in order. Senders never wait: a receiver that is
-// further behind than the capacity loses the oldest messages, and is told how many.
+// broadcast: each message goes to every receiver, in order. Senders never wait. If a receiver falls
+// behind by more than the capacity, it loses the oldest messages, and learns how many.
 //
 //   auto [out, in] = hilo::make_broadcast<tick>(64);
 //   auto listener = hilo::spawn([in = out.subscribe()]() mutable {
@@ -8,9 +8,10 @@
 //   });
 //   (void)out.send(tick{1});
 //
-// All receivers share one message, which is const and never copied; it ends when the last of them
-// is done with it, and at the latest when `capacity` newer ones were sent. Not where nothing may be
-// lost: give each receiver a channel. Not for a value of which only the newest counts: watch.
+// All receivers share one message, which is const and never copied. The channel drops a message
+// when the last receiver has taken it, or when `capacity` newer messages have been sent; the
+// message lives on while a receiver keeps its pointer. If no message may be lost, give each
+// receiver a channel instead. If only the newest value counts, use watch.
 #pragma once
 
 #include <chrono>
@@ -34,17 +35,17 @@ namespace hilo {
 
 namespace detail {
 
-// Where one receiver is.
+// The position of one receiver in the sequence of messages.
 struct broadcast_place {
-  std::uint64_t next = 0;  // number of the message that it takes next
+  std::uint64_t next = 0;  // number of the message that the receiver takes next
   std::uint64_t lost = 0;
 };
 
 // A broadcast channel without the type of its messages. Nothing of that type runs under the lock.
 //
-// Message n lies in slot n % capacity while `sent - capacity <= n < sent` and somebody has yet to
-// take it. A receiver waits only when it has taken all, so the next message is handed to all who
-// wait, and the slot counts the others.
+// Message n lies in slot n % capacity while `sent - capacity <= n < sent` and a receiver still has
+// to take it. A receiver waits only when it has taken all messages. So the next message goes
+// directly to all waiting receivers, and the slot counts the other receivers.
 struct HILO_API broadcast_core {
   explicit broadcast_core(std::size_t capacity);
   ~broadcast_core();
@@ -65,7 +66,7 @@ struct HILO_API broadcast_core {
   status receive(broadcast_place& place, std::shared_ptr<const void>& message,
                  std::int64_t deadline) noexcept;
 
-  // The lock is held. lagged: the place has been moved to the oldest message that is there.
+  // The lock is held. lagged: the place was moved to the oldest message that is still there.
   status take(broadcast_place& place, std::shared_ptr<const void>& message) noexcept;
   void take_next(broadcast_place& place, std::shared_ptr<const void>& message) noexcept;
   // The first message that a receiver may still take.
@@ -73,7 +74,7 @@ struct HILO_API broadcast_core {
 
   struct slot {
     std::shared_ptr<const void> message;
-    std::size_t missing = 0;  // receivers that have yet to take it; 0: there is none
+    std::size_t missing = 0;  // receivers that still have to take it; 0: empty
   };
 
   mutable sync_lock lock;
@@ -90,9 +91,9 @@ class broadcast_case;
 
 }  // namespace detail
 
-// Takes each message that is sent from its making on, unless it falls behind. Used by one fiber or
-// thread at a time, and moved but not copied. A call on an empty one, which was made by its default
-// constructor or moved from, aborts.
+// Takes each message that is sent after the receiver was made, unless it falls behind. Used by one
+// fiber or thread at a time, and moved but not copied. A receiver that was made by its default
+// constructor or moved from is empty: a call on it aborts.
 template <class T>
 class broadcast_receiver {
  public:
@@ -114,22 +115,23 @@ class broadcast_receiver {
   // Tells whether it has a channel: false if it is empty.
   explicit operator bool() const noexcept { return what_ != nullptr; }
 
-  // Takes the oldest message that it has not taken. Returns ok; lagged, when messages were lost
-  // since the last call: lost() has grown by as many, and the next call takes the oldest that is
-  // left; closed, when the last sender has gone and all was taken; cancelled or timed_out when a
-  // stop request or a limit came first (hilo/limit.hpp). Unless ok, `message` is null.
-  // Parks: until there is one. Callable from: any fiber or thread. Ordering: what happened before
-  // send happens before the receive that gets the message.
+  // Takes the oldest message that this receiver has not taken. Returns ok; lagged if messages were
+  // lost since the last call: lost() has grown by their number, and the next call takes the oldest
+  // message that is left; closed if the last sender has gone and all messages were taken; cancelled
+  // or timed_out if a stop request or a limit came first (hilo/limit.hpp). Unless ok, `message` is
+  // null.
+  // Parks: until there is a message. Callable from: any fiber or thread. Ordering: everything
+  // before send happens before the receive that gets the message.
   [[nodiscard]] status receive(std::shared_ptr<const T>& message) noexcept {
     return receive_into("receive", message, detail::no_deadline);
   }
 
-  // The same without waiting: would_block when it would have to.
+  // The same without waiting. Returns would_block if it would have to wait.
   [[nodiscard]] status try_receive(std::shared_ptr<const T>& message) noexcept {
     return receive_into("try_receive", message, detail::no_wait);
   }
 
-  // The same, waiting until a time at most: then timed_out.
+  // The same, and waits no longer than the given time: then timed_out.
   template <class R, class P>
   [[nodiscard]] status receive_for(std::shared_ptr<const T>& message,
                                    std::chrono::duration<R, P> patience) noexcept {
@@ -143,8 +145,8 @@ class broadcast_receiver {
     });
   }
 
-  // The same for whom lost() is enough: goes on after a gap; null at the end, and when a stop
-  // request or a limit came first.
+  // The same without lagged: after lost messages it goes on with the oldest that is left, and only
+  // lost() tells of them. Null at the end, and if a stop request or a limit came first.
   [[nodiscard]] std::shared_ptr<const T> receive() noexcept {
     std::shared_ptr<const T> message;
     while (receive(message) == status::lagged) {
@@ -155,19 +157,19 @@ class broadcast_receiver {
   // How many messages this receiver has lost so far. Never parks.
   [[nodiscard]] std::uint64_t lost() const noexcept { return place_.lost; }
 
-  // How many messages there are to take without waiting. Never parks.
+  // How many messages can be taken without waiting. Never parks.
   [[nodiscard]] std::size_t size() const noexcept { return from("size").count_waiting(place_); }
 
-  // Tells whether the last sender has gone; there may be messages left. Never parks.
+  // Tells whether the last sender has gone; messages may be left. Never parks.
   [[nodiscard]] bool closed() const noexcept { return from("closed").closed(); }
 
-  // Another receiver, of all messages from now on. Never parks.
+  // Makes another receiver, of all messages from now on. Never parks.
   [[nodiscard]] broadcast_receiver resubscribe() const noexcept {
     (void)from("resubscribe");
     return broadcast_receiver(what_);
   }
 
-  // An input iterator over the messages; equal to end() once receive() gives null.
+  // An input iterator over the messages; equal to end() once receive() returns null.
   class iterator {
    public:
     using iterator_category = std::input_iterator_tag;
@@ -202,7 +204,7 @@ class broadcast_receiver {
  private:
   friend class detail::broadcast_case<T>;
 
-  // The channel, for `call`, which an empty end refuses.
+  // The channel, for `call`; aborts and names `call` if the receiver is empty.
   detail::broadcast_core& from(const char* call) const noexcept {
     if (what_ == nullptr) [[unlikely]]
       detail::refuse_empty_end("broadcast_receiver", call);
@@ -222,8 +224,8 @@ class broadcast_receiver {
   detail::broadcast_place place_;
 };
 
-// When the last sender goes, receivers take the values that were sent, and then get closed. A call
-// on an empty one aborts, as that of a receiver.
+// When the last sender goes, receivers take the messages that were sent, and then get closed. A
+// call on an empty sender aborts, as for a receiver.
 template <class T>
 class broadcast_sender
     : public detail::counted_end<detail::broadcast_core, detail::end_kind::sender> {
@@ -231,10 +233,10 @@ class broadcast_sender
   using value_type = T;
   using counted_end::counted_end;
 
-  // Sends a message to all receivers there are. Returns ok; or closed, when there is none: then it
-  // was not moved from. Never parks. Callable from: any fiber or thread.
-  // Ordering: what happened before send happens before a receive that gets the message.
-  // Exceptions: what T's constructor throws, and std::bad_alloc; nothing is then sent.
+  // Sends a message to all present receivers. Returns ok; or closed if there is no receiver: then
+  // the message was not moved from. Never parks. Callable from: any fiber or thread.
+  // Ordering: everything before send happens before a receive that gets the message. Exceptions:
+  // those of T's constructor, and std::bad_alloc; nothing is then sent.
   template <class U = T>
   [[nodiscard]] status send(U&& message) const {
     if (to("send").count_receivers() == 0) return status::closed;
@@ -242,13 +244,13 @@ class broadcast_sender
     return status::ok;
   }
 
-  // A new receiver, of all messages from now on. Never parks.
+  // Makes a receiver, of all messages from now on. Never parks.
   [[nodiscard]] broadcast_receiver<T> subscribe() const noexcept {
     (void)to("subscribe");
     return broadcast_receiver<T>(this->shared());
   }
 
-  // How many receivers there are at some moment during the call. Never parks.
+  // The number of receivers at some moment during the call. Never parks.
   [[nodiscard]] std::size_t count_receivers() const noexcept {
     return to("count_receivers").count_receivers();
   }
@@ -301,8 +303,8 @@ class broadcast_case final : public select_case {
 
 }  // namespace detail
 
-// A case of select: ready when whose.receive(result) would return at once, and does what that does:
-// selection::end may be ok, lagged or closed.
+// A case of select: ready when whose.receive(result) would return at once, and then does the same
+// as that call. selection::end may be ok, lagged or closed.
 template <class T>
 detail::broadcast_case<T> receive_from(broadcast_receiver<T>& whose,
                                        std::shared_ptr<const T>& result,
@@ -316,9 +318,10 @@ struct broadcast_ends {
   broadcast_receiver<T> in;
 };
 
-// Makes a broadcast channel and an end of each kind; further receivers come from subscribe().
-// capacity: how many messages a receiver may be behind without losing any.
-// Errors: std::system_error when it is 0, or memory for it cannot be had or its size overflows.
+// Makes a broadcast channel and an end of each kind; subscribe() makes further receivers. capacity:
+// how many messages a receiver may be behind without losing any.
+// Errors: std::system_error if capacity is 0, if there is no memory for it, or if its size
+// overflows.
 template <class T>
 broadcast_ends<T> make_broadcast(std::size_t capacity) {
   static_assert(std::is_object_v<T>, "messages are objects");

@@ -8,10 +8,10 @@
 //   });
 //   for (int n : numbers) use(n);
 //
-// close() ends it: what was sent is still received, then range-for ends and receive() is empty.
-// Destroying a channel on which a fiber or thread waits aborts. The channel moves its elements, and
-// destroys moved-from elements, under its lock: that move and that destructor may not park and may
-// not use the channel. All other destructors may.
+// close() ends it: values that were sent are still received; then range-for ends and receive() is
+// empty. Destroying a channel on which a fiber or thread waits aborts. The channel moves its
+// elements, and destroys moved-from elements, under its lock: that move and that destructor may not
+// park and may not use the channel. All other destructors may.
 #pragma once
 
 #include <algorithm>
@@ -45,8 +45,8 @@ struct shared_channel;  // hilo/ends.hpp
 }  // namespace detail
 
 // Instead of a capacity: senders never wait, and the channel grows while its receivers are slower.
-// Nothing but the senders bounds its memory; prefer a capacity. The moves of its elements may not
-// throw: one that does while the channel grows ends the program.
+// Nothing but the senders bounds its memory; prefer a capacity. The moves of its elements must not
+// throw: if a move throws while the channel grows, the program ends.
 struct unbounded_t {};
 inline constexpr unbounded_t unbounded{};
 
@@ -182,7 +182,7 @@ class channel {
 
   // Refuses further sends; receivers drain the buffer. All waiting callers wake, and get closed;
   // senders keep their values. Closing twice is not an error. Never parks. Callable from: anywhere
-  // but a signal handler.
+  // except a signal handler.
   void close() noexcept { core_.close(); }
 
   // How many values are buffered, and whether close() was called, at some moment during the call.
@@ -200,8 +200,8 @@ class channel {
   // one.
   std::size_t capacity() const noexcept { return core_.capacity; }
 
-  // An input iterator that receives; equal to end() once receive() gives nothing. Several fibers
-  // may iterate at once, and each gets a part.
+  // An input iterator that receives; equal to end() once receive() returns nothing. Several fibers
+  // may iterate at once; each of them gets some of the values.
   class iterator {
    public:
     using iterator_category = std::input_iterator_tag;
@@ -235,8 +235,8 @@ class channel {
   friend class detail::receive_case<T>;
   friend struct detail::shared_channel<T>;
 
-  // Destroys the former value of a destination. Out of line, if there is something to do: g++ takes
-  // an inlined one for the use of a value that was never made, and warns.
+  // Destroys the former value of a destination. The work is out of line, because g++ mistakes an
+  // inlined destructor for the use of a value that was never made, and warns.
   static void empty(std::optional<T>& result) noexcept {
     if constexpr (std::is_trivially_destructible_v<T>) {
       result.reset();
@@ -253,15 +253,15 @@ class channel {
         deadline, [&](detail::partner& other) { return send_locked(value, other); },
         [&] { return core_.wait_to_send(&value, deadline); });
   }
-  // `result` is empty: a destructor of T, which may do anything, does not run under the lock.
+  // `result` is empty, so no destructor of T, which may do anything, runs under the lock.
   status receive_into(std::optional<T>& result, std::int64_t deadline) {
     return run(
         deadline, [&](detail::partner& other) { return receive_locked(result, other); },
         [&] { return core_.wait_to_receive(&result, deadline); });
   }
 
-  // Tries under the lock, and waits when it would have to. A move that throws ends the call; the
-  // partner that was to be served by it has to try again.
+  // Tries under the lock, and waits if the operation cannot be done yet. A move that throws ends
+  // the call; the partner that the move would have served has to try again.
   template <class F, class G>
   status run(std::int64_t deadline, F attempt, G wait) {
     while (true) {
@@ -286,14 +286,14 @@ class channel {
     }
   }
 
-  // Closes the channel for its last receiver: destroys the buffered values, oldest first. That is
-  // done without the lock, because a destructor of T may use this channel, or park.
+  // Closes the channel when its last receiver goes, and destroys the buffered values, oldest first,
+  // without the lock, because a destructor of T may use this channel, or park.
   void abandon() noexcept {
     channel rest;
     core_.close_into(rest.core_);
   }
 
-  // What goes without waiting, under one lock.
+  // Sends the values that need no wait, under one lock.
   void send_more(std::span<T> values, std::size_t& sent) {
     detail::served_partners served;
     const std::scoped_lock guard(core_.lock);
@@ -312,7 +312,8 @@ class channel {
       results.push_back(std::move(*one));
     }
   }
-  // Grows as push_back does, so that many small batches are not quadratic.
+  // Grows by the factor of push_back, so that the total cost of many small batches is not
+  // quadratic.
   static void make_room(std::vector<T>& results, std::size_t more) {
     if (results.capacity() - results.size() >= more) return;
     results.reserve(std::max(results.size() + more, 2 * results.capacity()));
@@ -331,8 +332,9 @@ class channel {
     return true;
   }
 
-  // A value goes straight to a waiting receiver, else into the ring, else the caller waits with the
-  // address of the value in its waiter, and the receiver moves it from there.
+  // If a receiver waits, the value goes straight to it; else if the ring has room, into the ring.
+  // Otherwise the caller waits with the address of the value in its waiter, and the receiver moves
+  // the value from there.
   status send_locked(T& value, detail::partner& other) {
     if (core_.closed) [[unlikely]]
       return status::closed;
@@ -355,8 +357,9 @@ class channel {
     return status::ok;
   }
 
-  // The oldest is in the ring if there is any, else it is the first waiting sender's. Taking from
-  // the ring makes room, which the first waiting sender's value fills at once: first in, first out.
+  // The oldest value is in the ring or, if the ring is empty, with the first waiting sender. Taking
+  // from the ring makes room, and the value of the first waiting sender fills it at once: first in,
+  // first out.
   status receive_locked(std::optional<T>& result, detail::partner& other) {
     if (core_.count != 0) {
       T* const oldest = element(core_.oldest());
@@ -375,8 +378,9 @@ class channel {
     return core_.closed ? status::closed : status::would_block;
   }
 
-  // Moves the value of a sender that waited for room to the end of the ring. Should that throw, the
-  // sender's own exception is not the receiver's: the sender meets it when it tries again.
+  // Moves the value of a sender that waited for room to the end of the ring. If that move throws,
+  // the receiver does not get the exception, because the value is the sender's: the sender tries
+  // again and gets it.
   void refill(detail::partner& sender) {
     if constexpr (throwing_move) {
       try {

@@ -1,4 +1,4 @@
-// A child made by hilo::clone (clone.hpp): waiting for its end, and what that end was.
+// A child made by hilo::clone (clone.hpp): waits for its end, and tells how it ended.
 //
 //   hilo::child worker = hilo::clone().start([] { return 3; });
 //   const hilo::exit_status end = worker.wait();
@@ -31,8 +31,8 @@ class exit_status {
     exited,       // it ended by itself, with a code
     killed,       // by a signal
     core_dumped,  // by a signal, and the kernel wrote its memory to a file
-    // It ended, and the status is not ours to see: a thread leaves none, a child of our parent
-    // leaves it there (share::parent), and somebody else may have waited first.
+    // It ended, and this process cannot see the status: a thread leaves none, a child of our parent
+    // (share::parent) leaves it to that parent, or another wait was first.
     unseen,
   };
 
@@ -57,7 +57,7 @@ class exit_status {
   int value_ = 0;
 };
 
-// The one owner of a child. It is not synchronised: one caller at a time.
+// The only owner of a child. It is not synchronised: one caller at a time.
 class HILO_API child {
  public:
   child() noexcept = default;
@@ -67,7 +67,7 @@ class HILO_API child {
     child(std::move(other)).swap(*this);
     return *this;
   }
-  // Waits for the child, if there is one: what it shares must outlive it.
+  // Waits for the child, if there is one, because the things that it shares must outlive it.
   ~child();
 
   void swap(child& other) noexcept { std::swap(record_, other.record_); }
@@ -75,19 +75,21 @@ class HILO_API child {
   // Whether this holds a child that was neither waited for nor released.
   [[nodiscard]] explicit operator bool() const noexcept { return record_ != nullptr; }
 
-  // The child's number as its maker sees it (its thread number, with share::thread_group); 0 when
-  // there is none.
+  // The child's number as its maker sees it (with share::thread_group: its thread number); 0 if
+  // there is no child.
   [[nodiscard]] pid_t id() const noexcept;
 
-  // Waits for the child's end and collects it (waitid(2) with __WALL, so whatever its exit signal).
-  // Parks: a fiber; its carrier goes on. Callable from: anywhere but a signal handler.
-  // Ordering: with share::memory, everything that the child did happens before the return.
-  // Errors: std::system_error EINVAL when there is no child; from a fiber also when no descriptor
-  // can be had to watch the child with, or for a thread (share::thread_group) no kernel thread.
+  // Waits for the child's end and collects it (waitid(2) with __WALL, so with any exit
+  // signal).
+  // Parks: a fiber; its carrier goes on. Callable from: anywhere except a signal handler. Ordering:
+  // with share::memory, everything that the child did happens before the return.
+  // Errors: std::system_error: EINVAL if there is no child; in a fiber also if no descriptor is
+  // available to watch the child or, for a thread (share::thread_group), no kernel thread.
   exit_status wait();
 
-  // Waits until the deadline at most; empty when it passed, and the child can still be waited for.
-  // Errors: as wait, and needs a descriptor from a thread as well.
+  // Waits until the deadline at most. Empty: the deadline passed, and the child can still be waited
+  // for.
+  // Errors: as wait; a thread needs a descriptor too.
   template <class Clock, class Duration>
   [[nodiscard]] std::optional<exit_status> wait_until(
       const std::chrono::time_point<Clock, Duration>& when) {
@@ -104,18 +106,19 @@ class HILO_API child {
     return wait_by(detail::kernel_time_after(patience));
   }
 
-  // A descriptor of the child (pidfd_open(2)), which polls readable once it ended. It belongs to
-  // the handle. Made by clone itself with with::pidfd, else on the first call.
-  // Errors: std::system_error: no child, or no descriptor to be had.
+  // A descriptor of the child (pidfd_open(2)), which polls readable once the child has ended. It
+  // belongs to the handle. With with::pidfd clone itself makes it, else the first call
+  // does.
+  // Errors: std::system_error: no child, or no descriptor available.
   int pidfd();
 
-  // Sends a signal (kill(2)). Without a race: the number cannot mean another process before wait.
+  // Sends a signal (kill(2)). Has no race: until wait the number cannot belong to another process.
   // Errors: std::system_error: no child, EPERM, EINVAL for a signal that does not exist.
   void kill(int signal);
 
-  // Lets the child go and returns its number; from now on waiting for it is the caller's business,
-  // with waitpid(2). A stack and thread block of hilo's go back when the child's function returns
-  // and are lost if it ends in any other way.
+  // Gives up the child and returns its number. From now on the caller must wait for it, with
+  // waitpid(2). If hilo made the child's stack and thread block, they are freed when the child's
+  // function returns, and lost if the child ends in any other way.
   pid_t release() noexcept;
 
  private:

@@ -1,5 +1,6 @@
-// clone: one call between fork and a thread. The caller chooses, bit by bit, what parent and child
-// share; nothing chosen is a fork. For plain threads use hilo::thread, for many use fibers.
+// clone: one call for everything between a fork and a thread. The caller chooses, flag by flag, the
+// things that parent and child share; without flags, clone is a fork. For plain threads use
+// hilo::thread; for many tasks use fibers.
 //
 //   std::atomic<int> answer = 0;
 //   hilo::child other = hilo::clone<hilo::share::memory | hilo::share::files>().start([&] {
@@ -8,8 +9,8 @@
 //   });
 //   const int code = other.wait().code();  // 7, and answer is 42
 //
-// Flags in the angle brackets are checked by the compiler, those in the parentheses,
-// clone(flags), when the child is started. docs/clone.md is the story, clone(2) the reference.
+// The compiler checks flags in the angle brackets. Flags in the parentheses, clone(flags), are
+// checked when the child is started. docs/clone.md explains clone; clone(2) is the reference.
 #pragma once
 
 #include <atomic>
@@ -44,21 +45,22 @@ constexpr bool has(clone_flags all, clone_flags some) noexcept {
   return (all & some) == some;
 }
 
-// What parent and child have in common. Without the flag the child gets a copy made at the call.
+// The things that parent and child share. Without the flag, the child gets a copy, made at the
+// call.
 namespace share {
 
 inline constexpr clone_flags memory{0x100};            // CLONE_VM
 inline constexpr clone_flags filesystem{0x200};        // CLONE_FS: umask, root, working directory
 inline constexpr clone_flags files{0x400};             // CLONE_FILES: the descriptor table
 inline constexpr clone_flags signal_handlers{0x800};   // CLONE_SIGHAND; masks stay separate
-inline constexpr clone_flags tracer{0x2000};           // CLONE_PTRACE: whoever traces the caller
+inline constexpr clone_flags tracer{0x2000};           // CLONE_PTRACE: the tracer of the caller
 inline constexpr clone_flags parent{0x8000};           // CLONE_PARENT: the child is our sibling
 inline constexpr clone_flags thread_group{0x10000};    // CLONE_THREAD: one process
 inline constexpr clone_flags semaphore_undo{0x40000};  // CLONE_SYSVSEM: SEM_UNDO values
 inline constexpr clone_flags io_context{0x80000000};   // CLONE_IO: one queue for the I/O scheduler
 
 // CLONE_PID gave the child its parent's number. It was for booting Linux 2.4 and is gone since 2.5;
-// its bit now means CLONE_PIDFD. It joins nothing, so its use does not compile.
+// its bit now means CLONE_PIDFD. Its operator | is deleted, so using it as a flag does not compile.
 struct historical {};
 inline constexpr historical process_id;
 clone_flags operator|(clone_flags, historical) = delete;
@@ -66,19 +68,19 @@ clone_flags operator|(historical, clone_flags) = delete;
 
 }  // namespace share
 
-// What the child has new for itself. The namespaces are those of namespaces(7) and need
-// CAP_SYS_ADMIN, or `users` beside them.
+// The things that the child gets new for itself. The namespaces (namespaces(7)) need CAP_SYS_ADMIN,
+// or the flag `users` as well.
 namespace fresh {
 
 inline constexpr clone_flags mounts{0x20000};      // CLONE_NEWNS
-inline constexpr clone_flags cgroups{0x2000000};   // CLONE_NEWCGROUP: the root of what it sees
+inline constexpr clone_flags cgroups{0x2000000};   // CLONE_NEWCGROUP: the root it sees
 inline constexpr clone_flags hostname{0x4000000};  // CLONE_NEWUTS
 inline constexpr clone_flags ipc{0x8000000};       // CLONE_NEWIPC: System V and POSIX queues
 inline constexpr clone_flags users{0x10000000};    // CLONE_NEWUSER
 inline constexpr clone_flags pids{0x20000000};     // CLONE_NEWPID: the child is number 1
 inline constexpr clone_flags network{0x40000000};  // CLONE_NEWNET
 inline constexpr clone_flags clocks{0x80};         // CLONE_NEWTIME; clone3 only
-// CLONE_CLEAR_SIGHAND: handlers go back to the default, what is ignored stays so. clone3 only.
+// CLONE_CLEAR_SIGHAND: handlers go back to the default; ignored signals stay ignored. clone3 only.
 inline constexpr clone_flags signal_handlers{0x100000000};
 
 }  // namespace fresh
@@ -86,7 +88,8 @@ inline constexpr clone_flags signal_handlers{0x100000000};
 // How the call is made.
 namespace with {
 
-// CLONE_VFORK: the caller sleeps until the child has called exec or ended. In a fiber, its carrier.
+// CLONE_VFORK: the caller sleeps until the child has called exec or ended. If the caller is a
+// fiber, its carrier sleeps.
 inline constexpr clone_flags caller_asleep{0x4000};
 inline constexpr clone_flags pidfd{0x1000};  // CLONE_PIDFD: see child::pidfd
 inline constexpr clone_flags untraced{
@@ -131,7 +134,7 @@ constexpr clone_rule broken_rule(clone_flags flags) noexcept {
   return none;
 }
 
-// The rule in words, and why it is one.
+// The rule in words, and the reason for it.
 constexpr const char* to_string(clone_rule rule) noexcept {
   switch (rule) {
     case clone_rule::none:
@@ -173,7 +176,7 @@ constexpr const char* to_string(clone_rule rule) noexcept {
   return "no such rule";
 }
 
-// One concept a rule, so that the compiler's message names the one that is broken.
+// A concept for each rule, so that the compiler's message names the rule that is broken.
 template <clone_flags F>
 concept thread_group_has_signal_handlers = broken_rule(F)
 != clone_rule::thread_group_needs_signal_handlers;
@@ -213,25 +216,28 @@ concept possible_clone =
     fresh_pids_without_thread_group<F> && fresh_pids_without_shared_parent<F> &&
     fresh_ipc_without_shared_semaphore_undo<F> && not_detached<F>;
 
-// A child's exit signal goes to its parent; the kernel allows none where it has no say in that.
+// The exit signal goes to the child's parent. With share::thread_group or share::parent the kernel
+// does not allow the caller to choose it.
 template <clone_flags F>
 concept has_exit_signal = !has(F, share::thread_group) && !has(F, share::parent);
 
-// Where the child's stack is. With share::memory it needs one of its own, and own_stack is the
-// default; otherwise it can continue on its copy of the caller's, and no_stack is.
+// Where the child's stack is. With share::memory the child needs its own stack, and own_stack is
+// the default. Without it the child can continue on its copy of the caller's stack, and no_stack is
+// the default.
 struct own_stack {
   std::size_t size = 256 * 1024;  // bytes of address space, with a guard below
 };
 struct no_stack {};
 
 // Whose libc thread block the child runs on: errno, malloc cache, thread_local variables. With
-// share::memory the default is one of its own; without, it has a copy of the caller's anyway.
+// share::memory the default is a block of its own; without it, the child has a copy of the caller's
+// block in any case.
 struct own_block {};
-// The caller's. With share::memory both write the same errno: leave libc alone in the child, or let
-// the caller sleep (with::caller_asleep).
+// The caller's block. With share::memory both write the same errno: do not call libc in the child,
+// or let the caller sleep (with::caller_asleep).
 struct callers_block {};
 
-// The builder. `fixed`: what is shared, known to the compiler.
+// The builder. `fixed`: the flags that the compiler knows.
 template <clone_flags fixed = clone_flags::none>
 requires possible_clone<fixed>
 class clone {
@@ -240,8 +246,8 @@ class clone {
   // Adds flags known only at run time.
   constexpr explicit clone(clone_flags more) noexcept { request_.flags = fixed | more; }
 
-  // The signal that tells the parent of the child's end: SIGCHLD unless set here. 0: none, and only
-  // waits with __WALL or __WCLONE see the child (child::wait does).
+  // The signal that tells the parent of the child's end: SIGCHLD unless set here. 0: no signal, and
+  // only waits with __WALL or __WCLONE see the child (child::wait uses __WALL).
   constexpr clone& exit_signal(int signal) noexcept requires has_exit_signal<fixed> {
     request_.exit_signal = signal;
     return *this;
@@ -252,7 +258,7 @@ class clone {
     request_.stack_size = wanted.size;
     return *this;
   }
-  // Memory of the caller's; it stays in use until wait() returns. The child starts at its end.
+  // Memory of the caller, in use until wait() returns. The child starts at the end of it.
   constexpr clone& stack(std::span<std::byte> memory) noexcept {
     request_.stack = detail::stack_choice::given;
     request_.stack_bottom = memory.data();
@@ -272,7 +278,7 @@ class clone {
     request_.block = detail::block_choice::callers;
     return *this;
   }
-  // CLONE_SETTLS: the child's thread pointer is this one, which libc must be able to live with.
+  // CLONE_SETTLS: sets the child's thread pointer. libc must be able to work with it.
   constexpr clone& thread_pointer(void* pointer) noexcept {
     request_.block = detail::block_choice::given;
     request_.thread_pointer = pointer;
@@ -290,9 +296,9 @@ class clone {
     request_.child_tid = &word;
     return *this;
   }
-  // CLONE_CHILD_CLEARTID: at the child's end `word`, in memory that somebody else uses too, becomes
-  // 0, and one futex waiter is woken (not FUTEX_PRIVATE). If it is 0 before, start makes it 1.
-  // Together with child_tid it must be the same word.
+  // CLONE_CHILD_CLEARTID: at the child's end `word`, which must be in memory that another process
+  // or thread uses too, becomes 0, and one futex waiter is woken (not FUTEX_PRIVATE). If it is 0
+  // before, start makes it 1. With child_tid, both must be the same word.
   constexpr clone& clear_tid(std::atomic<std::uint32_t>& word) noexcept {
     request_.clear_tid = &word;
     return *this;
@@ -303,23 +309,23 @@ class clone {
     request_.cgroup = directory;
     return *this;
   }
-  // The child's number in its pid namespace, and in those around it, innermost first. Needs
-  // CAP_CHECKPOINT_RESTORE. The numbers are read by start.
+  // Chooses the child's number in its pid namespace, and in the namespaces around it, innermost
+  // first. Needs CAP_CHECKPOINT_RESTORE. start reads the numbers.
   constexpr clone& set_tid(std::span<const pid_t> numbers) noexcept {
     request_.tids = numbers.data();
     request_.tid_count = numbers.size();
     return *this;
   }
 
-  // Makes a child that calls callable(), which returns its exit code or nothing (0). No exit
-  // handlers run and nothing is flushed in the child, as with _exit(2). With share::memory, the
-  // callable is copied or moved to the child's stack; without it, the child's copy of memory is
-  // that of a fork of which libc knows nothing: as after fork in a program with threads, what
-  // another thread was about to do (hold malloc's lock) stays so.
-  // Callable from: anywhere but a signal handler; the child of a fiber is no fiber.
-  // Errors: std::system_error: an impossible combination (its rule is named), limits, rights. An
-  // exception that leaves the callable terminates.
-  // Ordering: with share::memory, what is sequenced before start happens before the child.
+  // Makes a child that calls callable(), which returns its exit code or nothing (0). In the child,
+  // no exit handlers run and no streams are flushed, as with _exit(2). With share::memory, the
+  // callable is copied or moved to the child's stack. Without it, the child gets a copy of the
+  // memory as by fork, but libc does not know of the fork: if another thread held a lock (such as
+  // malloc's) at the call, that lock stays locked in the child.
+  // Callable from: anywhere except a signal handler; the child of a fiber is not a fiber.
+  // Errors: std::system_error: an impossible combination (the message names the rule), limits,
+  // missing rights. An exception that leaves the callable terminates.
+  // Ordering: with share::memory, everything sequenced before start happens before the child.
   template <class F>
   requires std::is_invocable_v < std::decay_t<F>
   & > [[nodiscard]] child start(F&& callable) const {
@@ -333,9 +339,9 @@ class clone {
     return launch(std::forward<F>(callable), &error);
   }
 
-  // Returns twice, as fork(2) does: with the child in the caller, with nothing in the child, which
-  // continues here on its copy of everything and has to end with _exit or exec.
-  // Errors: as start. In the child `error` is clear.
+  // Returns twice, as fork(2) does: in the caller with the child, in the child with an empty one.
+  // The child continues here on its copy of the memory, and has to end with _exit or exec. Errors:
+  // as start. In the child `error` is clear.
   [[nodiscard]] child fork() const requires(!has(fixed, share::memory)) {
     return child(detail::fork_child(request_, nullptr));
   }

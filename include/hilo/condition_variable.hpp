@@ -1,5 +1,5 @@
-// Waiting for a condition that others make true under a lock; between fibers, kernel threads, or
-// both. Works with any BasicLockable, as std::condition_variable_any. For a queue use a channel.
+// Waits for a condition that other fibers or kernel threads make true under a lock. Works with any
+// BasicLockable, as std::condition_variable_any does. For a queue use a channel.
 //
 //   std::unique_lock lock(guard);
 //   ready.wait(lock, [&] { return !jobs.empty(); });
@@ -22,21 +22,23 @@ namespace hilo {
 class condition_variable {
  public:
   constexpr condition_variable() noexcept = default;
-  // May follow as soon as all that wait were notified, also before they return. Errors: destroying
-  // one on which somebody waits who was not notified aborts.
+  // Allowed as soon as all waiters were notified, also before their waits return. Errors: aborts if
+  // a waiter was not notified.
   HILO_API ~condition_variable();
   condition_variable(const condition_variable&) = delete;
   condition_variable& operator=(const condition_variable&) = delete;
 
-  // Wakes the one that waits longest, or all. Never parks. Callable from: anywhere but a signal
-  // handler, with the lock held or not. A wait that begins after the call is not woken by it.
+  // Wakes the waiter that waits longest, or all waiters. Never parks. Callable from: anywhere
+  // except a signal handler, with or without the lock. A wait that begins after the call is not
+  // woken by it.
   HILO_API void notify_one() noexcept;
   HILO_API void notify_all() noexcept;
 
-  // Releases the lock, waits for a notification, takes the lock again. Each notify_one ends exactly
-  // one wait, and none ends by chance. With a predicate: returns only when the predicate is true.
-  // Parks: until notified, and then for the lock. No stop request and no limit ends the wait.
-  // Callable from: a fiber or thread that holds the lock, whose unlock must not park.
+  // Releases the lock, waits for a notification, takes the lock again. Each notify_one ends at most
+  // one wait, and no wait ends without a notification. With a predicate: returns only when the
+  // predicate is true. Parks: until notified, and then for the lock. No stop request and no limit
+  // ends the wait. Callable from: a fiber or thread that holds the lock, whose unlock must not
+  // park.
   // Errors: if the lock's unlock throws, the caller gets the exception and waits no more. If its
   // lock throws, the program terminates, because the caller relies on holding the lock (C++20
   // [thread.condition.condvarany]).
@@ -93,8 +95,8 @@ class condition_variable {
   }
 
   // The same, but a stop request and a limit (hilo/limit.hpp) end the wait too. Returns ok when
-  // notified or, with a predicate, when that is true; else cancelled or timed_out. The caller holds
-  // the lock again in any case.
+  // notified or, with a predicate, when the predicate is true; else cancelled or timed_out. The
+  // caller holds the lock again in any case.
   template <class L>
   [[nodiscard]] status wait(L& lock, interruptible_t) {
     return wait_once(lock, detail::no_deadline);
@@ -155,7 +157,8 @@ class condition_variable {
 
   template <class L>
   status wait_once(L& lock, std::int64_t deadline) {
-    // Queued before the lock goes, so a notification that follows its release finds us.
+    // The waiter is queued before the lock is released, so a notification after the release finds
+    // it.
     detail::waiter& self = detail::current_waiter();
     status end = enqueue(self, deadline);
     try {
@@ -167,7 +170,7 @@ class condition_variable {
     if (end == status::ok) {
       end = detail::finish_wait(self, deadline, "condition_variable");
     } else {
-      detail::count_eager();  // others get the lock although this wait is over before it began
+      detail::count_eager();  // others get the lock although this wait ended before it began
     }
     lock_again(lock);
     return end;

@@ -1,5 +1,5 @@
-// The owner of a descriptor. What reads and writes it is in hilo/io.hpp; pipes (hilo/pipe.hpp) and
-// sockets (hilo/net.hpp) are such owners.
+// The owner of a descriptor. The calls that read and write it are in hilo/io.hpp; pipes
+// (hilo/pipe.hpp) and sockets (hilo/net.hpp) are such owners.
 #pragma once
 
 #include <atomic>
@@ -10,11 +10,12 @@
 
 namespace hilo::io {
 
-// A descriptor with one owner, which closes it by hilo::io::close. Others may be in calls on it
-// when the owner does: those end with closed, and later ones fail with EBADF. One that begins at
-// the very moment may still have the old number, which is another file's once that is opened; so
-// where files are opened meanwhile, who begins calls has to be told before. What else changes it, a
-// move, release() or the destructor, is for when nobody uses it.
+// A descriptor with one owner, which closes it by hilo::io::close. Other fibers may be in calls on
+// it at that moment: these calls end with closed, and later calls fail with EBADF. A call that
+// begins at the very moment of the close may still use the old number. If another file is opened
+// then, it may get that number, and the call reaches the wrong file. So if files may be opened
+// meanwhile, tell the other fibers to begin no more calls before you close. A move, release() and
+// the destructor are only for a descriptor that no other caller uses.
 class descriptor {
  public:
   descriptor() noexcept = default;
@@ -33,18 +34,18 @@ class descriptor {
   }
   [[nodiscard]] explicit operator bool() const noexcept { return fd() >= 0; }
   int fd() const noexcept { return fd_.load(std::memory_order_relaxed); }
-  // Gives the descriptor to the caller.
+  // Gives the descriptor to the caller, which then has to close it.
   int release() noexcept { return fd_.exchange(-1, std::memory_order_relaxed); }
-  // Ends the calls that wait for it with closed, and closes it; of several who do, one does. Parks:
-  // until they have ended.
+  // Ends the calls that wait for it with closed, and closes it. If several callers close it, only
+  // the first call does so. Parks: until the ended calls have returned.
   result<void> close() noexcept {
     const int its = release();
     return its < 0 ? result<void>() : io::close(its);
   }
 
  private:
-  // Written by the owner, read by who uses it meanwhile. Relaxed: it publishes nothing, a number
-  // means what the kernel knows of it; and close() orders its calls by the slot's lock.
+  // Written by the owner, read by all users. Relaxed: it publishes nothing, because the kernel
+  // holds the state behind the number, and close() orders its calls by the slot's lock.
   std::atomic<int> fd_{-1};
 };
 

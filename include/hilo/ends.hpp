@@ -1,4 +1,4 @@
-// The ends of a channel: for passing on the right to send, or to receive, and nothing else.
+// The ends of a channel: to pass on only the right to send, or only the right to receive.
 //
 //   auto [out, in] = hilo::make_channel<int>(16);
 //   auto producer = hilo::spawn([out = std::move(out)]() mutable {
@@ -7,10 +7,10 @@
 //   for (int n : in) use(n);
 //
 // Ends made by make_channel share the channel; copies count. When the last sender goes, the channel
-// is closed as by close(): what was sent is still received. When the last receiver goes, senders
-// get closed, and values that were not received are destroyed, oldest first. So a client that waits
-// for the answer to its question, by a oneshot inside of the question, learns that the server is
-// gone. An end made from a channel is a view: it is not counted, and must not outlive the channel.
+// is closed as by close(): values that were sent are still received. When the last receiver goes,
+// senders get closed, and values that were not received are destroyed, oldest first. So if a client
+// waits on a oneshot whose sender it put into its request, it learns that the server is gone. An
+// end made from a channel is a view: it is not counted, and must not outlive the channel.
 //
 // A sender cannot receive and a receiver cannot send, in select either. An end that was made by its
 // default constructor or was moved from is empty: a call on it aborts with a message; a case of
@@ -39,10 +39,10 @@ struct shared_channel {
   explicit shared_channel(std::size_t capacity) : what(capacity) {}
   explicit shared_channel(unbounded_t) : what(unbounded) {}
 
-  // relaxed: the end that is copied is counted already
+  // relaxed: the end that is copied is already counted
   void add_sender() noexcept { senders.fetch_add(1, std::memory_order_relaxed); }
   void add_receiver() noexcept { receivers.fetch_add(1, std::memory_order_relaxed); }
-  // (N1) acq_rel: all that the other ends did with the channel happens before its close
+  // (N1) acq_rel: everything that the other ends did with the channel happens before its close
   void drop_sender() noexcept {
     if (senders.fetch_sub(1, std::memory_order_acq_rel) == 1) what.close();
   }
@@ -87,13 +87,13 @@ class channel_end : counted_end<shared_channel<T>, Kind> {
   std::size_t capacity() const noexcept { return of_call("capacity").capacity(); }
 
  protected:
-  // The channel, for `call`, which an empty end refuses.
+  // The channel, for `call`; aborts and names `call` if the end is empty.
   channel<T>& of_call(const char* call) const noexcept {
     if (what_ == nullptr) [[unlikely]]
       refuse_empty_end(Kind == end_kind::sender ? "sender" : "receiver", call);
     return *what_;
   }
-  // The channel, for a case of select; null if the end is empty, where the case does not take part.
+  // The channel, for a case of select; null if the end is empty and the case does not take part.
   channel<T>* of_case(const char* call, bool enabled) const noexcept {
     return enabled ? &of_call(call) : what_;
   }
@@ -156,7 +156,8 @@ class sender : public detail::channel_end<T, detail::end_kind::sender> {
   channel<T>& to(const char* call) const noexcept { return this->of_call(call); }
 };
 
-// The calls for receiving: as those of channel. A receiver ends the channel by going.
+// The calls for receiving: as those of channel. A receiver has no close(): it ends the channel when
+// the last one goes.
 template <class T>
 class receiver : public detail::channel_end<T, detail::end_kind::receiver> {
   using base = detail::channel_end<T, detail::end_kind::receiver>;

@@ -1,7 +1,7 @@
-// Fork-join: work that is divided by recursion, or over a range. A fork costs a few nanoseconds as
-// long as every carrier is busy: it is a plain call then, and becomes a fiber only when a carrier
-// runs out of work. Not for work that is meant to go on side by side, such as a server's
-// connections: calls may run one after the other; spawn fibers for those.
+// Fork-join: work that is divided by recursion, or over a range. While every carrier is busy, a
+// fork costs a few nanoseconds, because it is a plain call. It becomes a fiber only when a carrier
+// runs out of work. Not for work that must run side by side, such as a server's connections,
+// because calls may run one after the other: spawn fibers for such work.
 //
 //   long fib(long n) {
 //     if (n < 2) return n;
@@ -9,9 +9,9 @@
 //     return a + b;
 //   }
 //
-// A call may block: it may wait on channels, locks and timers, and for what another call of the
-// same fork_join does, since a fiber that parks hands on all the calls it still has to make, as
-// fibers. this_fiber::id() then differs between the calls; the stop token is the same.
+// A call may wait: on channels, locks and timers, and for another call of the same fork_join. This
+// works because a fiber that parks first turns all calls that it still has to make into fibers.
+// this_fiber::id() then differs between the calls; the stop token is the same.
 //
 // Outside a runtime everything here runs in the calling thread, one call after the other.
 #pragma once
@@ -81,12 +81,13 @@ template <class F, class G, class... H>
 
 }  // namespace detail
 
-// Calls all callables, in parallel where carriers are idle, and returns when all have ended: a
-// std::tuple of their results, with std::monostate for void; nothing when all return void.
-// Parks: while a call is still running on another carrier. Callable from: anywhere but a signal
-// handler. Errors: every call is made, whatever the others throw; then the exception of the first
-// callable in the argument list that threw is rethrown. Ordering: everything before fork_join
-// happens before each call, and each call before its return.
+// Calls all callables, in parallel where carriers are idle, and returns when all have ended.
+// Returns a std::tuple of their results, with std::monostate for void; nothing if all return
+// void.
+// Parks: while a call is still running on another carrier. Callable from: anywhere except a signal
+// handler. Errors: every call is made, even if another call throws. Of the callables that threw,
+// the exception of the first in the argument list is rethrown. Ordering: everything before
+// fork_join happens before each call, and each call happens before fork_join returns.
 template <std::invocable F, std::invocable... G>
 [[gnu::always_inline]] inline auto fork_join(F&& first, G&&... others) {
   if constexpr ((std::is_void_v<std::invoke_result_t<F&>> && ... &&
@@ -105,8 +106,9 @@ void parallel_invoke(F&& first, G&&... others) {
 
 namespace detail {
 
-// How many items of a range are done between two forks: so many that they take some microseconds.
-// Shared by all who work on the range; a guess that anybody may correct, so relaxed throughout.
+// How many items of a range are done between two forks: enough to take some microseconds. Shared by
+// all fibers that work on the range. It is an estimate that each of them may correct, so relaxed
+// throughout.
 class fork_grain {
  public:
   explicit fork_grain(std::size_t fixed) noexcept
@@ -114,7 +116,7 @@ class fork_grain {
 
   std::size_t items() const noexcept { return items_.load(std::memory_order_relaxed); }
 
-  // Does `count` items by leaf() and learns from the time it took.
+  // Does `count` items with leaf(), and corrects the estimate by the time that leaf() took.
   template <class L>
   void run(std::size_t count, L&& leaf) {
     if (fixed_) return leaf();
@@ -129,12 +131,13 @@ class fork_grain {
     }
   }
 
-  // After an exception the leaves not yet begun are left out.
+  // After an exception, leaves that have not begun are left out.
   void give_up() noexcept { failed_.store(true, std::memory_order_relaxed); }
   bool given_up() const noexcept { return failed_.load(std::memory_order_relaxed); }
 
  private:
-  // Reading the clock twice is 50 ns (measured), a fork 5: at most some percent of a leaf.
+  // Reading the clock twice takes 50 ns (measured), a fork 5 ns: together a few percent of a leaf
+  // at most.
   static constexpr std::chrono::nanoseconds shortest{5'000};
   static constexpr std::chrono::nanoseconds longest{20'000};
 
@@ -229,11 +232,12 @@ std::optional<T> split_reduce(I first, I last, M& map, C& combine, fork_grain& g
 }  // namespace detail
 
 // Calls body(i) for each integer i in [first, last), or body(*i) for each iterator, in parallel
-// where carriers are idle. The range is halved down to pieces of `grain` items, which run in order;
-// 0: pieces that take some microseconds, found by measuring. Give 1 when a call waits for another.
-// Parks: as fork_join. Callable from: anywhere but a signal handler. Errors: an exception of the
-// body ends its piece, and pieces not yet begun may be left out; of those thrown, the one first in
-// the range is rethrown.
+// where carriers are idle. The range is halved down to pieces of `grain` items; the items of a
+// piece run in order. 0: measuring finds pieces that take some microseconds. Give 1 if a call waits
+// for another.
+// Parks: as fork_join. Callable from: anywhere except a signal handler. Errors: an exception of the
+// body ends its piece, and pieces that have not begun may be left out. Of several exceptions, the
+// first in the order of the range is rethrown.
 template <detail::range_end I, class B>
 void parallel_for(std::type_identity_t<I> first, I last, B&& body, std::size_t grain = 0) {
   if (!(first < last)) return;
@@ -242,10 +246,10 @@ void parallel_for(std::type_identity_t<I> first, I last, B&& body, std::size_t g
 }
 
 // Returns combine(... combine(combine(initial, map(first)), map(first + 1)) ..., map(last - 1)), in
-// parallel where carriers are idle; map gets items as parallel_for's body does. The order is kept,
-// so combine need not commute; it must associate. Where it does only nearly, as with floating
-// point, a given grain makes the result the same on every run: the range is then always divided
-// alike. Parks, callable from, errors: as parallel_for.
+// parallel where carriers are idle; map gets items as the body of parallel_for does. The order is
+// kept, so combine must be associative, but need not be commutative. If combine is only nearly
+// associative, as with floating point, pass a grain: the range is then always divided in the same
+// way, so the result is the same on every run. Parks, callable from, errors: as parallel_for.
 template <detail::range_end I, class T, class M, class C>
 T parallel_reduce(std::type_identity_t<I> first, I last, T initial, M&& map, C&& combine,
                   std::size_t grain = 0) {

@@ -1,12 +1,12 @@
-// All of hilo. Read in this order: runtime and fiber (start here), channel (with its ends and its
-// kin: broadcast, watch, oneshot with shared_result and packaged_task) and select, scope for fibers
-// that belong together, limit for deadlines and stopping, mutex, then all else to wait for (latch,
-// semaphore, condition_variable, shared_mutex, once, timer); fork_join for work to divide; io for
-// descriptors, with result, then file, pipe, process, net and signal_set; simulate to test all
-// that; blocking and stack_usage when you need them; last the kernel floor: thread, kernel for the
-// waits of threads, and clone with child.
+// All of hilo. Read in this order: runtime and fiber (start here); channel, with its ends and its
+// relatives broadcast, watch, and oneshot with shared_result and packaged_task; select; scope for
+// fibers that belong together; limit for deadlines and stopping; mutex; then the other things to
+// wait for: latch, semaphore, condition_variable, shared_mutex, once, timer. Then fork_join for
+// work to divide; io for descriptors, with result; file, pipe, process, net and signal_set;
+// simulate to test code that uses all of these. Read blocking and stack_usage when you need them.
+// Last comes the kernel floor: thread, kernel for the waits of threads, and clone with child.
 //
-// No call may be made in a signal handler, except io::signal_event::set,
+// A signal handler must not call hilo, except io::signal_event::set,
 // kernel::counting_semaphore::release and kernel::event::set (hilo/signal_event.hpp).
 #pragma once
 

@@ -1,8 +1,8 @@
-// Everything that kernel threads need to wait for each other, in namespace hilo::kernel. Each puts
-// the whole thread to sleep, in a futex. In fibers use the types of namespace hilo: barrier,
-// condition_variable, event, latch, mutex, recursive_mutex and shared_mutex by the same names,
-// hilo::semaphore for counting_semaphore and binary_semaphore, and hilo::once_flag with
-// hilo::call_once for once.
+// All primitives that kernel threads need to wait for each other, in namespace hilo::kernel. Each
+// of them puts the whole thread to sleep, in a futex. In fibers use the types of namespace hilo.
+// barrier, condition_variable, event, latch, mutex, recursive_mutex and shared_mutex have the same
+// names there. For counting_semaphore and binary_semaphore use hilo::semaphore; for once use
+// hilo::once_flag with hilo::call_once.
 #pragma once
 
 #include "hilo/kernel/barrier.hpp"

@@ -39,9 +39,9 @@ class countdown {
   countdown(const countdown&) = delete;
   countdown& operator=(const countdown&) = delete;
 
-  // Adds `change`; aborts, naming `what`, when the count would be negative.
+  // Adds `change`. If the count would be negative, aborts and names `what`.
   HILO_API void change(std::ptrdiff_t change, const char* what) noexcept;
-  // Takes `by` off; aborts, naming `what`, when that is negative or more than the count.
+  // Subtracts `by`. If `by` is negative or more than the count, aborts and names `what`.
   HILO_API void count_down(std::ptrdiff_t by, const char* what) noexcept;
   HILO_API bool is_open() const noexcept;
   HILO_API status wait_until(std::int64_t deadline, const char* reason) const noexcept;
@@ -57,17 +57,15 @@ class countdown {
 // All waits. Parks: until it opens. Callable from: any fiber or thread. Ordering: everything
 // before the calls that opened it happens before the wait returns. Destroying one while a caller
 // waits on it aborts. Three forms:
-//   wait()                   ends only when it opens, as in the standard library
-//   wait(interruptible)      returns ok when it opens; cancelled or timed_out if a stop request or
-//   a
-//                            limit comes first (hilo/limit.hpp)
-//   wait_for, wait_until     return true when it opens; false if the time, a stop request or a
-//   limit
-//                            comes first
+//   wait()                ends only when it opens, as in the standard library
+//   wait(interruptible)   returns ok when it opens; cancelled or timed_out if a stop request or a
+//                         limit comes first (hilo/limit.hpp)
+//   wait_for, wait_until  return true when it opens; false if the time, a stop request or a limit
+//                         comes first
 
 class latch {
  public:
-  // The most that it counts from.
+  // The largest count to start from.
   static constexpr std::ptrdiff_t max() noexcept { return PTRDIFF_MAX; }
 
   // Errors: a negative count aborts.
@@ -75,7 +73,7 @@ class latch {
 
   // Errors: counting below 0, or by a negative number, aborts. Never parks.
   void count_down(std::ptrdiff_t by = 1) noexcept { count_.count_down(by, "latch"); }
-  // Whether it is open. Never parks; a look that fails counts (docs/fibers.md).
+  // Whether it is open. Never parks; a false answer counts (docs/fibers.md).
   [[nodiscard]] bool try_wait() const noexcept { return count_.is_open(); }
   void wait() const noexcept { (void)count_.wait_until(detail::until_woken, "latch"); }
   [[nodiscard]] status wait(interruptible_t) const noexcept {
@@ -111,11 +109,11 @@ class latch {
 
 class wait_group {
  public:
-  // Counts `by` more to wait for. Call it before what will call done() is started. Never parks.
+  // Adds `by` to the count. Call it before you start the fiber that will call done(). Never parks.
   void add(std::ptrdiff_t by = 1) noexcept { count_.change(by, "wait_group"); }
   // Errors: more done() than add() aborts. Never parks.
   void done() noexcept { count_.change(-1, "wait_group"); }
-  // Waits until all that was added is done.
+  // Waits until done() was called for everything that was added.
   void wait() const noexcept { (void)count_.wait_until(detail::until_woken, "wait_group"); }
   [[nodiscard]] status wait(interruptible_t) const noexcept {
     return count_.wait_until(detail::no_deadline, "wait_group");
@@ -143,10 +141,10 @@ class event {
   event(const event&) = delete;
   event& operator=(const event&) = delete;
 
-  // Lets all through who wait or come, until reset(). Never parks.
+  // Lets all present and later callers through, until reset(). Never parks.
   HILO_API void set() noexcept;
   HILO_API void reset() noexcept;
-  // Never parks; a look that fails counts (docs/fibers.md).
+  // Never parks; a false answer counts (docs/fibers.md).
   [[nodiscard]] HILO_API bool is_set() const noexcept;
   void wait() const noexcept { (void)wait_until_ns(detail::until_woken); }
   [[nodiscard]] status wait(interruptible_t) const noexcept {
@@ -172,7 +170,7 @@ class event {
   mutable detail::wait_list waiters_;  // guarded by lock_; empty while set_
 };
 
-// An event that closes behind the one that it lets through.
+// An event that lets one caller through each time it is set, and then closes.
 class auto_reset_event {
  public:
   constexpr auto_reset_event() noexcept = default;
@@ -186,7 +184,7 @@ class auto_reset_event {
   HILO_API void set() noexcept;
   // Takes back a set() that has not let a caller through yet. Never parks.
   HILO_API void reset() noexcept;
-  // Goes through if it is set; true if so. Never parks; a look that fails counts (docs/fibers.md).
+  // Goes through if it is set; true if so. Never parks; a false answer counts (docs/fibers.md).
   [[nodiscard]] HILO_API bool try_wait() noexcept;
   void wait() noexcept { (void)wait_until_ns(detail::until_woken); }
   [[nodiscard]] status wait(interruptible_t) noexcept { return wait_until_ns(detail::no_deadline); }

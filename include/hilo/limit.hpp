@@ -2,17 +2,18 @@
 //
 //   auto answer = hilo::with_timeout(2s, [&] { return ask(server); });
 //
-// A limit holds for all calls that park inside the function it is given, on this fiber or kernel
-// thread, however deep: when it is reached, the call that is parked ends with timed_out or
-// cancelled, and every later one at once, until the function returns. Limits nest: the nearest
-// deadline and every token count. Not for what must end at a certain time without parking: no code
-// is interrupted while it computes, and a mutex is still locked when lock() returns.
+// A limit holds for all calls that park inside the given function, at any depth, on this fiber or
+// kernel thread. When the limit is reached, the call that is parked ends with timed_out or
+// cancelled. Until the function returns, every later call that would park ends so at once. Limits
+// nest: the nearest deadline and every token count. Not for computations that must end at a certain
+// time: code that computes is never interrupted, and lock() still returns only with the mutex
+// locked.
 //
 // A fiber's own stop request (fiber::request_stop, the destructor of its handle, its scope) is such
-// a limit around the whole fiber. Calls that can report that their wait failed are
-// ended: timed ones, and the forms that take hilo::interruptible (hilo/status.hpp). Calls that
-// promise something on return, such as mutex::lock, condition_variable::wait and fiber::join, are
-// not. docs/cancellation.md has a table of all calls.
+// a limit around the whole fiber. A limit ends the calls that can report a failed wait: timed
+// calls, and the forms that take hilo::interruptible (hilo/status.hpp). It does not end calls that
+// promise something on return, such as mutex::lock, condition_variable::wait and fiber::join.
+// docs/cancellation.md has a table of all calls.
 #pragma once
 
 #include <atomic>
@@ -29,15 +30,16 @@
 namespace hilo {
 namespace detail {
 
-// A limit lies in the frame of the function that sets it, and in the list of its waiter.
+// A limit lies in the frame of the function that sets it, and is linked into the list of its
+// waiter.
 struct wait_limit {
-  // What is nested in a limit is deeper. The fiber's own stop request has depth 0.
+  // A nested limit has a greater depth. The fiber's own stop request has depth 0.
   HILO_API explicit wait_limit(std::int64_t when = no_deadline, bool is_shield = false) noexcept;
   HILO_API ~wait_limit();
   wait_limit(const wait_limit&) = delete;
   wait_limit& operator=(const wait_limit&) = delete;
 
-  // Ends the waits under this limit with cancelled. From any thread, once.
+  // Ends the waits under this limit with cancelled. Callable from any thread, once.
   HILO_API void interrupt() noexcept;
 
   waiter& who;
@@ -45,7 +47,7 @@ struct wait_limit {
   std::int64_t deadline;  // the nearest of this and the outer ones
   std::uint16_t depth;
   std::uint16_t shield;  // the depth of the innermost shield, this included; 0: none
-  const std::stop_token* token = nullptr;  // whose stop request it is
+  const std::stop_token* token = nullptr;  // the token whose stop request this limit carries out
   std::atomic<bool> stopped{false};        // with (E3)
 };
 
@@ -60,12 +62,12 @@ struct stop_limit {
 
   const std::stop_token token;
   wait_limit limit;
-  std::stop_callback<interrupter> on_stop;  // its destructor outlasts an interrupt under way
+  std::stop_callback<interrupter> on_stop;  // its destructor waits for an interrupt under way
 };
 
 }  // namespace detail
 
-// Calls `f` and returns what it returns; waits in it end with timed_out once the time is reached.
+// Calls `f` and returns its result. When the time is reached, waits in `f` end with timed_out.
 // Callable from: any fiber or thread. Exceptions: those of `f`.
 template <class C, class D, class F>
 decltype(auto) with_deadline(std::chrono::time_point<C, D> when, F&& f) {
@@ -78,16 +80,16 @@ decltype(auto) with_timeout(std::chrono::duration<R, P> patience, F&& f) {
   return std::invoke(std::forward<F>(f));
 }
 
-// Calls `f` and returns what it returns; waits in it end with cancelled once a stop is requested of
-// `token`, also one that was requested before.
+// Calls `f` and returns its result. When a stop is requested of `token`, or if that happened
+// before, waits in `f` end with cancelled.
 template <class F>
 decltype(auto) with_stop(const std::stop_token& token, F&& f) {
   const detail::stop_limit limit(token);
   return std::invoke(std::forward<F>(f));
 }
 
-// Calls `f` and returns what it returns; no stop request and no limit around it ends a wait in it:
-// for cleaning up. Limits set inside it hold.
+// Calls `f` and returns its result. No stop request and no limit around the call ends a wait in
+// `f`: for cleaning up. Limits that are set inside `f` hold.
 template <class F>
 decltype(auto) shielded(F&& f) {
   const detail::wait_limit limit(detail::no_deadline, true);
@@ -96,7 +98,7 @@ decltype(auto) shielded(F&& f) {
 
 namespace this_fiber {
 
-// Why a wait that begins now would end at once: ok (it would not), cancelled or timed_out.
+// Tells why a wait that begins now would end at once: cancelled or timed_out. ok: it would not.
 // Never parks. Callable from: any fiber or thread.
 HILO_API status limit_reached() noexcept;  // NOLINT(readability-redundant-declaration)
 

@@ -30,16 +30,17 @@ class mutex {
   // Takes the mutex. Waiters get it in the order in which they began to wait. A caller that comes
   // while the first of them is being woken may take the mutex before it; that waiter keeps its
   // place, and the next unlock hands the mutex over to it.
-  // Parks: while another holds it; no stop request and no limit ends this, because the caller goes
-  // on as the holder. Callable from: any fiber or thread. Errors: aborts if the caller holds the
-  // mutex already. Ordering: all that the last holder did happens before lock returns.
+  // Parks: while another holds it; no stop request and no limit ends this wait, because on return
+  // the caller is the holder. Callable from: any fiber or thread. Errors: aborts if the caller
+  // holds the mutex already. Ordering: everything that the last holder did happens before lock
+  // returns.
   void lock() noexcept {
     if (!attempt()) [[unlikely]]
       (void)lock_slow(detail::until_woken);
   }
 
-  // Takes the mutex if it is free; true if so. Never parks; a look that fails counts as one that
-  // may let other fibers run (docs/fibers.md). Ordering: as lock, when true.
+  // Takes the mutex if it is free; true if so. Never parks; a false answer counts, and may let
+  // other fibers run (docs/fibers.md). Ordering: as lock, when true.
   [[nodiscard]] bool try_lock() noexcept {
     if (attempt()) return true;
     detail::count_eager();
@@ -47,7 +48,8 @@ class mutex {
   }
 
   // Takes the mutex; true if it did, false if the time, a stop request or a limit came first.
-  // Otherwise as lock, except that a caller that holds the mutex gets false at its time.
+  // Otherwise as lock, except that a caller that already holds the mutex gets false when the time
+  // is over.
   template <class R, class P>
   [[nodiscard]] bool try_lock_for(std::chrono::duration<R, P> patience) noexcept {
     return attempt() || lock_slow(detail::deadline_after(patience));
@@ -58,8 +60,8 @@ class mutex {
         when, [&](std::int64_t deadline) { return attempt() || lock_slow(deadline); });
   }
 
-  // Gives the mutex up and wakes one that waits. Never parks. Callable from: the fiber or thread
-  // that holds it. Errors: giving up a mutex that is free, or that another holds, aborts.
+  // Releases the mutex and wakes one waiter. Never parks. Callable from: the fiber or thread that
+  // holds it. Errors: releasing a mutex that is free, or that another holds, aborts.
   void unlock() noexcept {
     const void* const me = detail::holder_on(lock_.lock_here());
     if (!waiters_.empty() || holder_.load(std::memory_order_relaxed) != me) [[unlikely]]
@@ -72,7 +74,7 @@ class mutex {
   friend class recursive_mutex;
 
   bool attempt() noexcept {
-    // relaxed: a hint that saves the lock; the lock orders
+    // relaxed: a hint that avoids the lock; the lock orders
     if (holder_.load(std::memory_order_relaxed) != nullptr) {
       detail::decision_point();
       return false;
@@ -99,14 +101,15 @@ class mutex {
   bool waking_ = false;  // guarded by lock_: a woken waiter has not come back yet
 };
 
-// A mutex that its holder may take again, and must give up as often. The holder is a fiber or a
-// kernel thread: a fiber that moves to another carrier, or calls hilo::blocking, still holds it.
+// A mutex that its holder may take again, and must release as often as it took it. The holder is a
+// fiber or a kernel thread: a fiber that moves to another carrier, or calls hilo::blocking, still
+// holds it.
 class recursive_mutex {
  public:
   constexpr recursive_mutex() noexcept = default;
 
-  // As mutex::lock; at once if the caller holds it. Errors: 2^32 - 1 times is the most, then it
-  // aborts.
+  // As mutex::lock; returns at once if the caller holds it. Errors: aborts if the caller already
+  // holds it 2^32 - 1 times.
   HILO_API void lock() noexcept;
   [[nodiscard]] HILO_API bool try_lock() noexcept;
   template <class R, class P>
@@ -118,7 +121,7 @@ class recursive_mutex {
     return detail::wait_until_time(when,
                                    [&](std::int64_t deadline) { return lock_until(deadline); });
   }
-  // As mutex::unlock. Errors: aborts when the caller does not hold it.
+  // As mutex::unlock. Errors: aborts if the caller does not hold it.
   HILO_API void unlock() noexcept;
 
  private:

@@ -11,11 +11,11 @@
 //     }).detach();
 //   }
 //
-// Making a listener, or a socket with an address of its own, throws; what a correct program meets
-// later is a result (hilo/result.hpp). Every call that waits takes a deadline last, honours the
-// limits around it, and may be made from any fiber or thread. One fiber may read from a stream
-// while another writes to it; of datagrams each goes to one call, whole. Closing is for who owns
-// the socket, and wakes all who wait for it.
+// Constructors of listeners, and of sockets with an address of their own, throw on errors. Later
+// errors, which a correct program may meet, are results (hilo/result.hpp). Every call that waits
+// takes a deadline as its last argument, is subject to the limits around it, and may be made from
+// any fiber or thread. One fiber may read from a stream while another writes to it. Each datagram
+// goes whole to one call. Only the owner closes the socket; that wakes all waiters.
 #pragma once
 
 #include "hilo/net/address.hpp"

@@ -1,4 +1,4 @@
-// Something done once, by whoever comes first, for fibers, kernel threads, or both.
+// Runs a callable once, in the first caller; for fibers, kernel threads, or both.
 //
 //   static hilo::once_flag ready;
 //   hilo::call_once(ready, [] { load_tables(); });
@@ -24,16 +24,18 @@ class once_flag {
   template <class F, class... A>
   friend void call_once(once_flag& flag, F&& callable, A&&... arguments);
 
-  // (O1) release by who called, after the call; (O2) acquire by those who find it done.
+  // (O1) release, by the caller that ran the callable, after it; (O2) acquire, by each caller that
+  // finds it done.
   std::atomic<bool> done_{false};
   mutex calling_;
 };
 
-// Calls callable(arguments...) unless a call through this flag returned before. When it throws, the
-// caller gets the exception and the next one tries again, as with std::call_once.
-// Parks: while another calls; no stop request and no limit ends this. Callable from: any fiber or
-// thread. Errors: called by the callable itself with the same flag, it aborts. Ordering: the call
-// happens before every return.
+// Calls callable(arguments...) unless a call through this flag has already returned. If the
+// callable throws, this caller gets the exception and the next caller tries again, as with
+// std::call_once.
+// Parks: while another caller runs its callable; no stop request and no limit ends this wait.
+// Callable from: any fiber or thread. Errors: aborts if the callable itself calls call_once with
+// the same flag. Ordering: the successful call happens before every return.
 template <class F, class... A>
 void call_once(once_flag& flag, F&& callable, A&&... arguments) {
   if (flag.done_.load(std::memory_order_acquire)) return;  // (O2)

@@ -6,8 +6,9 @@
 //   }).detach();
 //   if (std::optional<int> answer = in.receive()) use(*answer);  // throws what compute() threw
 //
-// A sender that goes without having sent closes it, and so does a receiver that goes; so neither
-// waits for one that is not there. Not for the result of a fiber: its handle has that.
+// If the sender goes before it has sent, the oneshot is closed; the same if the receiver goes. So
+// neither end waits for an end that is gone. Not for the result of a fiber: its handle gives the
+// result.
 #pragma once
 
 #include <chrono>
@@ -32,16 +33,17 @@ namespace hilo {
 namespace detail {
 
 enum class oneshot_state : std::uint8_t {
-  pending,  // the outcome is the sender's to write, or the sender has gone
-  sent,     // the outcome is the receiver's
-  taken,    // there is none any more
+  pending,  // the sender has yet to write the outcome, or has gone
+  sent,     // the outcome belongs to the receiver
+  taken,    // the outcome is gone: the receiver took it
 };
 
-// Whether the receiver takes the outcome, or leaves it for others (hilo/shared_result.hpp).
+// Whether the receiver takes the outcome, or leaves it for other receivers
+// (hilo/shared_result.hpp).
 enum class oneshot_use : std::uint8_t { alone, shared };
 
-// A oneshot without its value, which is in the derived class: touched by the sender while it is
-// pending, and by the receiver once it is sent; the lock orders the two.
+// A oneshot without its value, which is in the derived class. While the state is pending, the
+// sender touches the value; once it is sent, the receiver does. The lock orders the two.
 struct HILO_API oneshot_core {
   oneshot_core() noexcept = default;
   ~oneshot_core();
@@ -54,12 +56,13 @@ struct HILO_API oneshot_core {
   void drop_receiver() noexcept;
 
   bool has_receiver() const noexcept;
-  // The outcome is there.
+  // The outcome is written: makes it the receiver's, and wakes the receivers.
   void publish() noexcept;
-  // ok: the outcome is the caller's.
+  // ok: the outcome now belongs to the caller.
   status wait(std::int64_t deadline, oneshot_use use = oneshot_use::alone) noexcept;
 
-  // The lock is held. look: ok if the outcome is there; take: and it is then the caller's.
+  // The lock is held. look: ok if the outcome is there. take: the same, and the outcome then
+  // belongs to the caller.
   status look() const noexcept {
     if (state == oneshot_state::pending) return sending ? status::would_block : status::closed;
     return state == oneshot_state::sent ? status::ok : status::closed;
@@ -75,7 +78,7 @@ struct HILO_API oneshot_core {
 
 template <class T>
 struct oneshot : oneshot_core {
-  // What was sent; rethrows what was failed with.
+  // Returns the value that was sent, or rethrows the exception that was passed to fail.
   T take_outcome() {
     if (error != nullptr) std::rethrow_exception(std::move(error));
     return std::move(*value);
@@ -111,8 +114,8 @@ class oneshot_case final : public select_case {
 template <class T>
 class shared_result;  // hilo/shared_result.hpp
 
-// The end that receives. Used by one fiber or thread at a time, and moved but not copied. If it is
-// empty, since it was made by its default constructor or moved from, a call on it aborts.
+// The end that receives. Used by one fiber or thread at a time, and moved but not copied. A
+// receiver that was made by its default constructor or moved from is empty: a call on it aborts.
 template <class T>
 class oneshot_receiver
     : public detail::counted_end<detail::oneshot<T>, detail::end_kind::receiver> {
@@ -127,29 +130,29 @@ class oneshot_receiver
   oneshot_receiver& operator=(oneshot_receiver&&) noexcept = default;
   ~oneshot_receiver() = default;
 
-  // Receives the value. Returns ok; closed, when the sender has gone without sending, or the value
-  // was received before; cancelled or timed_out when a stop request or a limit came first
+  // Receives the value. Returns ok; closed if the sender has gone without sending, or if the value
+  // was received before; cancelled or timed_out if a stop request or a limit came first
   // (hilo/limit.hpp). Unless ok, `result` is empty.
-  // Parks: until it is there. Callable from: any fiber or thread. Ordering: what happened before
-  // send or fail happens before the receive that gets its outcome.
-  // Exceptions: what the sender failed with; what T's move constructor throws.
+  // Parks: until the outcome is there. Callable from: any fiber or thread. Ordering: everything
+  // before send or fail happens before the receive that gets its outcome.
+  // Exceptions: the one that the sender passed to fail; those of T's move constructor.
   [[nodiscard]] status receive(std::optional<T>& result) {
     return receive_into("receive", result, detail::no_deadline);
   }
 
-  // The same without the reason when there is none.
+  // The same, but returns an empty optional if there is no value, without the reason.
   [[nodiscard]] std::optional<T> receive() {
     std::optional<T> result;
     (void)receive_into("receive", result, detail::no_deadline);
     return result;
   }
 
-  // The same without waiting: would_block when it would have to.
+  // The same without waiting. Returns would_block if it would have to wait.
   [[nodiscard]] status try_receive(std::optional<T>& result) {
     return receive_into("try_receive", result, detail::no_wait);
   }
 
-  // The same, waiting until a time at most: then timed_out.
+  // The same, and waits no longer than the given time: then timed_out.
   template <class R, class P>
   [[nodiscard]] status receive_for(std::optional<T>& result, std::chrono::duration<R, P> patience) {
     return receive_into("receive_for", result, detail::deadline_after(patience));
@@ -178,8 +181,8 @@ class oneshot_receiver
   }
 };
 
-// A case of select: ready when whose.receive(result) would return at once, and does what that does;
-// an exception that was sent leaves the select.
+// A case of select: ready when whose.receive(result) would return at once, and then does the same
+// as that call; an exception that was sent leaves the select.
 template <class T>
 detail::oneshot_case<T> receive_from(oneshot_receiver<T>& whose, std::optional<T>& result,
                                      bool enabled = true) noexcept {
@@ -201,11 +204,11 @@ class oneshot_sender : public detail::counted_end<detail::oneshot<T>, detail::en
   oneshot_sender& operator=(oneshot_sender&&) noexcept = default;
   ~oneshot_sender() = default;
 
-  // Sends the value; the end is then used up. Returns ok; or closed, when the receiver has gone, or
+  // Sends the value; the end is then used up. Returns ok; or closed if the receiver has gone, or if
   // this end was used up or moved from: then the value was not moved from.
-  // Never parks. Callable from: any fiber or thread. Ordering: what happened before send happens
+  // Never parks. Callable from: any fiber or thread. Ordering: everything before send happens
   // before the receive that gets the value.
-  // Exceptions: what T's constructor throws; then nothing was sent.
+  // Exceptions: those of T's constructor; then nothing was sent.
   template <class U = T>
   [[nodiscard]] status send(U&& value) {
     if (closed()) return status::closed;
@@ -213,14 +216,14 @@ class oneshot_sender : public detail::counted_end<detail::oneshot<T>, detail::en
     return publish();
   }
 
-  // Sends an exception, which receive() throws. Otherwise as send.
+  // Sends an exception, which receive() rethrows. Otherwise as send.
   [[nodiscard]] status fail(std::exception_ptr error) noexcept {
     if (closed()) return status::closed;
     this->shared()->error = std::move(error);
     return publish();
   }
 
-  // Tells whether send would return closed: nobody needs the value any more. Never parks.
+  // Tells whether send would return closed: no receiver needs the value any more. Never parks.
   [[nodiscard]] bool closed() const noexcept { return !*this || !this->shared()->has_receiver(); }
 
  private:
@@ -237,8 +240,8 @@ struct oneshot_ends {
   oneshot_receiver<T> in;
 };
 
-// Makes a oneshot and its two ends. One that sends nothing but that it is done is of
-// std::monostate.
+// Makes a oneshot and its two ends. If it only has to tell that something is done, use
+// std::monostate as T.
 template <class T>
 oneshot_ends<T> make_oneshot() {
   static_assert(std::is_object_v<T> && std::is_move_constructible_v<T>,

@@ -6,8 +6,8 @@
 //   auto runs = hilo::spawn([task = std::move(task)]() mutable { task(7); });
 //   use(*result.receive());  // 49; throws the callable's exception
 //
-// A task that goes without having been called closes the oneshot. Not for the result of a fiber:
-// its handle has that.
+// If a task is destroyed before it was called, the oneshot is closed. Not for the result of a
+// fiber: its handle gives the result.
 #pragma once
 
 #include <concepts>
@@ -57,7 +57,7 @@ class packaged_task<R(A...)> {
   // The type of the oneshot: std::monostate for void, std::reference_wrapper for a reference.
   using value_type = typename detail::task_value<R>::type;
 
-  // Makes one without a callable, for which valid() is false.
+  // Makes a task without a callable, for which valid() is false.
   packaged_task() noexcept = default;
   // NOLINTBEGIN(bugprone-forwarding-reference-overload): the requirement keeps the others visible
   template <class F>
@@ -75,8 +75,9 @@ class packaged_task<R(A...)> {
 
   void swap(packaged_task& other) noexcept { std::swap(*this, other); }
 
-  // Gives the end at which the result arrives, once. Never parks.
-  // Errors: std::future_error: no_state if it is not valid, future_already_retrieved.
+  // Returns the end at which the result arrives; callable once. Never parks.
+  // Errors: std::future_error: no_state if the task is not valid, future_already_retrieved on a
+  // second call.
   [[nodiscard]] oneshot_receiver<value_type> get_receiver() {
     check_valid();
     if (!ends_.in) detail::throw_task_misuse(detail::task_misuse::receiver_taken);
@@ -103,8 +104,8 @@ class packaged_task<R(A...)> {
     }
   }
 
-  // Makes it callable once more, with a new oneshot. The former one is closed if it was not called.
-  // Errors: std::future_error: no_state. Exceptions: std::bad_alloc.
+  // Makes the task callable once more, with a new oneshot. The former oneshot is closed if the task
+  // was not called. Errors: std::future_error: no_state. Exceptions: std::bad_alloc.
   void reset() {
     check_valid();
     ends_ = make_oneshot<value_type>();

@@ -1,4 +1,4 @@
-// Pipes for fibers: two ends, each closed by its owner.
+// Pipes for fibers: two ends, and each end closes its descriptor.
 //
 //   auto [out, in] = std::move(hilo::io::pipe().value());
 //   hilo::fiber<void> writer = hilo::spawn([&] {
@@ -8,9 +8,9 @@
 //   std::string text;
 //   while (auto got = out.read(text, 4096)) if (*got == 0) break;
 //
-// Within a program a channel (hilo/channel.hpp) does better: pipes are for bytes that come from or
-// go to other programs (hilo/process.hpp). Both ends are closed in programs that are executed. The
-// writer never raises SIGPIPE: where nobody reads any more it fails with EPIPE.
+// Pipes are for bytes that come from or go to other programs (hilo/process.hpp); within a program
+// use a channel (hilo/channel.hpp). Both ends are close-on-exec. The writer never raises SIGPIPE:
+// if no reader is left, it fails with EPIPE.
 #pragma once
 
 #include <cstddef>
@@ -28,12 +28,12 @@ class pipe_reader : public descriptor {
  public:
   using descriptor::descriptor;
 
-  // Reads what is there, up to `size` bytes, at least one; 0: no writer is left.
+  // Reads the available bytes, at least one, at most `size`; 0: no writer is left.
   // Parks: while the pipe is empty. Callable from: any fiber or thread. Errors: those of read(2).
   result<std::size_t> read(void* buffer, std::size_t size, until when = {}) noexcept {
     return io::read(fd(), buffer, size, when);
   }
-  // The same, appended to `text`, which keeps what it has. Errors: ENOMEM besides.
+  // The same, and appends the bytes to `text`. Errors: also ENOMEM.
   HILO_API result<std::size_t> read(std::string& text, std::size_t size, until when = {}) noexcept;
 };
 
@@ -42,15 +42,15 @@ class pipe_writer : public descriptor {
  public:
   using descriptor::descriptor;
 
-  // Writes some of it, at least one byte; up to PIPE_BUF (4096) bytes are written as a whole or not
-  // at all, so they do not mix with those of other writers (pipe(7)).
+  // Writes a part of the data, at least one byte. Up to PIPE_BUF (4096) bytes are written as a
+  // whole or not at all, so they do not mix with bytes of other writers (pipe(7)).
   // Parks: while the pipe is full. Callable from: any fiber or thread. Errors: those of write(2);
-  // EPIPE: no reader is left, and there is no SIGPIPE, whatever its action is: it is blocked in
-  // this kernel thread for the moment of the write, and taken if it came. Only a thread that had it
-  // blocked before keeps it, pending.
+  // EPIPE: no reader is left. There is no SIGPIPE, whatever its action is: this kernel thread
+  // blocks it during the write, and takes it if it came. Only if the thread had SIGPIPE blocked
+  // before, the signal stays pending.
   HILO_API result<std::size_t> write(const void* data, std::size_t size, until when = {}) noexcept;
-  // Writes all of it; the deadline is for the whole. However it ends, `done`, if given, is how many
-  // bytes were written.
+  // Writes all the data; the deadline is for the whole call. `done`, if given, is set in every
+  // case: the number of bytes written.
   HILO_API result<void> write_all(const void* data, std::size_t size, until when = {},
                                   std::size_t* done = nullptr) noexcept;
 };
@@ -60,7 +60,7 @@ struct pipe_ends {
   pipe_writer writer;
 };
 
-// Makes a pipe (pipe2(2)). Its ends are in blocking mode, fit to be another program's, too.
+// Makes a pipe (pipe2(2)). Its ends are in blocking mode, as other programs expect them.
 // Parks: never. Callable from: any fiber or thread. Errors: EMFILE, ENFILE.
 HILO_API result<pipe_ends> pipe() noexcept;
 

@@ -5,13 +5,15 @@
 //   const auto end = sort.communicate("b\na\n", &sorted, nullptr, 5s);
 //   if (end && end->code() == 0) std::fputs(sorted.c_str(), stdout);
 //
-// or in one call, which kills what takes too long: hilo::run_program({.path = "sort"}, "b\na\n",
-// 5s). Starting throws process_error, which says what failed; what comes later is a result. For a
-// child that runs a function, or shares more with its parent, see hilo/clone.hpp.
+// or in one call, which kills the program if it takes too long: hilo::run_program({.path = "sort"},
+// "b\na\n", 5s). An error at the start throws process_error, which says what failed; later errors
+// are results. For a child that runs a function, or shares more with its parent, see
+// hilo/clone.hpp.
 //
-// A program starts with no signal blocked, and with the default action for all of them but those
-// that this program ignores, which stay ignored; SIGPIPE is never. It has its three standard
-// descriptors, and those of this program that are not close-on-exec: all that hilo opens are.
+// A program starts with no signal blocked and with default actions. Signals that this program
+// ignores stay ignored, except SIGPIPE, which always gets its default action. The program has its
+// three standard descriptors, and the descriptors of this program that are not close-on-exec. All
+// descriptors that hilo opens are close-on-exec.
 #pragma once
 
 #include <cstddef>
@@ -35,18 +37,19 @@
 
 namespace hilo {
 
-// What one of a program's standard descriptors is.
+// The file behind a standard descriptor of a program.
 class stdio {
  public:
   enum class kind : std::uint8_t { inherited, piped, null, file, lent, as_out };
 
-  // This program's own.
+  // The same as in this program.
   stdio() noexcept = default;
-  // A pipe, whose other end the process object has.
+  // A pipe; the process object has the other end.
   static stdio piped() noexcept { return stdio(kind::piped); }
-  // /dev/null: nothing to read, and what is written is dropped.
+  // /dev/null: nothing to read, and written data is dropped.
   static stdio null() noexcept { return stdio(kind::null); }
-  // A file, opened by the caller of the program's start (open(2)), in its working directory.
+  // A file. The caller that starts the program opens it (open(2)), relative to the caller's working
+  // directory.
   static stdio file(std::string path, int flags = O_RDONLY, mode_t mode = 0666) {
     stdio made(kind::file);
     made.path_ = std::move(path);
@@ -54,13 +57,13 @@ class stdio {
     made.mode_ = mode;
     return made;
   }
-  // A descriptor of the caller's, which has to be open until the program was started.
+  // A descriptor of the caller; it has to stay open until the program was started.
   static stdio lent(int fd) noexcept {
     stdio made(kind::lent);
     made.number_ = fd;
     return made;
   }
-  // For `err`: wherever `out` goes.
+  // For `err`: the same as `out`.
   static stdio as_out() noexcept { return stdio(kind::as_out); }
 
   kind what() const noexcept { return what_; }
@@ -78,11 +81,11 @@ class stdio {
 };
 
 struct program {
-  // Looked for in this program's PATH if there is no '/' in it. If it is relative, it is so to
+  // If it has no '/', it is looked for in this program's PATH. A relative path is relative to
   // `directory`.
   std::string path;
   std::vector<std::string> arguments = {};  // without argv[0], which is `path`
-  // "NAME=value" each, and nothing else; left out: this program's own environment.
+  // The whole environment, each entry "NAME=value"; left out: the environment of this program.
   std::optional<std::vector<std::string>> environment = {};
   std::string directory = {};  // empty: this program's working directory
   stdio in = {};
@@ -94,11 +97,11 @@ struct program {
 class process_error : public std::system_error {
  public:
   enum class step : std::uint8_t {
-    prepare,    // what was asked for makes no sense; path: the program's
+    prepare,    // the request makes no sense; path: the program's
     pipe,       // path: the program's
     open,       // path: the file's
     clone,      // path: the program's
-    redirect,   // a descriptor became no standard one (dup3(2)); path: the program's
+    redirect,   // dup3(2) to a standard descriptor failed; path: the program's
     directory,  // path: the directory's
     exec,       // path: the program's
   };
@@ -135,24 +138,26 @@ constexpr const char* to_string(process_error::step step) noexcept {
   return "no step";
 }
 
-// A program that was started, and its one owner. It is not synchronised, but for its streams, each
-// of which another fiber may use meanwhile.
+// A program that was started, and its only owner. It is not synchronised, except that other fibers
+// may use each of its streams meanwhile.
 class HILO_API process {
  public:
   process() noexcept = default;
-  // Starts a program. Its memory is shared until exec, and no page table is copied (vfork(2)).
-  // The kernel's parent of the program is a thread that stays until the program has ended, so a
+  // Starts a program. Its memory is shared until exec, and no page table is copied (vfork(2)). The
+  // kernel's parent of the program is a thread that stays until the program has ended, so a
   // parent-death signal (prctl(2)) comes with the end of this process only. For a pinned fiber, and
   // for a thread that runs no fiber, it is the caller's own thread. If the program's file is still
-  // open to be written (ETXTBSY), the start is tried again for half a second.
-  // Parks: while files are opened, and until the program was executed or could not be, which no
-  // limit ends. Callable from: any fiber or thread. Errors: process_error, with the errno of its
-  // step; ETIMEDOUT or ECANCELED if a limit ended the opening of a file; std::bad_alloc.
+  // open for writing (ETXTBSY), the start is tried again for half a second.
+  // Parks: while files are opened, and until exec has succeeded or failed; no limit ends this
+  // second wait. Callable from: any fiber or thread. Errors: process_error, with the errno of the
+  // step that failed; ETIMEDOUT or ECANCELED if a limit ended the opening of a file;
+  // std::bad_alloc.
   explicit process(const program& what);
   process(process&&) noexcept = default;
   process& operator=(process&& other) noexcept;
-  // Closes the streams, kills the program with SIGKILL unless its end was seen, and waits for it.
-  // To let it end by itself call wait() before; to let it go on, release().
+  // Closes the streams. If the program's end was not seen, kills the program with SIGKILL and waits
+  // for its end. To let the program end by itself, call wait() before; to let it run on, call
+  // release().
   ~process();
 
   // Whether there is a program whose end was not seen yet.
@@ -160,36 +165,38 @@ class HILO_API process {
   // Its number; 0 once its end was seen.
   [[nodiscard]] pid_t id() const noexcept { return child_.id(); }
 
-  // The ends of the streams that are stdio::piped(), to be closed by the caller where the program
-  // shall find the end of its input; without a descriptor otherwise.
+  // The ends of the streams that are stdio::piped(); other streams have no descriptor here. If the
+  // program must find the end of its input, the caller closes in().
   io::pipe_writer& in() noexcept { return in_; }
   io::pipe_reader& out() noexcept { return out_; }
   io::pipe_reader& err() noexcept { return err_; }
 
-  // Waits for the program's end, and tells it as often as it is asked. The streams stay open: what
-  // the program left in a pipe can be read afterwards; one that waits for its pipe to be emptied,
-  // or for more input, does not end. Parks: until then, or a limit. Callable from: any fiber or
-  // thread. Errors: ECHILD when there never was one; those of child::wait.
+  // Waits for the program's end, and returns how it ended; a later call returns the same again. The
+  // streams stay open: data that the program left in a pipe can be read afterwards. A program that
+  // waits until its pipe is emptied, or for more input, does not end.
+  // Parks: until the program has ended, or a limit. Callable from: any fiber or thread. Errors:
+  // ECHILD if there never was a program; those of child::wait.
   result<exit_status> wait(io::until when = {}) noexcept;
 
-  // Feeds `input` and closes in(), reads out() and err() to their ends, and waits for the
-  // program's: whatever it reads and writes first, no full pipe holds it up for ever. A program
-  // that does not read its input to the end is no error. What was read is appended to `out` and
-  // `err`, however this ends; what is null is dropped. Programs that it started and left behind may
-  // hold the pipes open; the end comes when they close them too. After a limit the program still
-  // runs: kill it, or call again with what was not fed yet, which `fed`, if given, tells. Parks:
-  // until then, or a limit. Callable from: any fiber or thread. Errors: as wait, and of read and
+  // Writes `input` to in() and closes it, reads out() and err() to their ends, and waits for the
+  // program's end. All that happens at the same time, so no full pipe holds the program up for
+  // ever. If the program does not read its whole input, that is not an error. The data that was
+  // read is appended to `out` and `err`, also after an error; if one is null, its data is dropped.
+  // If the program started other programs and left them behind, they may hold the pipes open; the
+  // call then ends when they close the pipes too. After a limit the program still runs: kill it, or
+  // call again with the rest of the input; `fed`, if given, says how many bytes were written.
+  // Parks: until then, or a limit. Callable from: any fiber or thread. Errors: as wait, read and
   // write; EMSGSIZE: `out` or `err` would be longer than `longest`; ENOMEM.
   result<exit_status> communicate(std::string_view input, std::string* out, std::string* err,
                                   io::until when = {}, std::size_t longest = std::string::npos,
                                   std::size_t* fed = nullptr) noexcept;
 
-  // Sends a signal (pidfd_send_signal(2)): it cannot meet another process. Parks: never.
-  // Errors: ESRCH: it has ended, or there is none; EPERM; EINVAL: there is no such signal.
+  // Sends a signal (pidfd_send_signal(2)); the signal cannot reach another process. Parks: never.
+  // Errors: ESRCH: the program has ended, or there is none; EPERM; EINVAL: there is no such signal.
   result<void> kill(int signal) noexcept;
 
-  // Lets the program go and returns its number; waiting for it is the caller's business from now
-  // on, with waitpid(2). The streams are still this object's.
+  // Gives up the program and returns its number. From now on the caller must wait for it, with
+  // waitpid(2). This object keeps the streams.
   pid_t release() noexcept { return child_.release(); }
 
  private:
@@ -199,18 +206,18 @@ class HILO_API process {
   io::pipe_reader out_, err_;
 };
 
-// What run_program returns.
+// The result of run_program.
 struct program_end {
   exit_status end;
-  std::string out, err;  // what it wrote
+  std::string out, err;  // the data that it wrote
 };
 
-// Runs a program to its end: feeds it `input`, and collects what it writes, all at once. `in`,
-// `out` and `err` of `what` become pipes where they are inherited; the others stay. Parks: until
-// then. A limit (timed_out, cancelled) kills it with SIGKILL, and so does an error; the kernel has
-// let go of it on return. A limit also ends the opening of files before the start. Callable from:
-// any fiber or thread. Errors: process_error if it was not started; else those of
-// process::communicate.
+// Runs a program to its end: writes `input` to it, and collects its output at the same time. If
+// `in`, `out` or `err` of `what` is inherited, it becomes a pipe; other settings stay.
+// Parks: until the program has ended. A limit (timed_out, cancelled) or an error kills the program
+// with SIGKILL; on return, the kernel has finished with it. A limit also ends the opening of files
+// before the start. Callable from: any fiber or thread. Errors: process_error if it was not
+// started; else the errors of process::communicate.
 HILO_API result<program_end> run_program(program what, std::string_view input = {},
                                          io::until when = {},
                                          std::size_t longest = std::string::npos);

@@ -1,13 +1,13 @@
-// What an I/O call returns: a value, or why there is none.
+// The result of an I/O call: a value, or the reason why there is none.
 //
 //   const hilo::result<std::size_t> got = hilo::io::read(fd, buffer, sizeof buffer, 5s);
 //   if (!got) return report(got.status(), got.error());
 //   if (*got == 0) return;  // the end
 //
-// status() tells the ways apart that a correct program may see: timed_out and cancelled are limits
-// of the caller's, closed means that the descriptor was closed by hilo::io::close meanwhile, and
-// failed that the kernel refused; error() is then its errno, or of a name that was looked up what
-// is wrong with it (hilo/net/name.hpp). Nothing is left in errno.
+// status() tells how the call ended. timed_out, cancelled: a limit of the caller ended it. closed:
+// hilo::io::close closed the descriptor meanwhile. failed: the kernel refused; error() is then the
+// kernel's errno, or for the look-up of a name its net::name_error (hilo/net/name.hpp). errno
+// itself is not used.
 #pragma once
 
 #include <system_error>
@@ -20,7 +20,7 @@ namespace hilo {
 
 namespace detail {
 
-// An errno; or, negative, an error of getaddrinfo(3).
+// number: an errno or, if negative, an error of getaddrinfo(3).
 HILO_API std::error_code io_error(int number) noexcept;
 
 }  // namespace detail
@@ -52,7 +52,7 @@ class [[nodiscard]] result {
     check();
     return value_;
   }
-  // Of an rvalue the value is moved from: hilo::net::connect(…).value() is a socket.
+  // On an rvalue the value may be moved from, as in hilo::net::tcp_stream::connect(…).value().
   T&& value() && {
     check();
     return std::move(value_);
@@ -68,7 +68,7 @@ class [[nodiscard]] result {
   int error_ = 0;
 };
 
-// Of calls that have nothing to tell but that they are done.
+// For calls that return no value.
 template <>
 class [[nodiscard]] result<void> {
  public:

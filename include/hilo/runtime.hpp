@@ -1,5 +1,5 @@
-// The runtime: the carriers (kernel threads) that run fibers. Most programs have one and start it
-// by run(); a library may have its own beside it.
+// The runtime: the carriers (kernel threads) that run fibers. Most programs have one runtime and
+// start it with run(). A library may have a second one of its own.
 //
 //   int main() {
 //     return hilo::run([] { return hilo::spawn([] { return 0; }).join(); });
@@ -19,15 +19,15 @@
 
 namespace hilo {
 
-// How many carriers can run at once: the CPUs of the caller's affinity mask (sched_getaffinity(2)),
-// less where a cgroup's cpu.max allows fewer, rounded up; at least 1.
+// How many carriers can run at once: the number of CPUs in the caller's affinity mask
+// (sched_getaffinity(2)), or the cgroup's cpu.max rounded up if that is less; at least 1.
 HILO_API unsigned available_cpus() noexcept;
 
 // How fibers wait for descriptors (hilo/io.hpp).
 enum class io_driver : std::uint8_t {
-  any,    // what HILO_IO says, uring or epoll; if it is not set, the ring where the kernel lets us
+  any,    // HILO_IO decides, uring or epoll; if it is not set, the ring if the kernel allows it
   uring,  // io_uring, Linux 6.0 or newer; containers and seccomp filters often refuse it
-  epoll,  // files then go to the carriers of hilo::blocking
+  epoll,  // file calls then go to the carriers of hilo::blocking
 };
 
 // The enumerator's name, for messages.
@@ -47,55 +47,58 @@ constexpr const char* to_string(io_driver value) noexcept {
 struct runtime_options {
   // Kernel threads that run fibers, 1 to 1024.
   unsigned carriers = available_cpus();
-  // Bytes of stack of a fiber that asks for no other, rounded up to a power of two, 16 KiB to 1
-  // GiB. An untouched stack costs addresses, not memory.
+  // Bytes of stack for a fiber whose options give no size, rounded up to a power of two, 16 KiB to
+  // 1 GiB. An untouched stack costs addresses, not memory.
   std::size_t stack_size = 256 * 1024;
-  // Bytes of addresses to reserve for the stacks of one size, with a page for each guard; guards of
-  // several pages come on top. 0: as much as RLIMIT_AS lets, at most
-  // 1 TiB (3.4 million fibers of the default size).
+  // Bytes of addresses to reserve for the stacks of one size, including a page for each guard; the
+  // further pages of a larger guard are added to this. 0: as much as RLIMIT_AS allows, at most 1
+  // TiB (3.4 million fibers of the default size).
   std::size_t stack_reserve = 0;
   // Bytes below each stack that fault when touched, rounded up to pages, up to 1 GiB; 0 for none. A
   // function with a frame larger than this can step over the guard unless it is compiled with
   // -fstack-clash-protection. A guard costs addresses, not memory.
   std::size_t guard_size = 64 * 1024;
-  // Lets fibers run without a guard below their stack once vm.max_map_count allows no more
-  // guards, on kernels that need a mapping for each (before Linux 6.13). Otherwise spawn fails
-  // then. A fiber without a guard that overflows its stack writes into another's.
+  // Kernels before Linux 6.13 need a mapping for each guard, and vm.max_map_count limits the number
+  // of mappings. When that limit is reached: true lets further fibers run without a guard below
+  // their stack, false makes spawn fail. A fiber without a guard that overflows its stack writes
+  // into the stack of another fiber.
   bool unguarded_stacks = false;
-  // Of fibers that do not say: spawn_options.tls.
+  // For fibers whose spawn_options.tls is inherit.
   hilo::tls tls = hilo::tls::carrier;
-  // For all fibers, as spawn_options.paint_stack.
+  // As spawn_options.paint_stack, for all fibers.
   bool paint_stacks = false;
-  // With uring, here or in HILO_IO, starting the runtime fails where there is none.
+  // If uring is asked for, here or in HILO_IO, and the kernel offers no ring, starting the runtime
+  // fails.
   io_driver io = io_driver::any;
 
-  // How many kernel threads more there may be, to stand in for carriers that are held up in
-  // hilo::blocking or in a system call; 1 to 32768. They are started when needed, and end after 10
-  // s without use. When all are in use, further hilo::blocking calls wait for one, in the order
-  // they came, while the other fibers run on; be generous where such calls wait for each other. One
-  // on which pinned fibers stayed does not count.
+  // How many additional kernel threads may replace carriers that are held up in hilo::blocking or
+  // in a system call; 1 to 32768. They are started when needed, and end after 10 s without use.
+  // When all are in use, further hilo::blocking calls wait for a free one in order of arrival,
+  // while the other fibers run on. Choose a large number if such calls wait for each other. A
+  // carrier that pinned fibers keep busy is not counted.
   unsigned spare_carriers = 512;
-  // How long a fiber may stay in a system call of its own, outside hilo::blocking, before another
-  // carrier is started for the others that wait behind it. 0: it holds its carrier up.
+  // How long a fiber may stay in its own system call, outside hilo::blocking, before another
+  // carrier is started for the fibers that wait behind it. 0: no other carrier is started, and they
+  // wait.
   std::chrono::milliseconds stuck_after{20};
-  // How long a fiber may compute without a call that parks or yields before it is reported, at most
-  // once a second: others may be waiting behind it. 0: never.
+  // How long a fiber may compute without a call that parks or yields before it is reported, because
+  // other fibers may wait behind it. At most one report a second. 0: never.
   std::chrono::milliseconds report_busy_after{2000};
-  // Gets such a report, one line of text, in a kernel thread of the runtime; it may not throw. By
-  // default it goes to standard error.
+  // Called with such a report, one line of text, in a kernel thread of the runtime; must not throw.
+  // By default the report goes to standard error.
   std::function<void(std::string_view)> report_busy{};
 };
 
 class runtime {
  public:
-  // Starts the carriers. Errors: std::system_error for options out of range, and when threads or
-  // addresses cannot be had; then nothing is left behind.
+  // Starts the carriers. Errors: std::system_error if an option is out of range, or if threads or
+  // addresses are not available; then nothing is left behind.
   HILO_API explicit runtime(const runtime_options& options = {});
 
-  // Waits until every fiber of this runtime ended, then ends the carriers. It asks nothing of the
-  // fibers: where they may wait for ever, call stop() before.
+  // Waits until every fiber of this runtime has ended, then ends the carriers. The fibers are not
+  // asked to stop: if they may wait for ever, call stop() before.
   // Parks: the calling kernel thread sleeps. Callable from: outside this runtime's fibers.
-  // Errors: aborts when a handle of one of its fibers is neither joined nor detached.
+  // Errors: aborts if a handle of one of its fibers is neither joined nor detached.
   HILO_API ~runtime();
   runtime(const runtime&) = delete;
   runtime& operator=(const runtime&) = delete;
@@ -121,17 +124,16 @@ class runtime {
     return spawn(spawn_options{.name = "main"}, std::forward<F>(callable)).join();
   }
 
-  // Asks every fiber of this runtime that lives to stop, detached ones too, as
-  // fiber::request_stop() does. Fibers that are spawned later are not asked. Stop callbacks run in
-  // the caller. Parks: never. Callable from: any fiber or thread; a fiber of this runtime asks
-  // itself too. Errors: std::bad_alloc when a fiber's stop state cannot be made; some are not asked
-  // then.
+  // Asks every living fiber of this runtime to stop, also detached fibers, as fiber::request_stop()
+  // does. Fibers that are spawned later are not asked. Stop callbacks run in the caller. Parks:
+  // never. Callable from: any fiber or thread; a fiber of this runtime asks itself too. Errors:
+  // std::bad_alloc if there is no memory for a fiber's stop state; then some fibers are not asked.
   HILO_API void request_stop();
 
-  // Asks as request_stop() does, again and again, so that fibers that are spawned meanwhile are
-  // asked too, until all fibers have ended or the time is over. Returns how many live then: fibers
-  // that compute, are inside hilo::blocking or shielded(), or wait in calls that no stop request
-  // ends. The runtime goes on as before, and its destructor waits for them. Parks: the calling
+  // Asks as request_stop() does, and repeats that until all fibers have ended or the time is over,
+  // so fibers that are spawned meanwhile are asked too. Returns how many fibers still live: they
+  // compute, are inside hilo::blocking or shielded(), or wait in calls that no stop request ends.
+  // The runtime goes on as before, and its destructor waits for these fibers. Parks: the calling
   // kernel thread sleeps. Callable from: outside this runtime's fibers, else it aborts. Errors: as
   // request_stop().
   template <class R, class P>
@@ -150,10 +152,10 @@ class runtime {
   std::unique_ptr<sched::scheduler, deleter> scheduler_;
 };
 
-// Starts a runtime, runs callable() as its first fiber, waits until that and every fiber it left
-// behind ended, and ends the runtime. Returns the callable's value or rethrows its exception.
-// Callable from: a kernel thread; in a fiber of another runtime it holds up the carrier while it
-// waits for what was left behind.
+// Starts a runtime, runs callable() as its first fiber, waits until this fiber and all other fibers
+// of the runtime have ended, and ends the runtime. Returns the callable's value or rethrows its
+// exception. Callable from: a kernel thread; in a fiber of another runtime, the call holds up the
+// carrier while it waits for the remaining fibers.
 template <class F>
 [[gnu::always_inline]] inline auto run(const runtime_options& options, F&& callable) {
   return runtime(options).run(std::forward<F>(callable));

@@ -11,9 +11,10 @@
 //   Answer quickest = hilo::race([&] { return ask(first); }, [&] { return ask(second); });
 // clang-format on
 //
-// The first exception of a child asks the others to stop, and join() rethrows it. A stop request or
-// a limit that ends join() or spawn() asks all children to stop. wait_for() waits for a while and
-// asks nothing of them. Not for fibers that serve a whole program: spawn() and keep their handles.
+// When a child throws, the first exception asks the other children to stop, and join() rethrows it.
+// If a stop request or a limit ends join() or spawn(), all children are asked to stop. wait_for()
+// waits for a while and does not ask the children to stop. Not for fibers that serve a whole
+// program: spawn such fibers with hilo::spawn and keep their handles.
 #pragma once
 
 #include <algorithm>
@@ -41,34 +42,37 @@ namespace hilo {
 
 struct scope_options {
   std::size_t limit = 0;  // children that run at the same time; 0: any number
-  // Waits of the children end with timed_out after this time, counted from the scope's beginning.
+  // After this time, counted from the construction of the scope, waits of the children end with
+  // timed_out.
   detail::any_duration deadline = std::chrono::nanoseconds::max();
   spawn_options fibers{};  // how the children are made
 };
 
-// T: what the children return. Used by the fiber that made it, but for request_stop().
+// T: the type that the children return. Only the fiber that made the scope uses it, except for
+// request_stop().
 template <class T = void>
 class scope {
   static_assert(std::is_void_v<T> || std::is_object_v<T>, "children return values or nothing");
 
  public:
-  // Errors: std::system_error, EINVAL, for options.fibers.stack: children cannot share one.
+  // Errors: std::system_error EINVAL if options.fibers.stack is set, because children cannot share
+  // a stack.
   explicit scope(const scope_options& options = {})
       : options_(options), core_(options.limit, nearest_deadline(options.deadline)) {
     if (options.fibers.stack.data() != nullptr) detail::refuse_shared_stack();
   }
 
   // Asks the children that still run to stop, and waits for them; their exceptions are dropped.
-  // Parks: until they ended. Errors: a child that destroys its own scope aborts.
+  // Parks: until they have ended. Errors: a child that destroys its own scope aborts.
   ~scope() = default;
   scope(const scope&) = delete;
   scope& operator=(const scope&) = delete;
 
-  // Starts a child that calls f(), or f(stop_token). Returns ok; cancelled or timed_out, and starts
-  // nothing, when the scope was stopped, or when a stop request or a limit of the caller came
-  // before there was room for the child: then the scope is stopped too. Parks: while `limit`
-  // children run; and as hilo::spawn. Callable from: the scope's fiber. Errors: as hilo::spawn.
-  // Ordering: as hilo::spawn.
+  // Starts a child that calls f(), or f(stop_token). Returns ok. Returns cancelled or timed_out and
+  // starts nothing if the scope was stopped, or if a stop request or a limit of the caller came
+  // before the scope had room for the child; in the second case the scope is stopped too. Parks:
+  // while `limit` children run; and as hilo::spawn. Callable from: the scope's fiber. Errors: as
+  // hilo::spawn. Ordering: as hilo::spawn.
   template <class F>
   [[nodiscard]] status spawn(F&& f) {
     const status end = core_.admit();
@@ -86,16 +90,16 @@ class scope {
     return status::ok;
   }
 
-  // Asks the children to stop, and refuses new ones. Never parks for long: others may be entering
-  // or leaving. Callable from: any fiber or thread, while the scope lives.
+  // Asks the children to stop, and refuses new ones. May park briefly, while other children begin
+  // or end. Callable from: any fiber or thread, while the scope lives.
   void request_stop() noexcept { core_.request_stop(); }
 
   // The children's stop token.
   std::stop_token stop_token() const noexcept { return core_.stop_token(); }
 
-  // Waits until all children have ended, until a time at most. Returns ok when they have; timed_out
-  // or cancelled when the time, or a stop request or a limit of the caller, came first: the
-  // children run on, and are not asked to stop. Parks: until then. Callable from: the scope's
+  // Waits until all children have ended, or until a time at most. Returns ok when they have ended;
+  // timed_out or cancelled if the time, or a stop request or a limit of the caller, came first. The
+  // children then run on, and are not asked to stop. Parks: until then. Callable from: the scope's
   // fiber; a child aborts, because it would wait for itself.
   [[nodiscard]] status wait() noexcept { return core_.wait(detail::no_deadline); }
   template <class R, class P>
@@ -108,21 +112,22 @@ class scope {
                                    [&](std::int64_t deadline) { return core_.wait(deadline); });
   }
 
-  // Waits until all children have ended. Returns the results of children that returned, in the
-  // order of spawning: also when they were asked to stop meanwhile. Rethrows the first exception;
-  // then there are no results. More children may be spawned afterwards, if the scope was not
-  // stopped and no child failed. Parks: until then; when a stop request or a limit of the caller
-  // comes first, the children are asked to stop. Callable from: the scope's fiber; a child aborts,
-  // because it would wait for itself. Ordering: all the children did happens before it returns.
+  // Waits until all children have ended. Returns the results of the children that returned, in the
+  // order of spawning, also if the children were asked to stop. If a child threw, rethrows the
+  // first exception and returns no results. More children may be spawned afterwards, if the scope
+  // was not stopped and no child failed. Parks: until all have ended; if a stop request or a limit
+  // of the caller comes first, the children are asked to stop and the wait goes on. Callable from:
+  // the scope's fiber; a child aborts, because it would wait for itself. Ordering: everything that
+  // the children did happens before join returns.
   auto join() {
     status how;
     return join(how);
   }
 
-  // The same, and says how it came, also if it throws. `how` becomes ok when the children were not
-  // stopped; cancelled when a stop request of the caller, request_stop() or an exception did it, or
-  // a spawn() that failed; timed_out when a limit of the caller did, or when a child ended after
-  // the scope's deadline.
+  // The same, and tells in `how` whether the children were stopped, also if it throws. ok: they
+  // were not stopped. cancelled: a stop request of the caller, request_stop(), an exception or a
+  // failed spawn() stopped them. timed_out: a limit of the caller stopped them, or a child ended
+  // after the scope's deadline.
   auto join(status& how) {
     how = core_.join();
     auto results = take_results();
@@ -214,9 +219,9 @@ call_value<F> call_for_value(F& f) {
 
 }  // namespace detail
 
-// Calls all of them at the same time, each in a fiber, and returns their results as a tuple, with
-// std::monostate for one that returns nothing. The first exception asks the others to stop and is
-// rethrown once they ended. Parks, and errors: as scope.
+// Calls all callables at the same time, each in a fiber. Returns their results as a tuple, with
+// std::monostate for a callable that returns nothing. The first exception asks the other fibers to
+// stop, and is rethrown after they have ended. Parks, and errors: as scope.
 template <class... F>
 auto when_all(F&&... calls) {
   std::tuple<std::optional<detail::call_value<F>>...> results;
@@ -233,9 +238,10 @@ auto when_all(F&&... calls) {
       results);
 }
 
-// Calls all of them at the same time, each in a fiber, and returns what the first to return gives;
-// the others are asked to stop and waited for. All have the same type of result. One that throws
-// has lost; when all throw, the first exception is rethrown. Parks, and errors: as scope.
+// Calls all callables at the same time, each in a fiber. Returns the result of the first that
+// returns; the other fibers are asked to stop and waited for. All callables have the same type of
+// result. A callable that throws has lost; if all throw, the first exception is rethrown. Parks,
+// and errors: as scope.
 template <class F, class... G>
 auto race(F&& call, G&&... calls) {
   using value = detail::call_value<F>;

@@ -1,4 +1,4 @@
-// select: waiting for the first of several things, of which exactly one happens.
+// select: waits for several things, and does exactly one of them, the first that is ready.
 //
 //   std::optional<int> number;
 //   switch (hilo::select{hilo::receive_from(numbers, number),  // 0
@@ -10,17 +10,17 @@
 //     default: return;                          // stopped, or a limit was reached
 //   }
 //
-// The number is that of the case, counted from 0. A select that a stop request or a limit ended has
-// taken none: its number is selection::none, which is not an index. A switch needs a `default`, and
-// code that uses the number as an index has to ask taken() first.
+// The number is that of the case, counted from 0. If a stop request or a limit ends the select, it
+// takes no case: its number is then selection::none, which is not an index. So a switch needs a
+// `default`, and code that uses the number as an index has to ask taken() first.
 //
-// Which one. If several cases are ready, each is taken equally often, whatever stands before or
-// between them; in select_first the first is. With `otherwise`, a select takes that only if there
-// was a moment at which no case was ready. A descriptor (io::ready_of) is the exception: the kernel
-// is asked shortly before that moment.
+// Which case. If several cases are ready, each is equally likely to be taken, at any position in
+// the list; select_first takes the first of them. `otherwise` is taken only if there was a moment
+// at which no case was ready. A descriptor (io::ready_of) is the exception: the kernel is asked
+// shortly before that moment.
 //
-// Effects. A case that was not taken has none: nothing was received, nothing moved from, and its
-// destination is as it was. The destination of the taken case holds the value; if the case ended
+// Effects. A case that was not taken has no effect: nothing was received or moved from, and its
+// destination has not changed. The destination of the taken case holds the value; if the case ended
 // without one, because the channel is closed, it is empty. A channel may be in several cases, as
 // sender and as receiver.
 #pragma once
@@ -44,7 +44,7 @@
 
 namespace hilo {
 
-// What select returns; converts to the number of the case.
+// The result of select; converts to the number of the case.
 struct [[nodiscard]] selection {
   // No case was taken: a stop request or a limit came first (hilo/limit.hpp); `end` says which.
   static constexpr std::size_t none = detail::no_case;
@@ -52,12 +52,12 @@ struct [[nodiscard]] selection {
   std::size_t index = none;
   status end = status::ok;  // closed: the channel of the case is
 
-  // Whether a case was taken, so that `index` is the number of one.
+  // Whether a case was taken: `index` is then its number.
   [[nodiscard]] constexpr bool taken() const noexcept { return index != none; }
   constexpr operator std::size_t() const noexcept { return index; }  // NOLINT: for switch
 };
 
-// The last case of a select that does not wait: taken when no other is ready.
+// The last case of a select that does not wait: taken when no other case is ready.
 struct otherwise_t {};
 inline constexpr otherwise_t otherwise{};
 
@@ -89,13 +89,14 @@ class receive_case final : public select_case {
   }
 
  private:
-  // The former value may not end under the lock: its destructor is the program's, and may come to
-  // this channel. A value whose move throws is not kept.
+  // The former value must not be destroyed under the lock, because its destructor is code of the
+  // program and may use this channel. A value whose move throws is not kept.
   static constexpr bool may_keep =
       !std::is_trivially_destructible_v<T> && std::is_nothrow_move_constructible_v<T>;
   bool keeps_former() const noexcept { return may_keep && result_.has_value(); }
 
-  // Both have a value. Needs no more of T than a channel does; moved-from values end here.
+  // Both have a value. Needs no more of T than a channel needs; moved-from values are destroyed
+  // here.
   void exchange() noexcept {
     if constexpr (may_keep) {
       T received(std::move(*other_));
@@ -206,28 +207,29 @@ selection select_in(select_order order, C&&... cases) {
 
 }  // namespace detail
 
-// The cases. With `enabled` false a case is left out, and keeps its number. Others are beside what
-// they wait for: in broadcast.hpp, watch.hpp, oneshot.hpp, and io::ready_of for descriptors.
+// The cases. With `enabled` false a case is left out, and keeps its number. Further cases are
+// declared with the types that they wait for: in broadcast.hpp, watch.hpp, oneshot.hpp, and
+// io::ready_of for descriptors.
 
-// Ready when a value can be received, which is then in `result`; or when the channel is closed and
-// drained, then `result` is empty. While the case is not taken `result` is not touched.
+// Ready when a value can be received; the value is then in `result`. Also ready when the channel is
+// closed and drained; then `result` is empty. While the case is not taken, `result` is not touched.
 template <class T>
 auto receive_from(channel<T>& from, std::optional<T>& result, bool enabled = true) noexcept {
   return detail::receive_case<T>(&from, result, enabled);
 }
 
-// Ready when `value` can be sent; or when the channel is closed, then it was not moved from. An
-// rvalue is moved from only when the case is taken. A case that lives longer than the expression
-// with this call, because a function returns it or it has a name, moves the value into itself at
-// the end of that expression. Of an lvalue a copy is sent, made by this call. Without `enabled`
-// nothing is copied or moved.
+// Ready when `value` can be sent; also when the channel is closed, and then `value` is not moved
+// from. An rvalue is moved from only when the case is taken. If the case lives longer than the
+// expression with this call, because a function returns it or it has a name, it moves the value
+// into itself at the end of that expression. For an lvalue, this call makes a copy, and the copy is
+// sent. Without `enabled` nothing is copied or moved.
 template <class T>
 detail::send_case<T> send_to(channel<T>& to, detail::offer<std::type_identity_t<T>>&& value,
                              bool enabled = true) {
   return detail::send_case<T>(&to, value, enabled);
 }
 
-// Ready after a duration, counted from this call, or at a time.
+// Ready after a duration, counted from this call, or at a given time.
 template <class R, class P>
 auto after(std::chrono::duration<R, P> patience, bool enabled = true) noexcept {
   return detail::time_case(detail::deadline_after(patience), enabled);
@@ -253,21 +255,20 @@ auto end_of(fiber<T>& whose, bool enabled = true) {
   return detail::end_case(whose, enabled);
 }
 
-// Waits until a case is ready, does what it says and returns its number. With `otherwise` among the
-// cases it does not wait. Without any case that is enabled it waits for a stop request or a limit.
+// Waits until a case is ready, does its operation and returns its number. With `otherwise` among
+// the cases it does not wait. If no case is enabled, it waits for a stop request or a limit.
 // Parks: until then. Callable from: any fiber or thread. Cost: linear in the number of cases.
-// Ordering: as that of the operation it did. Exceptions: what a move of a value throws; and
-// std::bad_alloc with more than 16 cases.
-// In braces the cases are evaluated in the order in which they are written, each once; in
-// parentheses the compiler chooses the order.
+// Ordering: as that of the operation it did. Exceptions: those of a move of a value; std::bad_alloc
+// with more than 16 cases. In braces the cases are evaluated in the order in which they are
+// written, each once; in parentheses the compiler chooses the order.
 struct [[nodiscard]] select : selection {
   template <class... C>
   requires(detail::is_case<C>&&...) [[nodiscard]] select(C&&... cases)  // NOLINT: for one case too
       : selection(detail::select_in(detail::select_order::random, cases...)) {}
 };
 
-// The same, but of several that are ready the first is taken: one that is always ready starves
-// those behind it.
+// The same, but if several cases are ready, the first is taken. A case that is always ready
+// therefore starves the cases behind it.
 struct [[nodiscard]] select_first : selection {
   template <class... C>
   requires(detail::is_case<C>&&...)
@@ -275,8 +276,8 @@ struct [[nodiscard]] select_first : selection {
       : selection(detail::select_in(detail::select_order::first, cases...)) {}
 };
 
-// Cases that are counted at run time. Their numbers are those of the calls that added them. May be
-// waited for again and again; what it refers to must live as long.
+// A list of cases that is built at run time. The call that adds a case returns its number. The list
+// may be waited for again and again; the objects that its cases refer to must live as long.
 class select_list {
  public:
   template <class T>
@@ -302,8 +303,8 @@ class select_list {
   std::size_t end_of(fiber<T>& whose, bool enabled = true) {
     return add([&] { return hilo::end_of(whose, enabled); });
   }
-  // Adds the case that is taken when no other is ready: from now on the list does not wait. One at
-  // most; a second call returns the number of the first.
+  // Adds the case that is taken when no other case is ready: from now on the list does not wait. A
+  // list has at most one such case; a second call returns its number.
   std::size_t otherwise() {
     if (otherwise_at_ == selection::none) otherwise_at_ = cases_.size();
     return otherwise_at_;
@@ -329,7 +330,7 @@ class select_list {
   // As select and select_first.
   selection wait() { return run(detail::select_order::random, false); }
   selection wait_first() { return run(detail::select_order::first, false); }
-  // Without waiting: none and would_block when there was a moment at which no case was ready.
+  // Does not wait. Returns none and would_block if there was a moment at which no case was ready.
   selection try_now() { return run(detail::select_order::random, true); }
 
  private:

@@ -1,5 +1,6 @@
-// A counting semaphore between fibers, kernel threads, or both: how many may be at something at
-// once. The interface is std::counting_semaphore's, and more: several at once, and close().
+// A counting semaphore between fibers, kernel threads, or both: limits how many of them do
+// something at the same time. The interface of std::counting_semaphore, and more: it can take
+// several at once, and has close().
 //
 //   hilo::semaphore slots(8);
 //   slots.acquire();  work();  slots.release();
@@ -19,36 +20,36 @@ namespace hilo {
 
 class semaphore {
  public:
-  // The most that it counts to.
+  // The largest count.
   static constexpr std::ptrdiff_t max() noexcept { return PTRDIFF_MAX; }
 
   // Errors: a negative count aborts.
   constexpr explicit semaphore(std::ptrdiff_t count)
       : count_(count >= 0 ? count : refuse_count(count)) {}
-  // Errors: destroying one that is waited on aborts.
+  // Errors: destroying a semaphore while a caller waits on it aborts.
   HILO_API ~semaphore();
   semaphore(const semaphore&) = delete;
   semaphore& operator=(const semaphore&) = delete;
 
-  // Takes `count`, all at once. First come, first served: callers that want few do not
-  // overtake a caller that waits for many.
-  // Parks: while there are not so many, or others wait; no stop request and no limit ends this.
-  // Callable from: any fiber or thread. Errors: aborts if the semaphore is closed, before or
-  // meanwhile, and if the count is negative. Ordering: everything before the releases that it
-  // takes from happens before it returns.
+  // Takes `count`, all at once. First come, first served: a caller that wants few does not overtake
+  // a caller that waits for many.
+  // Parks: while fewer are free, or other callers wait; no stop request and no limit ends this
+  // wait. Callable from: any fiber or thread. Errors: aborts if the semaphore is closed before or
+  // during the call, or if the count is negative. Ordering: everything before the releases that it
+  // takes from happens before acquire returns.
   void acquire(std::ptrdiff_t count = 1) noexcept {
     if (acquire_until(count, detail::until_woken) != status::ok) refuse_closed();
   }
-  // The same, but ends with cancelled or timed_out when a stop request or a limit comes first
-  // (hilo/limit.hpp), and with closed when the semaphore is closed; then nothing is taken.
+  // The same, but a stop request or a limit ends it with cancelled or timed_out (hilo/limit.hpp),
+  // and close() with closed. Unless ok, nothing is taken.
   [[nodiscard]] status acquire(interruptible_t) noexcept {
     return acquire_until(1, detail::no_deadline);
   }
   [[nodiscard]] status acquire(std::ptrdiff_t count, interruptible_t) noexcept {
     return acquire_until(count, detail::no_deadline);
   }
-  // Takes `count` if there are so many, no caller waits and the semaphore is open; true if so.
-  // Never parks; a look that fails counts (docs/fibers.md).
+  // Takes `count` if that many are free, no caller waits and the semaphore is open; true if so.
+  // Never parks; a false answer counts (docs/fibers.md).
   [[nodiscard]] HILO_API bool try_acquire(std::ptrdiff_t count = 1) noexcept;
   // True if it took `count`; false if the time, a stop request, a limit or close() came first.
   // Parks: as acquire.
@@ -64,12 +65,12 @@ class semaphore {
         when, [&](std::int64_t deadline) { return acquire_until(count, deadline) == status::ok; });
   }
 
-  // Adds `count`, and wakes the waiters whose turn comes. Never parks. Callable from: anywhere but
-  // a signal handler. Errors: a negative count, or a sum over max(), aborts.
+  // Adds `count`, and wakes the waiters whose turn comes. Never parks. Callable from: anywhere
+  // except a signal handler. Errors: a negative count, or a sum over max(), aborts.
   HILO_API void release(std::ptrdiff_t count = 1) noexcept;
 
-  // Ends all waits with closed, and lets nothing be taken any more. Never parks. Callable from:
-  // anywhere but a signal handler. A later release is only counted.
+  // Ends all waits with closed; from now on nothing can be taken. Never parks. Callable from:
+  // anywhere except a signal handler. A later release is only counted.
   HILO_API void close() noexcept;
 
  private:

@@ -1,7 +1,7 @@
 // Many readers or one writer, between fibers, kernel threads, or both. SharedTimedMutex (C++20
 // [thread.sharedtimedmutex.requirements]), so std::shared_lock and std::unique_lock work with it.
-// For data read far more often than written, in sections worth more than a few hundred nanoseconds;
-// else a mutex is faster.
+// For data that is read far more often than written, in critical sections of more than a few
+// hundred nanoseconds; otherwise a mutex is faster.
 //
 //   hilo::shared_mutex guard;
 //   { std::shared_lock lock(guard); read(); }
@@ -19,24 +19,25 @@
 
 namespace hilo {
 
-// Fair: who waits gets it in the order of arrival, neighbouring readers together. So a waiting
-// writer stops new readers, and a reader that takes it twice can deadlock with a writer between.
+// Fair: waiters get it in order of arrival; readers that stand next to each other get it together.
+// So a waiting writer stops new readers, and a reader that takes it twice can deadlock if a writer
+// comes in between.
 class shared_mutex {
  public:
   constexpr shared_mutex() noexcept = default;
-  // Errors: destroying one that is held or waited for aborts.
+  // Errors: destroying a mutex that is held or waited for aborts.
   HILO_API ~shared_mutex();
   shared_mutex(const shared_mutex&) = delete;
   shared_mutex& operator=(const shared_mutex&) = delete;
 
-  // Takes it for writing. Parks: while anybody holds it; no stop request and no limit ends this.
-  // Callable from: any fiber or thread; one that holds it already waits for itself. Ordering: all
-  // that earlier holders did happens before it returns.
+  // Takes it for writing. Parks: while any reader or writer holds it; no stop request and no limit
+  // ends this wait. Callable from: any fiber or thread; a caller that already holds it waits for
+  // itself. Ordering: everything that earlier holders did happens before lock returns.
   void lock() noexcept {
     if (!attempt()) [[unlikely]]
       (void)lock_slow(detail::until_woken);
   }
-  // Never parks; a look that fails counts (docs/fibers.md).
+  // Never parks; a false answer counts (docs/fibers.md).
   [[nodiscard]] bool try_lock() noexcept {
     if (attempt()) return true;
     detail::count_eager();
@@ -52,7 +53,7 @@ class shared_mutex {
     return detail::wait_until_time(
         when, [&](std::int64_t deadline) { return attempt() || lock_slow(deadline); });
   }
-  // Gives it up after writing. Never parks. Errors: aborts when it is not held so.
+  // Releases it after writing. Never parks. Errors: aborts if it is not held for writing.
   void unlock() noexcept {
     std::uint32_t expected = writer;
     // (V2) release: publishes the critical section.
@@ -85,11 +86,11 @@ class shared_mutex {
       return attempt_shared() || lock_shared_slow(deadline);
     });
   }
-  // Gives it up after reading. Never parks. Errors: aborts when nobody reads.
+  // Releases it after reading. Never parks. Errors: aborts if no reader holds it.
   void unlock_shared() noexcept {
     std::uint32_t seen = state_.load(std::memory_order_relaxed);
     while ((seen & waiting) == 0 && seen >= reader) {
-      // (V4) release: a writer comes after what its readers read.
+      // (V4) release: what the readers read happens before the next writer.
       if (state_.compare_exchange_weak(seen, seen - reader, std::memory_order_release,
                                        std::memory_order_relaxed)) {
         return detail::decision_point();
@@ -99,9 +100,9 @@ class shared_mutex {
   }
 
  private:
-  // state_:  bit 0 a writer holds it | bit 1 somebody waits | bits 2-31 readers that hold it
-  // `waiting` is changed under queue_lock_ only, and is set exactly while waiters_ is not empty but
-  // for one in the middle of queueing. While it is set, holders come only from grant().
+  // state_: bit 0: a writer holds it | bit 1: a caller waits | bits 2-31: number of readers
+  // `waiting` is changed under queue_lock_ only. It is set exactly while waiters_ is not empty,
+  // except while a waiter is just being queued. While it is set, only grant() makes new holders.
   static constexpr std::uint32_t writer = 1, waiting = 2, reader = 4;
 
   bool attempt() noexcept {

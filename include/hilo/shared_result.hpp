@@ -1,5 +1,5 @@
-// shared_result: the outcome of a oneshot for several waiters, as std::shared_future is that of a
-// std::future: each copy receives the same value, or the same exception.
+// shared_result: the outcome of a oneshot for several waiters, like std::shared_future. Each copy
+// receives the same value, or the same exception.
 //
 //   auto [out, in] = hilo::make_oneshot<config>();
 //   hilo::shared_result<config> loaded(std::move(in));
@@ -9,7 +9,7 @@
 //   (void)out.send(load());
 //
 // The value is const and shared, and never copied. It lives as long as a shared_result or a pointer
-// to the value does. Not for several values: watch, or broadcast.
+// to the value does. For several values use watch or broadcast.
 #pragma once
 
 #include <chrono>
@@ -63,13 +63,13 @@ class shared_result_case final : public select_case {
  private:
   const std::shared_ptr<oneshot<T>> what_;
   std::shared_ptr<const T>& result_;
-  std::shared_ptr<const T> former_;  // of result_: may not end under the lock
+  std::shared_ptr<const T> former_;  // of result_: must not be destroyed under the lock
 };
 
 }  // namespace detail
 
-// Each copy is used by one fiber or thread at a time. A call on an empty one, which was made by its
-// default constructor or moved from, aborts.
+// Each copy is used by one fiber or thread at a time. A shared_result that was made by its default
+// constructor or moved from is empty: a call on it aborts.
 template <class T>
 class shared_result : public detail::counted_end<detail::oneshot<T>, detail::end_kind::receiver> {
   using base = detail::counted_end<detail::oneshot<T>, detail::end_kind::receiver>;
@@ -95,7 +95,7 @@ class shared_result : public detail::counted_end<detail::oneshot<T>, detail::end
     return receive_into("receive", result, detail::no_deadline);
   }
 
-  // Receives the value; null if there is none. Otherwise as the one before.
+  // Receives the value; null if there is none. Otherwise as the form before.
   [[nodiscard]] std::shared_ptr<const T> receive() const {
     std::shared_ptr<const T> result;
     (void)receive_into("receive", result, detail::no_deadline);

@@ -1,4 +1,4 @@
-// Signals that a fiber receives, instead of a handler that interrupts whoever runs (signalfd(2)).
+// Signals that a fiber receives (signalfd(2)), instead of a handler that interrupts running code.
 //
 //   int main() {
 //     hilo::io::signal_set stop({SIGINT, SIGTERM});  // before there are other threads
@@ -9,11 +9,12 @@
 //     });
 //   }
 //
-// The kernel keeps a signal for receive only while every thread of the process has it blocked: any
-// other thread would take it, and its action, as a rule the process's end. A thread starts with the
-// mask of the one that makes it. So the set is made in main, before hilo::run and before any other
-// thread: it blocks its signals in the calling thread, and looks into /proc for the others. One
-// that does not block them, having been made earlier, is an error that names it.
+// The kernel keeps a signal for receive() only while every thread of the process blocks it. A
+// thread that does not block it would take the signal, with the signal's action: as a rule the end
+// of the process. A new thread starts with the signal mask of the thread that makes it. So make the
+// set in main, before hilo::run and before any other thread. The constructor blocks the signals in
+// the calling thread, and checks the other threads in /proc. If an older thread does not block
+// them, the constructor fails with an error that names the thread.
 #pragma once
 
 #include <csignal>
@@ -34,34 +35,37 @@ namespace hilo::io {
 struct signal_info {
   int number = 0;
   int code = 0;      // SI_USER: kill(2); SI_QUEUE: sigqueue(3); SI_TIMER; CLD_EXITED and so on
-  pid_t sender = 0;  // the process that sent it, or for SIGCHLD that it is about; else 0
+  pid_t sender = 0;  // the process that sent it; for SIGCHLD the child; else 0
   uid_t user = 0;    // the sender's real user
-  std::int64_t value = 0;  // of sigqueue(3) or a timer: its pointer, or in the low 32 bits its int
+  std::int64_t value = 0;  // of sigqueue(3) or a timer: the pointer, or the int in the low 32 bits
 };
 
 class signal_set {
  public:
   // Blocks the signals in the calling thread and opens a descriptor for them.
-  // Callable from: any thread, while each other one blocks them; in a fiber they would stay blocked
-  // in its carrier. Errors: std::system_error. EINVAL: a signal that does not exist, that the
-  // libc needs for itself, that cannot be blocked (SIGKILL, SIGSTOP), or that the CPU raises for a
-  // fault of the program (SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS): blocked, it would kill
-  // it all the same; EBUSY: another thread does not block them; EMFILE, ENFILE; ENOENT: there is
-  // no /proc to look into.
+  // Callable from: any thread, if all other threads block the signals; in a fiber, they would stay
+  // blocked in its carrier. Errors: std::system_error. EINVAL: a signal that does not exist, that
+  // libc uses itself, that cannot be blocked (SIGKILL, SIGSTOP), or that the CPU raises for a fault
+  // of the program (SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS) and that kills the program
+  // even if blocked; EBUSY: another thread does not block the signals; EMFILE, ENFILE; ENOENT:
+  // /proc is not mounted.
   signal_set(std::initializer_list<int> numbers)
       : signal_set(std::span<const int>(numbers.begin(), numbers.size())) {}
   HILO_API explicit signal_set(std::span<const int> numbers);
   signal_set(const signal_set&) = delete;
   signal_set& operator=(const signal_set&) = delete;
-  // Lets the signals that the constructor blocked in again, in its thread: one that was not
-  // received has its action then. In another thread it leaves them blocked.
+  // Unblocks, in the constructing thread, the signals that the constructor blocked. A signal that
+  // is still pending then takes its normal action. In another thread, the destructor leaves the
+  // signals blocked.
   HILO_API ~signal_set();
 
-  // Waits for a signal and takes it. Several of one number that came before count as one, real-time
-  // signals (SIGRTMIN and up) excepted; the lowest number comes first, and to one receiver. Signals
-  // to the process are received: of kill(2), the terminal, timers, the ends of children. One to a
-  // single thread (raise(3), pthread_kill(3)) stays with that thread, and only it can take it.
-  // Parks: until then, or a limit. Callable from: any fiber or thread. Errors: those of read(2).
+  // Waits for a signal and takes it. Several pending signals of the same number count as one,
+  // except real-time signals (SIGRTMIN and up). The lowest number comes first, and each signal goes
+  // to one receiver. Receives signals that are sent to the process: by kill(2), the terminal,
+  // timers, and ends of children. A signal to a single thread (raise(3), pthread_kill(3)) stays
+  // with that thread, and only that thread can take it.
+  // Parks: until a signal comes, or a limit. Callable from: any fiber or thread. Errors: those of
+  // read(2).
   HILO_API result<signal_info> receive(until when = {}) noexcept;
 
   // Polls readable while a signal is there (io::poll), and may be a case of a select:
@@ -69,13 +73,13 @@ class signal_set {
   //   hilo::result<short> ready = 0;
   //   hilo::select{hilo::io::ready_of(stop.fd(), POLLIN, ready), hilo::receive_from(work, item)};
   //
-  // after which receive() returns at once, unless another receiver was faster.
+  // After that, receive() returns at once, unless another receiver was faster.
   int fd() const noexcept { return descriptor_.fd(); }
 
  private:
   descriptor descriptor_;
-  sigset_t added_;  // blocked by the constructor
-  pid_t thread_;    // whose it was
+  sigset_t added_;  // the signals that the constructor blocked
+  pid_t thread_;    // the thread that ran the constructor
 };
 
 }  // namespace hilo::io

@@ -1,6 +1,6 @@
-// Simulation: runs concurrent code again and again, each time in another order that a seed decides,
-// and tells the seed of the one that failed. For tests of code that uses fibers; no recompilation,
-// the library is the ordinary one.
+// Simulation: runs concurrent code again and again, each time in another order. A seed decides the
+// order, and if a run fails, its seed is reported. For tests of code that uses fibers; the library
+// is the ordinary one, so nothing has to be recompiled.
 //
 //   hilo::explore({.seeds = 10'000}, [] {
 //     account a, b;
@@ -10,16 +10,16 @@
 //     check(a.balance() + b.balance() == 0);
 //   });
 //
-// The fibers of a simulation run on the calling thread, one at a time. Another one may go on
-// wherever a fiber calls hilo: spawns, yields, waits, wakes, locks, sends. Time is virtual: it
-// stands still while fibers run and leaps when all wait, so a day of sleeps takes milliseconds. The
-// same seed gives the same run, decision by decision, as long as the code itself does not depend on
-// addresses, real time or real chance. When nobody can ever run again, that is a deadlock, and the
-// failure names every fiber.
+// The fibers of a simulation run on the calling thread, one at a time. At each call of hilo (spawn,
+// yield, wait, wake, lock, send) another fiber may run next. Time is virtual: it stands still while
+// fibers run, and jumps forward when all fibers wait, so a day of sleeps takes milliseconds. The
+// same seed gives the same run, decision by decision, if the code does not depend on addresses,
+// real time or real randomness. If no fiber can ever run again, that is a deadlock, and the failure
+// names every fiber.
 //
-// What needs the kernel or another thread ends the program with a message: hilo::blocking, I/O,
-// waiting until a time of a real clock, being woken by a thread outside. Blocking calls that hilo
-// does not see block the simulation. docs/simulation.md has more.
+// A call that needs the kernel or another thread ends the program with a message: hilo::blocking,
+// I/O, a wait until a time of a real clock, a wake by a thread outside. Blocking calls that hilo
+// does not see block the whole simulation. docs/simulation.md has more.
 #pragma once
 
 #include <chrono>
@@ -41,14 +41,15 @@ namespace hilo {
 
 // --- For the code under test --------------------------------------------------------------------
 
-// The time that all hilo's waits count in: std::chrono::steady_clock's, in a simulation the virtual
-// one. Callable from: anywhere but a signal handler.
+// The time that all waits of hilo use: that of std::chrono::steady_clock; in a simulation, the
+// virtual time. Callable from: anywhere except a signal handler.
 inline std::chrono::steady_clock::time_point now() noexcept {
   return std::chrono::steady_clock::time_point(std::chrono::nanoseconds(detail::monotonic_now()));
 }
 
-// Marks a place where another fiber may go on in a simulation: between the steps of code that
-// synchronises by itself, with std::atomic, and so would be one step. Elsewhere it does nothing.
+// Marks a place where another fiber may run next in a simulation. For code that synchronises by
+// itself, with std::atomic, and that a simulation would otherwise run as one step. Outside of a
+// simulation it does nothing.
 inline void simulation_point() noexcept {
   detail::decision_point();
 }
@@ -58,29 +59,29 @@ inline void simulation_point() noexcept {
 // How the next fiber is chosen among those that can run.
 enum class schedule : std::uint8_t {
   by_seed,   // even seeds uniform, odd seeds by priority
-  uniform,   // each is as likely as any other
+  uniform,   // each fiber is equally likely
   priority,  // always the highest of random priorities; now and then the running one becomes the
-             // lowest. Finds what needs few switches at the right places (after PCT: Burckhardt et
-             // al., ASPLOS 2010).
+             // lowest. Finds faults that need a few switches at the right places (after PCT:
+             // Burckhardt et al., ASPLOS 2010).
 };
 
 struct simulation_options {
   schedule order = schedule::by_seed;
-  // How long, in virtual time, fibers that can run may be held up while time goes on: timers due
-  // within it may fire before them, as they may on a machine that is busy. 0: time passes only when
-  // nobody can run.
+  // How long, in virtual time, a fiber that can run may be delayed. Timers that are due within this
+  // time may fire before the fiber runs, as on a busy machine. 0: time passes only when no fiber
+  // can run.
   std::chrono::nanoseconds delay = std::chrono::milliseconds(1);
-  // Decisions after which a run counts as endless.
+  // After this many decisions a run counts as endless.
   std::uint64_t most_decisions = 1'000'000;
   // As runtime_options::stack_size.
   std::size_t stack_size = 256 * 1024;
 };
 
-// What a run was.
+// The summary of a run.
 struct simulation_report {
   std::uint64_t seed = 0;
   std::uint64_t trace = 0;      // a hash of all decisions: equal traces are equal runs
-  std::uint64_t decisions = 0;  // how often somebody was chosen
+  std::uint64_t decisions = 0;  // how often a fiber was chosen
   std::uint64_t fibers = 0;
   std::chrono::nanoseconds elapsed{0};  // virtual time
 };
@@ -101,14 +102,14 @@ class HILO_API simulation_failure : public std::runtime_error {
   ~simulation_failure() override;
 
   simulation_report run;
-  std::exception_ptr cause;            // what the function threw; null: it never ended
-  std::vector<waiting_fiber> waiting;  // of a deadlock: all that are left
+  std::exception_ptr cause;            // the exception of the function; null: it never ended
+  std::vector<waiting_fiber> waiting;  // after a deadlock: all fibers that are left
 };
 
 struct explore_options {
   std::uint64_t seeds = 1000;    // how many runs
-  std::uint64_t first_seed = 1;  // they are this one and those that follow
-  simulation_options each{};     // what each run is like
+  std::uint64_t first_seed = 1;  // the seeds are this one and the following ones
+  simulation_options each{};     // the options of each run
 };
 
 struct exploration {
@@ -123,13 +124,13 @@ HILO_API simulation_report simulate_once(const simulation_options& options, std:
 HILO_API exploration explore_seeds(const explore_options& options, const std::function<void()>& f);
 }  // namespace detail
 
-// Runs f() as the first fiber of a simulation that `seed` decides, until it and every fiber it left
-// behind have ended.
-// Callable from: a kernel thread that runs no fiber; it is the carrier. Errors: simulation_failure
-// when f throws, when nobody can run and no timer is set, and when the run does not end; fibers
-// that are left then never go on, and what they own is not freed. std::system_error when stacks
-// cannot be had. A failure that ends the program (an abort, a fault, an exception in a detached
-// fiber) is reported with its seed.
+// Runs f() as the first fiber of a simulation that `seed` decides, until this fiber and all other
+// fibers of the simulation have ended.
+// Callable from: a kernel thread that runs no fiber; it becomes the carrier. Errors:
+// simulation_failure if f throws, if no fiber can run and no timer is set, or if the run does not
+// end. Fibers that are left then never continue, and the memory and objects that they own are not
+// freed. std::system_error if stacks are not available. A failure that ends the program (an abort,
+// a fault, an exception in a detached fiber) is reported with its seed.
 template <class F>
 requires std::invocable<F&> simulation_report simulate(std::uint64_t seed, F&& f) {
   return detail::simulate_once({}, seed, [&f] { (void)std::invoke(f); });
@@ -140,8 +141,9 @@ requires std::invocable<F&> simulation_report simulate(const simulation_options&
   return detail::simulate_once(options, seed, [&f] { (void)std::invoke(f); });
 }
 
-// Simulates f under many seeds; with HILO_SEED in the environment under that one only. Stops at the
-// first failure: prints it to standard error, with the seed, and throws it. Otherwise as simulate.
+// Simulates f under many seeds; if the environment has HILO_SEED, under that seed only. Stops at
+// the first failure: prints it to standard error, with the seed, and throws it. Otherwise as
+// simulate.
 template <class F>
 requires std::invocable<F&> exploration explore(const explore_options& options, F&& f) {
   return detail::explore_seeds(options, [&f] { (void)std::invoke(f); });

@@ -1,4 +1,4 @@
-// How much of its stack a fiber has ever used: to choose spawn_options.stack_size.
+// How much of its stack a fiber has used so far: helps to choose spawn_options.stack_size.
 //
 //   auto worker = hilo::spawn({.name = "parser", .paint_stack = true}, parse_all);
 //   …
@@ -14,13 +14,14 @@
 namespace hilo {
 
 struct stack_usage_report {
-  // Bytes the stack has: spawn_options.stack_size, rounded up to a power of two. Of memory of the
-  // caller's (spawn_options.stack): its bytes, less a few to align the ends.
+  // Bytes of the stack: spawn_options.stack_size, rounded up to a power of two. If the caller gave
+  // the memory (spawn_options.stack): its size, less a few bytes to align the ends.
   std::size_t size = 0;
-  // Bytes used at the deepest, what hilo itself keeps there included.
+  // Bytes used at the deepest point, including the bytes that hilo itself keeps there.
   std::size_t used = 0;
-  // Painted: `used` is to the word, and this fiber's alone. Otherwise it is whole pages, and those
-  // that an earlier fiber touched on the same stack count too, so it is never too small.
+  // If true, `used` is exact to the word, and counts this fiber only. If false, `used` counts whole
+  // pages, including pages that an earlier fiber touched on the same stack, so it is never too
+  // small.
   bool painted = false;
 };
 
@@ -29,14 +30,14 @@ HILO_API stack_usage_report stack_usage_of(const sched::fiber* one);  // null: t
 }  // namespace detail
 
 // Looks at the calling fiber's stack.
-// Callable from: a fiber. Errors: std::system_error outside of one, and for a stack that is not
-// painted where /proc is not mounted.
+// Callable from: a fiber. Errors: std::system_error outside of a fiber; also if the stack is not
+// painted and /proc is not mounted.
 inline stack_usage_report stack_usage() {
   return detail::stack_usage_of(nullptr);
 }
 
-// Looks at another's, which may be running, or have ended and not yet be joined.
-// Callable from: anywhere but a signal handler. Errors: as above; an empty handle aborts.
+// Looks at another fiber's stack. That fiber may be running, or may have ended but not been joined.
+// Callable from: anywhere except a signal handler. Errors: as above; an empty handle aborts.
 template <class T>
 stack_usage_report stack_usage(const fiber<T>& handle) {
   if (!handle.joinable()) detail::empty_handle("stack_usage");

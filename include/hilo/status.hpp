@@ -1,4 +1,4 @@
-// How a call ended that a correct program may see end in more than one way.
+// How a call ended, for calls that may end in several ways in a correct program.
 #pragma once
 
 #include <cstdint>
@@ -7,8 +7,8 @@
 
 namespace hilo {
 
-// Returned where an exception would be wrong: a closed channel is no error of the program. Calls
-// that would lose a value when it is ignored are marked [[nodiscard]].
+// Returned where an exception would be wrong: a closed channel is not an error of the program. If
+// ignoring the status would lose a value, the call is marked [[nodiscard]].
 enum class status : std::uint32_t {
   ok,           // done
   closed,       // the other side is gone: nothing more can be sent, or all was received

@@ -1,7 +1,7 @@
-// Kernel threads: one `clone` each, a full citizen of the libc it lives in.
+// Kernel threads: each is one `clone`, and libc treats it like its own threads.
 //
 // hilo::thread is for work that needs the kernel's scheduler or a thread of its own: a blocking
-// library, a priority, an affinity. For concurrency by the thousand use hilo::spawn (fiber.hpp).
+// library, a priority, an affinity. For thousands of concurrent tasks use hilo::spawn (fiber.hpp).
 //
 //   hilo::thread worker({.name = "indexer"}, [](std::stop_token stop, int start) {
 //     for (int i = start; !stop.stop_requested(); ++i) index_page(i);
@@ -9,9 +9,9 @@
 //   worker.request_stop();
 //   worker.join();
 //
-// It reads like std::jthread: arguments are copied or moved into the thread, a callable whose first
-// parameter is a std::stop_token gets one, an exception that leaves the callable ends the program,
-// and a handle that is destroyed while joinable asks its thread to stop and joins it.
+// It works like std::jthread: arguments are copied or moved into the thread. A callable whose first
+// parameter is a std::stop_token gets one. An exception that leaves the callable ends the program.
+// A handle that is destroyed while joinable asks its thread to stop and joins it.
 #pragma once
 
 #include <chrono>
@@ -40,11 +40,11 @@ namespace hilo {
 // How the kernel shares out its CPUs (sched(7)).
 enum class scheduling_class {
   inherit,      // the starting thread's
-  normal,       // the fair share that nice weighs
-  batch,        // the same, with longer and rarer turns
-  idle,         // only what nobody else wants
-  fifo,         // real time: runs before all others until it waits; needs a priority and a right
-  round_robin,  // real time, in turns with those of its priority
+  normal,       // a fair share of the CPU, weighted by nice
+  batch,        // the same, with longer and less frequent turns
+  idle,         // only when no other thread wants the CPU
+  fifo,         // real time: runs before all others until it waits; needs priority and permission
+  round_robin,  // real time, in turns with threads of the same priority
 };
 
 struct thread_options {
@@ -54,7 +54,7 @@ struct thread_options {
   std::size_t stack_size = 8 * 1024 * 1024;
   // Bytes below the stack that fault when touched, rounded up to pages; 0 for none.
   std::size_t guard_size = 4096;
-  // The CPUs it may run on, by number. Empty: those of the starting thread.
+  // The numbers of the CPUs that the thread may run on. Empty: as the starting thread.
   std::vector<unsigned> cpus{};
   // -20 (most of the CPU) to 19 (least). None: the starting thread's.
   std::optional<int> nice{};
@@ -71,8 +71,8 @@ class thread {
 
   // Starts a thread that calls callable(arguments...), with a std::stop_token before the arguments
   // if the callable takes one.
-  // Callable from: anywhere but a signal handler. Errors: std::system_error.
-  // Ordering: the start happens after everything sequenced before the constructor.
+  // Callable from: anywhere except a signal handler. Errors: std::system_error. Ordering:
+  // everything sequenced before the constructor happens before the callable starts.
   template <class Callable, class... Arguments>
   requires(!std::is_same_v<std::remove_cvref_t<Callable>, thread> &&
            !std::is_same_v<std::remove_cvref_t<Callable>, std::error_code> &&
@@ -82,8 +82,8 @@ class thread {
       : thread(thread_options{}, std::forward<Callable>(callable),
                std::forward<Arguments>(arguments)...) {}
 
-  // The same with a name, a stack size, CPUs, a share of them. The callable runs only once all of
-  // it is in force; what the kernel refuses is an error and starts nothing.
+  // The same with options. The callable runs only after all options are in force. If the kernel
+  // refuses an option, the call fails and starts nothing.
   template <class Callable, class... Arguments>
   thread(const thread_options& options, Callable&& callable, Arguments&&... arguments) {
     start(options, nullptr, std::forward<Callable>(callable),
@@ -91,7 +91,7 @@ class thread {
   }
 
   // The same without an exception: sets `error`, or clears it. After an error it is not joinable.
-  // Errors: what copying the callable or an argument throws.
+  // Errors: exceptions from copying the callable or an argument.
   template <class Callable, class... Arguments>
   thread(std::error_code& error, const thread_options& options, Callable&& callable,
          Arguments&&... arguments) {
@@ -121,15 +121,15 @@ class thread {
 
   [[nodiscard]] bool joinable() const noexcept { return running_ != nullptr; }
 
-  // Waits for the end of the thread: its thread_local objects are destroyed and the kernel has let
-  // go of its stack.
-  // Parks: a fiber, while the thread runs. The destructor does as well.
-  // Ordering: everything the thread did happens before the return.
-  // Errors: std::system_error EINVAL when not joinable, EDEADLK when a thread joins itself.
+  // Waits for the end of the thread. On return its thread_local objects are destroyed, and the
+  // kernel no longer uses its stack.
+  // Parks: a fiber, while the thread runs. The destructor parks too.
+  // Ordering: everything that the thread did happens before the return.
+  // Errors: std::system_error: EINVAL if not joinable, EDEADLK if a thread joins itself.
   HILO_API void join();
 
-  // Waits until the deadline at most; false when it passed, and the thread is still joinable. Also
-  // when a stop request or a limit ends the wait of a fiber.
+  // Waits until the deadline at most. Returns false if the deadline passed, or if a stop request or
+  // a limit ended the wait of a fiber; the thread is then still joinable.
   // Parks: a fiber, while the thread runs.
   template <class Clock, class Duration>
   [[nodiscard]] bool join_until(const std::chrono::time_point<Clock, Duration>& when) {
@@ -142,7 +142,7 @@ class thread {
     return join_by(detail::kernel_time_after(patience));
   }
 
-  // Lets the thread run on without a handle; what it holds is given back after its end.
+  // Lets the thread run on without a handle. Its stack and other resources are freed after its end.
   // Errors: std::system_error EINVAL when not joinable.
   HILO_API void detach();
 
@@ -151,7 +151,8 @@ class thread {
     return running_ == nullptr ? 0 : detail::kernel_thread_id(running_);
   }
 
-  // Stop requests reach a callable that takes a std::stop_token; for others both sides are empty.
+  // Stop requests reach a callable that takes a std::stop_token. For other callables the source and
+  // the token have no stop state.
   [[nodiscard]] std::stop_source get_stop_source() const noexcept { return stop_; }
   [[nodiscard]] std::stop_token get_stop_token() const noexcept { return stop_.get_token(); }
   bool request_stop() noexcept { return stop_.request_stop(); }
@@ -176,8 +177,8 @@ namespace this_thread {
 HILO_API void set_name(std::string_view name) noexcept;
 [[nodiscard]] HILO_API std::string name();
 
-// Changes what thread_options sets at the start; threads that the caller starts inherit it.
-// Errors: std::system_error with the rule that forbids it.
+// These change the settings that thread_options makes at the start. Threads that the caller starts
+// inherit them. Errors: std::system_error; its message names the rule that forbids the change.
 HILO_API void set_cpus(std::span<const unsigned> cpus);
 HILO_API void set_nice(int nice);
 HILO_API void set_scheduling(scheduling_class scheduling, int priority = 0);
@@ -188,7 +189,7 @@ HILO_API void set_scheduling(scheduling_class scheduling, int priority = 0);
 
 }  // namespace this_thread
 
-// How hilo makes its threads in this process, and why so.
+// How hilo makes its threads in this process, and why.
 enum class thread_backend_kind {
   clone,    // the clone system call, with a libc thread block of its own
   pthread,  // pthread_create: thread sanitizer, musl, a libc whose layout is not understood
@@ -200,7 +201,7 @@ struct thread_backend_report {
   std::string reason;
 };
 
-// Decides on first use, which the environment can force: HILO_THREADS=clone|pthread.
+// The first use decides. The environment can force the choice: HILO_THREADS=clone|pthread.
 [[nodiscard]] HILO_API const thread_backend_report& thread_backend();
 
 namespace detail {

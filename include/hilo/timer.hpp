@@ -6,14 +6,14 @@
 //   hilo::ticker every_second(1s);
 //   while (every_second.wait() == hilo::status::ok) print_statistics();
 //
-// For one wait there is sleep_for(), and for a limit to another wait its _for and _until forms; a
-// timer is for what others may move or call off. Nobody has to wait for one, and one that nobody
-// waits for costs nothing. Both can be cases of a select: fired_of() and tick_of().
+// For a single wait use sleep_for(); to limit another wait use its _for and _until forms. A timer
+// is for a time that other fibers may move or cancel. A timer needs no waiter, and costs nothing
+// while it has none. Both can be cases of a select: fired_of() and tick_of().
 //
-// Durations and time points may be of any type and clock. A time that is too far to count never
-// comes; a time that has passed, and one that is not a number, comes at once. A time of a clock
-// other than steady_clock is turned into the time left when the timer is set; if that clock is set
-// later, the timer does not follow it.
+// Durations and time points may be of any type and clock. A time too far away to count never comes;
+// a time that has passed, or is not a number, comes at once. If the clock is not steady_clock, the
+// time left is computed when the timer is set; if that clock is changed later, the timer does not
+// follow it.
 #pragma once
 
 #include <chrono>
@@ -35,12 +35,12 @@ class ticker_case;
 
 }  // namespace detail
 
-// A timer is unset, set or fired. fire_after() and fire_at() set it, whatever it was. When its time
-// comes it has fired, and stays so until it is set again. cancel() makes a set timer unset, and
-// leaves a fired one as it is. All calls look at the clock at one moment under one lock, so they
-// agree: if cancel() or fire_after() says that the timer was not active because it had fired, each
-// wait that had begun before returns ok, and if the call says that it was active, none of them
-// does by the old time.
+// A timer is unset, set or fired. fire_after() and fire_at() set it in any state. When its time
+// comes, it becomes fired, and stays so until it is set again. cancel() makes a set timer unset,
+// and does not change a fired timer. Each call looks at the clock once, under the timer's lock, so
+// all calls agree: if cancel() or fire_after() says that the timer had fired, each wait that had
+// begun before returns ok. If the call says that the timer was active, no wait returns ok because
+// of the old time.
 class timer {
  public:
   // A timer that is not set.
@@ -51,14 +51,15 @@ class timer {
   template <class C, class D>
   explicit timer(std::chrono::time_point<C, D> when) noexcept
       : set_(true), due_(detail::deadline_at(when)) {}
-  // Errors: destroying one that is waited for aborts.
+  // Errors: destroying it while a caller waits for it aborts.
   HILO_API ~timer();
   timer(const timer&) = delete;
   timer& operator=(const timer&) = delete;
 
-  // Sets the time at which it fires, instead of any set before; who waits goes on waiting, for the
-  // new one. True: it was active, which is set and not fired, so the old time will not come. False:
-  // it was not set, or had fired; then the waits that had begun return ok. Never parks.
+  // Sets the time at which the timer fires, and replaces a time that was set before; present waits
+  // go on, for the new time. True: the timer was active (set and not fired), so the old time has no
+  // effect any more. False: it was unset, or had fired; if it had fired, the waits that had begun
+  // return ok. Never parks.
   // Callable from: any fiber or thread.
   template <class R, class P>
   bool fire_after(std::chrono::duration<R, P> from_now) noexcept {
@@ -69,18 +70,20 @@ class timer {
     return set(detail::deadline_at(when));
   }
 
-  // Takes the time back: the waits that had begun return closed. True: it was active. False: it was
-  // not set, or had fired, and nothing changes. Never parks. Callable from: any fiber or thread.
+  // Cancels the time: the waits that had begun return closed. True: the timer was active. False: it
+  // was unset, or had fired, and nothing changes. Never parks. Callable from: any fiber or thread.
   HILO_API bool cancel() noexcept;
 
-  // Waits until it fires: ok; at once if it has. closed: it is not set, or cancel() came first.
-  // cancelled or timed_out: a stop request or a limit ended the wait (hilo/limit.hpp).
+  // Waits until the timer fires, and returns ok; at once if it has fired. closed: it is not set, or
+  // cancel() came first. cancelled or timed_out: a stop request or a limit ended the wait
+  // (hilo/limit.hpp).
   // Parks: until then. Callable from: any fiber or thread, several at a time.
-  // Ordering: what happened before fire_at, fire_after or cancel happens before a wait they end.
+  // Ordering: everything before fire_at, fire_after or cancel happens before the return of a wait
+  // that they end.
   HILO_API status wait() noexcept;
 
-  // Tells whether it has fired: then a wait returns ok at once. Never parks; a false answer counts
-  // as a wait that succeeds at once (docs/fibers.md).
+  // Tells whether it has fired: a wait then returns ok at once. Never parks; a false answer counts
+  // like a wait that succeeds at once (docs/fibers.md).
   [[nodiscard]] HILO_API bool has_fired() const noexcept;
 
  private:
@@ -93,44 +96,44 @@ class timer {
   mutable detail::sync_lock lock_;
   bool set_ = false;                        // guarded by lock_
   std::int64_t due_ = detail::no_deadline;  // guarded by lock_; no_deadline: it never fires
-  // Guarded by lock_. Each node of either waits until due_ and has a std::optional<status> as its
-  // slot: how the wait goes on, decided under the lock by the call that changes the time.
+  // Both guarded by lock_. Each node in either list waits until due_. Its slot is a
+  // std::optional<status>: the result of the wait, written under the lock by the call that changes
+  // the time.
   detail::wait_list waiters_;
   detail::wait_list selects_;
 };
 
-// What a ticker does about ticks whose time passed before anybody waited for them.
+// What a ticker does with ticks whose time passed before a caller waited for them.
 enum class missed_ticks : std::uint8_t {
-  skip,      // the newest of them comes at once, those before it are left out
-  catch_up,  // they come at once, one after the other, until none is missed
-  delay,     // the schedule moves: the next tick is a period after this one was taken
+  skip,      // the newest comes at once, the older ones are left out
+  catch_up,  // each comes at once, in order, until no tick is missed
+  delay,     // the schedule moves: the next tick comes a period after this tick was taken
 };
 
 class ticker {
  public:
-  // Ticks first after one period. With skip and catch_up every tick lies a whole number of periods
-  // after the start, however late the ones before it were taken.
-  // Errors: a period of 0 or less, or one that is not a number, aborts.
+  // The first tick comes after one period. With skip and catch_up every tick lies a whole number of
+  // periods after the start, even if earlier ticks were taken late.
+  // Errors: a period of 0 or less, or a period that is not a number, aborts.
   template <class R, class P>
   explicit ticker(std::chrono::duration<R, P> period,
                   missed_ticks policy = missed_ticks::skip) noexcept
       : ticker(detail::nanoseconds_of(period), policy) {}
-  // Errors: destroying one that is waited for aborts.
+  // Errors: destroying it while a caller waits for it aborts.
   HILO_API ~ticker();
   ticker(const ticker&) = delete;
   ticker& operator=(const ticker&) = delete;
 
-  // Waits for the next tick: ok. Each tick ends one wait or select; of several waits the one that
-  // began first. closed: it was stopped. cancelled or timed_out: a stop request or a limit ended
-  // the wait (hilo/limit.hpp), which then took no tick.
+  // Waits for the next tick, and returns ok. Each tick ends one wait or select; if there are
+  // several waits, the wait that began first. closed: the ticker was stopped. cancelled or
+  // timed_out: a stop request or a limit ended the wait (hilo/limit.hpp), which then took no tick.
   // Parks: until then. Callable from: any fiber or thread.
   HILO_API status wait() noexcept;
 
-  // Begins anew: the next tick comes after one new period, or at the time `first`, at once if that
-  // has passed; the later ones a period after each other. Ticks that no wait took are dropped. A
-  // caller that waits goes on waiting, for the new ticks. True: it was running. False: it was
-  // stopped, and runs again. Never parks. Callable from: any fiber or thread. Errors: as the
-  // constructor.
+  // Starts again: the next tick comes after one new period, or at the time `first` (at once if that
+  // has passed). The later ticks follow, one period apart. Ticks that no wait took are dropped.
+  // Present waits go on, for the new ticks. True: the ticker was running. False: it was stopped,
+  // and runs again. Never parks. Callable from: any fiber or thread. Errors: as the constructor.
   template <class R, class P>
   bool reset(std::chrono::duration<R, P> period) noexcept {
     return restart(detail::nanoseconds_of(period), detail::no_wait);
@@ -140,15 +143,15 @@ class ticker {
     return restart(detail::nanoseconds_of(period), detail::deadline_at(first));
   }
 
-  // Ends it: present waits, and every later wait, get closed, until reset(). True: it was running.
-  // Never parks. Callable from: any fiber or thread.
+  // Stops the ticker: present waits and all later waits return closed, until reset(). True: it was
+  // running. Never parks. Callable from: any fiber or thread.
   HILO_API bool stop() noexcept;
 
-  // The time of the first tick that no wait took yet; time_point::max() when there is none. Never
-  // parks.
+  // The time of the first tick that no wait has taken yet; time_point::max() if there is none.
+  // Never parks.
   [[nodiscard]] HILO_API std::chrono::steady_clock::time_point next_tick() const noexcept;
 
-  // How many ticks were left out so far, with skip. Never parks.
+  // How many ticks skip has left out so far. Never parks.
   [[nodiscard]] HILO_API std::uint64_t skipped() const noexcept;
 
  private:
@@ -168,8 +171,9 @@ class ticker {
   std::int64_t period_;  // ns
   std::int64_t next_;    // the first tick that no wait took
   std::uint64_t skipped_ = 0;
-  // The wait that has a deadline, by its node's slot: it takes the next tick, and whenever it ends
-  // the one that waits longest follows it. Null: no wait, or all are about to look again.
+  // The only wait with a deadline, named by its node's slot. It takes the next tick. When it ends,
+  // the wait that waits longest takes its place. Null: there is no wait, or all are about to look
+  // again.
   const void* first_ = nullptr;
   detail::wait_list waiters_;  // without a deadline, except for the first
   detail::wait_list selects_;  // each with the deadline next_
@@ -212,8 +216,8 @@ class HILO_API ticker_case final : public select_case {
 
 // Cases of a select (hilo/select.hpp).
 
-// Ready once the timer has fired. A timer that is not set is never ready: a select that waits goes
-// on when the timer is cancelled, and follows a new time.
+// Ready once the timer has fired. A timer that is not set is never ready. If the timer is
+// cancelled, a select goes on waiting; if it gets a new time, the select follows the new time.
 inline auto fired_of(timer& what, bool enabled = true) noexcept {
   return detail::timer_case(what, enabled);
 }

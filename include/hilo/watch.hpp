@@ -1,5 +1,5 @@
-// watch: one value that changes, for those who need the newest and not each in turn: a setting, a
-// progress, a state. Many senders, many receivers.
+// watch: one value that changes, for receivers that need only the newest value, not each one: a
+// setting, a progress, a state. Many senders, many receivers.
 //
 //   auto [out, in] = hilo::make_watch<config>(load());
 //   auto server = hilo::spawn([in = in]() mutable {
@@ -7,8 +7,9 @@
 //   });
 //   (void)out.send(load());  // the server sees this, or one that was sent after it
 //
-// A value is shared by all who borrow it, and const; it ends with the last of them, and is never
-// copied. Not for messages of which each has to arrive: channel, or broadcast.
+// A value is const, shared by all borrowers and never copied. It is destroyed when a newer value
+// has replaced it and the last borrower has let it go. If each message has to arrive, use a channel
+// or broadcast instead.
 #pragma once
 
 #include <chrono>
@@ -44,7 +45,7 @@ struct HILO_API watch_core {
 
   std::size_t count_receivers() const noexcept;
   bool closed() const noexcept;
-  // Puts a new value in, whose waiters it wakes, and gives the one before.
+  // Stores a new value, wakes the waiters, and returns the former value.
   std::shared_ptr<const void> replace(std::shared_ptr<const void> next) noexcept;
   // The value, and its version.
   std::shared_ptr<const void> newest(std::uint64_t& its) const noexcept;
@@ -60,10 +61,10 @@ struct HILO_API watch_core {
 
   mutable sync_lock lock;
   std::shared_ptr<const void> value;  // all guarded by lock
-  std::uint64_t version = 0;          // of value: how many came before it
+  std::uint64_t version = 0;          // of value: how many values came before it
   std::size_t senders = 0;
   std::size_t receivers = 0;
-  wait_list waiters;  // those who have seen this version; wait_node::slot: their `seen`
+  wait_list waiters;  // receivers that saw this version; wait_node::slot: their `seen`
 };
 
 class watch_case final : public select_case {
@@ -84,9 +85,9 @@ class watch_case final : public select_case {
 
 }  // namespace detail
 
-// Sees each value at most once, and the newest always. Used by one fiber or thread at a time; a
-// copy is another receiver that has seen what this one has. A call on an empty one, which was made
-// by its default constructor or moved from, aborts.
+// Sees each value at most once, and always the newest. Used by one fiber or thread at a time; a
+// copy is another receiver, which has seen the same value as this one. A receiver that was made by
+// its default constructor or moved from is empty: a call on it aborts.
 template <class T>
 class watch_receiver : public detail::counted_end<detail::watch_core, detail::end_kind::receiver> {
  public:
@@ -96,32 +97,32 @@ class watch_receiver : public detail::counted_end<detail::watch_core, detail::en
   watch_receiver(std::shared_ptr<detail::watch_core> what, std::uint64_t seen) noexcept
       : counted_end(std::move(what)), seen_(seen) {}
 
-  // The newest value, which stays as it is while the caller keeps it. Never parks.
-  // Callable from: anywhere but a signal handler. Ordering: everything before it was sent
-  // happens before this.
+  // The newest value. It does not change while the caller keeps the pointer. Never parks.
+  // Callable from: anywhere except a signal handler. Ordering: everything before the send of this
+  // value happens before borrow returns.
   [[nodiscard]] std::shared_ptr<const T> borrow() const noexcept {
     std::uint64_t version = 0;
     return std::static_pointer_cast<const T>(from("borrow").newest(version));
   }
-  // The same; it counts as seen.
+  // The same, and the value counts as seen.
   [[nodiscard]] std::shared_ptr<const T> borrow_and_update() noexcept {
     return std::static_pointer_cast<const T>(from("borrow_and_update").newest(seen_));
   }
 
-  // Tells whether the newest value has not been seen. Never parks.
+  // Tells whether this receiver has not yet seen the newest value. Never parks.
   [[nodiscard]] bool has_changed() const noexcept {
     return from("has_changed").newest_version() != seen_;
   }
 
-  // Waits until there is a value that has not been seen; it then counts as seen. Returns ok; closed
-  // when the last sender has gone, and none will come; cancelled or timed_out when a stop request
-  // or a limit came first (hilo/limit.hpp).
-  // Parks: until then. Callable from: any fiber or thread. Ordering: as borrow.
+  // Waits until there is a value that this receiver has not seen; the value then counts as seen.
+  // Returns ok; closed if the last sender has gone and no unseen value is left; cancelled or
+  // timed_out if a stop request or a limit came first (hilo/limit.hpp). Parks: until then. Callable
+  // from: any fiber or thread. Ordering: as borrow.
   [[nodiscard]] status changed() noexcept {
     return from("changed").wait(seen_, detail::no_deadline);
   }
 
-  // The same, waiting until a time at most: then timed_out.
+  // The same, and waits no longer than the given time: then timed_out.
   template <class R, class P>
   [[nodiscard]] status changed_for(std::chrono::duration<R, P> patience) noexcept {
     return from("changed_for").wait(seen_, detail::deadline_after(patience));
@@ -132,8 +133,9 @@ class watch_receiver : public detail::counted_end<detail::watch_core, detail::en
         when, [&](std::int64_t deadline) { return from("changed_until").wait(seen_, deadline); });
   }
 
-  // Waits until predicate(newest value) holds, and gives that value; it counts as seen. Null when
-  // changed() ends otherwise than with ok. Parks, and callable from: as changed.
+  // Waits until predicate(newest value) is true, and returns that value, which counts as seen.
+  // Returns null if changed() would return anything except ok. Parks, and callable from: as
+  // changed.
   template <class F>
   [[nodiscard]] std::shared_ptr<const T> wait(F predicate) {
     (void)from("wait");
@@ -159,7 +161,7 @@ class watch_receiver : public detail::counted_end<detail::watch_core, detail::en
   std::uint64_t seen_ = 0;
 };
 
-// A case of select: ready when changed() would return at once, and does what that does.
+// A case of select: ready when changed() would return at once, and then does the same as that call.
 template <class T>
 detail::watch_case changed_of(watch_receiver<T>& whose, bool enabled = true) noexcept {
   return detail::watch_case(whose.of_case("watch_receiver", "changed_of", enabled), whose.seen_,
@@ -167,17 +169,17 @@ detail::watch_case changed_of(watch_receiver<T>& whose, bool enabled = true) noe
 }
 
 // When the last sender goes, receivers still see the newest value, and then get closed. A call on
-// an empty one aborts, as that of a receiver.
+// an empty sender aborts, as for a receiver.
 template <class T>
 class watch_sender : public detail::counted_end<detail::watch_core, detail::end_kind::sender> {
  public:
   using value_type = T;
   using counted_end::counted_end;
 
-  // Replaces the value. Returns ok; or closed, when there is no receiver: then the value stays what
-  // it was, and the given one was not moved from. Never parks. Callable from: any fiber or thread.
-  // Ordering: what happened before send happens before a call that sees the value.
-  // Exceptions: what T's constructor throws, and std::bad_alloc; the value then stays what it was.
+  // Replaces the value. Returns ok; or closed if there is no receiver: then the old value stays,
+  // and the new one was not moved from. Never parks. Callable from: any fiber or thread.
+  // Ordering: everything before send happens before a call that sees the value. Exceptions: those
+  // of T's constructor, and std::bad_alloc; the old value then stays.
   template <class U = T>
   [[nodiscard]] status send(U&& value) const {
     if (to("send").count_receivers() == 0) return status::closed;
@@ -185,7 +187,7 @@ class watch_sender : public detail::counted_end<detail::watch_core, detail::end_
     return status::ok;
   }
 
-  // Replaces the value, also when there is no receiver, and gives the one before.
+  // Replaces the value, also if there is no receiver, and returns the former value.
   // Never parks. Callable from, ordering and exceptions: as send.
   template <class U = T>
   std::shared_ptr<const T> send_replace(U&& value) const {
@@ -199,13 +201,13 @@ class watch_sender : public detail::counted_end<detail::watch_core, detail::end_
     return std::static_pointer_cast<const T>(to("borrow").newest(version));
   }
 
-  // A new receiver, which has seen the newest value. Never parks.
+  // Makes a receiver that counts the newest value as seen. Never parks.
   [[nodiscard]] watch_receiver<T> subscribe() const noexcept {
     const std::uint64_t seen = to("subscribe").newest_version();
     return {this->shared(), seen};
   }
 
-  // How many receivers there are at some moment during the call. Never parks.
+  // The number of receivers at some moment during the call. Never parks.
   [[nodiscard]] std::size_t count_receivers() const noexcept {
     return to("count_receivers").count_receivers();
   }

@@ -1,10 +1,10 @@
-// What the shared library exports. Everything is compiled with hidden visibility, so a symbol is
-// visible to programs only where a public header says HILO_API; calls inside the library then need
+// The symbols that the shared library exports. Everything is compiled with hidden visibility:
+// programs see a symbol only if a public header marks it HILO_API. So calls inside the library need
 // no indirection, and no internal name becomes part of the interface by accident.
 #pragma once
 
-// Every public header comes here first, so a compiler that hilo cannot use is refused here, by one
-// line instead of a hundred that follow from it.
+// Every public header includes this one first. So if hilo does not support a compiler, the error is
+// one line here, and not a hundred lines elsewhere.
 #if __cplusplus < 202002L
 #error "hilo needs C++20: compile with -std=c++20 or newer"
 #elif !defined(__cpp_exceptions)
@@ -13,5 +13,5 @@
 
 // Stands before a function, or between `class` and the name of a class whose members are not all
 // inline. Templates and inline functions need none. The examples link against the shared library,
-// so a public function that lacks it fails there.
+// so the link fails if a public function that they use lacks it.
 #define HILO_API __attribute__((visibility("default")))

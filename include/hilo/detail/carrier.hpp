@@ -1,9 +1,10 @@
-// What templates in public headers see of the carrier that runs them, and the way to it.
+// The part of a carrier that templates in public headers see, and the way to the calling carrier.
 //
 // A fiber may continue on another carrier after any switch, so the address of a thread-local
-// variable must not be kept across one. Compilers do keep it: they may take it as constant within a
-// function. The accessor therefore is volatile assembly that reads the variable itself, each time,
-// off the thread pointer: two to four instructions (docs/decisions/current-worker.md).
+// variable must not be kept across one. Compilers do keep it, because they may assume that it is
+// constant within a function. Therefore the accessor is volatile assembly, which reads the variable
+// itself each time, relative to the thread pointer: two to four instructions
+// (docs/decisions/current-worker.md).
 #pragma once
 
 #include <atomic>
@@ -17,16 +18,17 @@ struct fork_list;
 
 // The first part of a worker.
 struct carrier {
-  // Somebody without work asks for a fork. Written by workers that search or sleep (F2), cleared by
-  // this carrier (F3), polled by it at each fork: relaxed, for it publishes nothing. On a line of
-  // its own, so that asking costs the asked nothing but the answer.
+  // Not 0: a worker without work asks for a fork. Written by workers that search or sleep (F2),
+  // cleared by this carrier (F3), and read by it at each fork: relaxed, because it publishes
+  // nothing. It has its own cache line, so a request costs this carrier only the answer.
   alignas(64) std::atomic<std::uint32_t> wanted{0};
 
-  // Of the fiber that runs here; the carrier's own, as is the rest of its line.
+  // The list of the fiber that runs here. Only the carrier uses this field and the rest of its
+  // line.
   alignas(64) fork_list* forks = nullptr;
 };
 
-// The calling thread's carrier; null in a thread that is none.
+// The calling thread's carrier; null if the thread is not a carrier.
 inline carrier* current_carrier() noexcept {
   carrier* result;
 #if defined(__x86_64__)

@@ -23,17 +23,18 @@ namespace hilo::detail {
 // The capacity of a channel whose senders never wait.
 inline constexpr std::size_t no_bound = std::numeric_limits<std::size_t>::max();
 
-// What a wait in a channel ends with when the other side's move threw; none ends so otherwise.
+// A wait in a channel ends with this status only if the move of the other side threw.
 inline constexpr status try_again = status::would_block;
 
-// Whom an operation served, for its caller to wake once the lock is released.
+// The waiter that an operation served; the caller of the operation wakes it after the lock is
+// released.
 struct partner {
   wait_node* who = nullptr;
   status end = status::ok;
 };
 
-// attempt(other), whose lock `guard` has. Should it throw, the lock is released, and whom it was
-// about to serve tries again.
+// Calls attempt(other) under the lock of `guard`. If it throws, the lock is released, and the
+// waiter that it was about to serve tries again.
 template <class L, class F>
 [[gnu::always_inline]] inline status attempt_under(std::unique_lock<L>& guard, partner& other,
                                                    F attempt) {
@@ -46,8 +47,8 @@ template <class L, class F>
   }
 }
 
-// Those that several operations under one lock served; woken at its end, which must come after that
-// of the lock.
+// The waiters that several operations under one lock served. The destructor wakes them; it must run
+// after the lock is released.
 class served_partners {
  public:
   served_partners() = default;
@@ -76,15 +77,15 @@ class served_partners {
 struct channel_core {
   HILO_API channel_core(std::size_t capacity, std::size_t element_size,
                         std::size_t element_alignment);
-  // An unbounded one.
+  // Makes an unbounded channel.
   channel_core(std::size_t size, std::size_t alignment) noexcept
       : capacity(no_bound), element_size(size), element_alignment(alignment) {}
   HILO_API ~channel_core();
   channel_core(const channel_core&) = delete;
   channel_core& operator=(const channel_core&) = delete;
 
-  // Gives a full unbounded channel a ring of twice the room; move(from, to) moves an element, and
-  // ends the old one only when it does not throw.
+  // Gives a full unbounded channel a ring of twice the size. move(from, to) moves an element, and
+  // destroys the old one only if the move does not throw.
   template <class F>
   void grow(F move) {
     const std::size_t more = room == 0 ? 16 : room * 2;
@@ -110,9 +111,9 @@ struct channel_core {
     if (++first == room) first = 0;
   }
 
-  // Ends an operation that did not wait, and wakes the other side if it was served.
-  // After 256 operations on one channel without a wait, where the count wraps, the caller yields:
-  // a guess, about 5 us of sends.
+  // Ends an operation that did not wait, and wakes the other side if it was served. After 256
+  // operations on one channel without a wait (the count then wraps) the caller yields. 256 is a
+  // guess: about 5 us of sends.
   status finish(std::unique_lock<sync_lock>& guard, const partner& other,
                 status end = status::ok) noexcept {
     const bool spent = ++streak == 0;
@@ -126,7 +127,7 @@ struct channel_core {
   // Ends an operation on a closed channel, and releases the lock.
   [[gnu::cold]] HILO_API status refuse() noexcept;
 
-  // Queues the caller, releases the lock and parks; until `deadline` at most.
+  // Queues the caller, releases the lock and parks, until `deadline` at most.
   HILO_API status wait_to_send(void* value, std::int64_t deadline) noexcept;
   HILO_API status wait_to_receive(void* result, std::int64_t deadline) noexcept;
 
@@ -135,14 +136,14 @@ struct channel_core {
   HILO_API void release(std::byte* memory) const noexcept;
 
   HILO_API void close() noexcept;
-  // The same, and moves the buffered values to `rest`, a new core of the same element type.
+  // The same, and gives the buffered values to `rest`, a new core of the same element type.
   HILO_API void close_into(channel_core& rest) noexcept;
   HILO_API void check_unused() noexcept;
   HILO_API std::size_t size() const noexcept;
   HILO_API bool is_closed() const noexcept;
 
   mutable sync_lock lock;
-  // All below guarded by lock; capacity and sizes never change.
+  // All fields below are guarded by lock; capacity and sizes never change.
   std::uint8_t streak = 0;
   bool closed = false;
   std::size_t first = 0;  // index of the oldest

@@ -37,20 +37,20 @@ struct clone_request {
   std::size_t tid_count = 0;
 };
 
-// What the child runs. With shared memory a copy of it, at the top of the child's stack; without,
-// the caller's own, which the child has a copy of anyway.
+// The body that the child runs. With shared memory, a copy of it at the top of the child's stack;
+// without, the caller's object, because the child has a copy of the memory anyway.
 struct clone_body {
   std::size_t size;
   std::size_t alignment;
-  void* context;                                   // what construct builds from
+  void* context;                                   // the source for construct
   void (*construct)(void* place, void* context);   // in the caller; may throw
-  void (*destroy)(void* closure) noexcept;         // in the caller, when there is no child
+  void (*destroy)(void* closure) noexcept;         // in the caller, if there is no child
   int (*run_and_destroy)(void* closure) noexcept;  // in the child
   int (*run_in_place)(void* context) noexcept;     // in a child that has a copy of everything
 };
 
-// Throws std::system_error when there can be no child, and whatever construct throws; with `error`,
-// sets that instead of a system_error and returns null.
+// If no child can be made, throws std::system_error or, with `error`, sets that and returns null.
+// Exceptions of construct are always thrown.
 HILO_API child_record* start_child(const clone_request& request, const clone_body& body,
                                    std::error_code* error);
 

@@ -1,7 +1,7 @@
-// One end of something that several ends share: copies count. What is shared counts each kind, by
-// add_sender, drop_sender, add_receiver and drop_receiver. Dropping the last end of a kind has a
-// meaning for the other kind. An end is empty if it was made by its default constructor or was
-// moved from. A call on an empty end is a misuse that ends the program with a message.
+// One end of an object that several ends share: copies count. The shared object counts each kind of
+// end, by add_sender, drop_sender, add_receiver and drop_receiver. Dropping the last end of a kind
+// has a meaning for the other kind. An end is empty if it was made by its default constructor or
+// was moved from. A call on an empty end is a misuse that ends the program with a message.
 #pragma once
 
 #include <cstdint>
@@ -44,7 +44,7 @@ class counted_end {
     }
   }
 
-  // Tells whether it is an end of something: false if it was moved from.
+  // Tells whether the end has a shared object: false if it is empty.
   explicit operator bool() const noexcept { return shared_ != nullptr; }
 
  protected:

@@ -1,4 +1,4 @@
-// Time limits of any clock as the one the runtime counts in: CLOCK_MONOTONIC, in nanoseconds.
+// Converts time limits of any clock to the clock of the runtime: CLOCK_MONOTONIC, in nanoseconds.
 #pragma once
 
 #include <algorithm>
@@ -24,7 +24,8 @@ namespace detail {
 
 HILO_API std::int64_t monotonic_now() noexcept;
 
-// A duration from now. What is too far to count is no deadline; what is negative has passed.
+// A duration from now. If it is too far to count, the result is no_deadline; a negative duration
+// has passed.
 template <class R, class P>
 std::int64_t deadline_after(const std::chrono::duration<R, P>& duration) noexcept {
   const std::int64_t ns = nanoseconds_of(duration);
@@ -32,12 +33,12 @@ std::int64_t deadline_after(const std::chrono::duration<R, P>& duration) noexcep
   return nanoseconds_later(monotonic_now(), ns);
 }
 
-// No computer waits so long: a clock other than ours ends somewhere beyond, as system_clock does in
-// 2262, and its last time means never.
+// No program waits longer. The last time of another clock is farther away (that of system_clock is
+// in 2262), and means never.
 inline constexpr std::int64_t century = std::int64_t{36'525} * 24 * 3600 * 1'000'000'000;
 
-// A time of steady_clock is taken as it is. One of another clock is turned into what is left until
-// then; if that clock is set meanwhile, the deadline does not follow it: see wait_until_time().
+// A time of steady_clock is used as it is. A time of another clock is turned into the time left; if
+// that clock is set meanwhile, the deadline does not follow it: see wait_until_time().
 template <class C, class D>
 std::int64_t deadline_at(const std::chrono::time_point<C, D>& when) noexcept {
   if constexpr (std::is_same_v<C, std::chrono::steady_clock>) {
@@ -55,7 +56,7 @@ std::int64_t deadline_at(const std::chrono::time_point<C, D>& when) noexcept {
   }
 }
 
-// Whether a wait that timed out did so by the clock of its time.
+// Whether the time has come by its own clock, after a wait that timed out.
 template <class C, class D>
 bool has_come(const std::chrono::time_point<C, D>& when) noexcept {
   if constexpr (std::is_same_v<C, std::chrono::steady_clock>) return true;
@@ -69,10 +70,10 @@ constexpr bool is_timed_out(bool done) noexcept {
   return !done;
 }
 
-// Calls wait(deadline), which returns a status, or a bool that is false if the wait was ended. A
-// clock other than steady_clock may be set back meanwhile, or go slower: then the call waits again,
-// so that it does not time out before `when` has come by that clock. If the clock is set forward,
-// the wait ends late.
+// Calls wait(deadline), which returns a status, or a bool that is false if the wait was ended. If
+// the clock is not steady_clock, it may be set back meanwhile, or go slower. The call then waits
+// again, so that it does not time out before `when` has come by that clock. If the clock is set
+// forward, the wait ends late.
 enum class ended_by_limits : bool { no, yes };  // whether a limit around the call can end the wait
 template <ended_by_limits limited = ended_by_limits::yes, class C, class D, class Wait>
 auto wait_until_time(const std::chrono::time_point<C, D>& when, Wait&& wait) {

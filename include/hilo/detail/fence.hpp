@@ -1,10 +1,10 @@
-// A full barrier between two sides of which one comes often and the other nearly never: the often
-// one pays nothing, the rare one lets the kernel put a barrier into every thread of the process
+// A full barrier between two sides, of which one side runs often and the other rarely. The often
+// side pays nothing. The rare side lets the kernel put a barrier into every thread of the process
 // (membarrier(2), MEMBARRIER_CMD_PRIVATE_EXPEDITED; some microseconds).
 //
 //   often:   store a; light_fence(); load b        rarely:   store b; heavy_fence(); load a
 //
-// At least one of the loads sees the other side's store. Where membarrier is refused, both are
+// At least one of the loads sees the other side's store. If the kernel refuses membarrier, both are
 // fences of sequential consistency. A refusal may come at any time: runtime/sys/membarrier.cpp.
 #pragma once
 
@@ -30,13 +30,13 @@ inline void light_fence() noexcept {
 
 void heavy_fence() noexcept;
 
-// The same against a light side that is a compiler fence and never reads light_fence_is_free: the
-// owner of a spin_lock. Takes a millisecond where membarrier was refused after the start.
+// As heavy_fence(), for the owner of a spin_lock, whose light side is a compiler fence and never
+// reads light_fence_is_free. If membarrier was refused after the start, this takes a millisecond.
 void heavy_fence_for_owner() noexcept;
 
-// Registers the process for membarrier, once. Called before a runtime starts its carriers and at
-// the first wait of a thread, and not by an initialiser of the library: the program may construct
-// objects before that.
+// Registers the process for membarrier, once. Called before a runtime starts its carriers, and at
+// the first wait of a thread. Not called by an initialiser of the library, because the program may
+// construct objects before that.
 void free_light_fence() noexcept;
 
 }  // namespace hilo::detail

@@ -1,21 +1,22 @@
 // Forks: calls that wait on the stack of the fiber that will make them, unless an idle worker gets
 // them first.
 //
-// A fork is a frame on its fiber's stack, linked into the fiber's list; newest and oldest of the
-// list are known. fork_join pushes its second call, makes the first, and then finds the second
-// still the newest of the list: it takes it off and makes it, a plain function call. List and
-// frames belong to the fiber alone, wherever it runs, so nothing here is atomic, and a fiber that
-// parks or migrates takes its forks along.
+// A fork is a frame on its fiber's stack, linked into the fiber's list; the newest and the oldest
+// of the list are known. fork_join pushes its second call and makes the first. If the second call
+// is then still the newest of the list, fork_join takes it off and makes it, as a plain function
+// call. Only the fiber uses its list and frames, so nothing here is atomic. A fiber that parks or
+// migrates takes its forks along.
 //
-// A worker with nothing to do sets `wanted` of the others (detail/carrier.hpp). A fiber that finds
-// it set at a fork offers its oldest one, in a tree the largest part: it makes a fiber of it, a
-// helper, which goes to the worker's queue as any spawned fiber, and is stolen from there. A fiber
-// that is about to park offers all its forks, so that whatever it waits for may be in one of them.
+// A worker without work sets `wanted` of the other workers (detail/carrier.hpp). If a fiber finds
+// it set at a fork, the fiber offers its oldest fork, which in a tree is the largest part. To offer
+// a fork is to make a fiber of it, a helper. The helper goes to the worker's queue like any spawned
+// fiber, and is stolen from there. A fiber that is about to park offers all its forks, because it
+// may wait for something that one of them does.
 //
-// Invariant: the offered frames are the oldest of those alive. So in fork_join either the frame is
-// the newest of the list, and then everything newer has ended; or it was offered, and then the list
-// is empty and its helper is joined as any fiber is: the caller parks, and its worker looks for
-// other work.
+// Invariant: the offered frames are the oldest frames alive. So there are two cases in fork_join.
+// If the frame was not offered, it is the newest of the list, and everything newer has ended. If it
+// was offered, the list is empty, and the helper is joined like any fiber: the caller parks, and
+// its worker looks for other work.
 //
 // runtime/sched/fork.cpp makes the helpers and says why no request is lost.
 #pragma once
@@ -39,17 +40,17 @@ namespace hilo::detail {
 
 struct fork_link {
   fork_link* older;
-  fork_link* newer;  // not kept in the newest
+  fork_link* newer;  // not maintained in the newest frame
 };
 
-// A call that waits. It lies in fork_join's frame.
+// A call that waits to be made. It lies in fork_join's frame.
 struct fork_frame : fork_link {
   void (*run)(fork_frame&);  // makes the call, in its helper; may throw
   sched::fiber* helper;      // set when it is offered
 };
 
-// The list's two ends, linked in as older than the oldest and newer than the newest, so that push
-// and pop have no special case.
+// The list itself is linked in as both ends: older than the oldest frame, and newer than the
+// newest. So push and pop have no special case.
 struct fork_list : fork_link {
   fork_list() noexcept : fork_link{this, this} {}
   fork_list(const fork_list&) = delete;
@@ -64,7 +65,7 @@ struct fork_list : fork_link {
     older = &one;
   }
 
-  // Takes `one` off if it was not offered. Everything that was pushed after it has ended.
+  // Takes `one` off; false if it was offered. Everything that was pushed after it has ended.
   bool pop(fork_frame& one) noexcept {
     if (older != &one) [[unlikely]]
       return false;
@@ -84,16 +85,16 @@ struct fork_list : fork_link {
   }
 };
 
-// Somebody asks: offers the running fiber's oldest fork. Never parks.
+// Answers a worker's request: offers the running fiber's oldest fork. Never parks.
 HILO_API void answer_request() noexcept;
 
-// The list of a thread that is no carrier. Nobody asks it for a fork.
+// The list of a thread that is not a carrier. No worker asks it for a fork.
 HILO_API fork_list& thread_forks() noexcept;
 
-// Waits for the end of an offered call; returns what it threw, or null.
+// Waits for the end of an offered call; returns its exception, or null.
 HILO_API std::exception_ptr join_fork(fork_frame& one) noexcept;
 
-// A call's result; void is a std::monostate.
+// A call's result; std::monostate for void.
 template <class F>
 using fork_result = std::conditional_t<std::is_void_v<std::invoke_result_t<F&>>, std::monostate,
                                        std::invoke_result_t<F&>>;
@@ -108,7 +109,7 @@ template <class F>
   }
 }
 
-// The frame of a callable, and the room for what a helper got from it.
+// The frame of a callable, and the room for the result that a helper got from it.
 template <class F>
 struct fork_call final : fork_frame {
   using result = fork_result<F>;
@@ -142,7 +143,8 @@ struct fork_call final : fork_frame {
     }
   }
 
-  // The first call threw: makes this one, or waits for it, and drops what comes of it.
+  // After the first call threw: makes this call, or waits for it, and drops its result and its
+  // exception.
   [[gnu::noinline]] void settle(fork_list& list) noexcept {
     try {
       if (list.pop(*this)) {
@@ -150,7 +152,7 @@ struct fork_call final : fork_frame {
       } else {
         (void)join();
       }
-    } catch (...) {  // the first exception is the one that fork_join throws
+    } catch (...) {  // fork_join throws the first exception
     }
   }
 

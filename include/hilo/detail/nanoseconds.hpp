@@ -1,11 +1,11 @@
-// Durations and time points of every type as nanoseconds: the one conversion of the library.
+// Durations and time points of every type as nanoseconds: the only such conversion in the library.
 //
 // It saturates: a time too far to count becomes the end of the range, and so does infinity. It is
-// exact for reps that count in whole numbers, whatever their size and sign, and rounds up, so that
-// no wait ends early. NaN is not a time to wait for: it counts as long past.
+// exact for reps that count in whole numbers, of any size and sign, and rounds up, so that no wait
+// ends early. NaN is not a time to wait for: it counts as a time long past.
 //
-// A period P is factor / divisor nanoseconds. A count is compared with the most that fits before it
-// is multiplied, so nothing can overflow.
+// A period P is factor / divisor nanoseconds. Before a count is multiplied, it is compared with the
+// largest count that fits, so nothing can overflow.
 #pragma once
 
 #include <chrono>
@@ -25,8 +25,8 @@ template <class Rep>
 inline constexpr bool counts_wholly =
     std::is_integral_v<Rep> || std::is_same_v<Rep, int128> || std::is_same_v<Rep, uint128>;
 
-// The range of a result. The wide one is for the times of a clock, whose beginning may be more than
-// 292 years away: two of them can be subtracted.
+// The range of a result. The wide range is for the times of a clock, because its beginning may be
+// more than 292 years away; two such times can be subtracted.
 template <class To>
 inline constexpr To last_nanosecond = std::numeric_limits<std::int64_t>::max();
 template <>
@@ -44,7 +44,7 @@ constexpr To whole_nanoseconds(Rep count) noexcept {
   constexpr int128 most =
       (sizeof(To) > 8 ? last_nanosecond<To> : last_nanosecond<To> * int128{divisor}) / factor;
 
-  // A rep whose range is narrower needs no look.
+  // A rep with a narrower range needs no comparison.
   constexpr bool is_signed = static_cast<Rep>(-1) < static_cast<Rep>(1);
   if constexpr (std::is_same_v<Rep, uint128> ||
                 most < static_cast<int128>(std::numeric_limits<Rep>::max())) {
@@ -88,7 +88,7 @@ constexpr To real_nanoseconds(Real count) noexcept {
   }
 }
 
-// Reps of other types are asked for their value as a long double.
+// Reps of other types are converted to long double.
 template <class To, rounding direction, class Rep, class Period>
 constexpr To nanoseconds_of(const std::chrono::duration<Rep, Period>& time) noexcept {
   if constexpr (counts_wholly<Rep>) {
@@ -126,7 +126,7 @@ constexpr std::int64_t nanoseconds_later(std::int64_t from, std::int64_t ns) noe
   return __builtin_add_overflow(from, ns, &sum) ? last_nanosecond<std::int64_t> : sum;
 }
 
-// The time left from one time of a clock to another; 0 or less when the other has come.
+// The time left from one time of a clock to another; 0 or less if the other has come.
 template <class From, class Until>
 constexpr std::int64_t nanoseconds_between(const From& from, const Until& until) noexcept {
   const int128 left =
@@ -135,7 +135,7 @@ constexpr std::int64_t nanoseconds_between(const From& from, const Until& until)
   return left < 0 ? -1 : static_cast<std::int64_t>(left);
 }
 
-// The same from now on, by the clock itself.
+// The same, from the clock's present time.
 template <class Clock, class Duration>
 std::int64_t nanoseconds_until(const std::chrono::time_point<Clock, Duration>& when) noexcept {
   return nanoseconds_between(Clock::now().time_since_epoch(), when.time_since_epoch());

@@ -37,9 +37,10 @@ class HILO_API ready_case final : public select_case {
   const short events_;
   result<short>& ready_;
   spin_lock lock_;
-  // Guarded by lock_: the select, or its owner until what is in flight has landed.
+  // Guarded by lock_: the select's node or, while a request to the driver is in flight, the owner
+  // that waits for its end.
   wait_list waiters_;
-  std::optional<result<short>> found_;     // guarded by lock_: what woke the select
+  std::optional<result<short>> found_;     // guarded by lock_: the event that woke the select
   std::unique_ptr<io::select_poll> poll_;  // while it waits
 };
 

@@ -26,20 +26,20 @@ struct scope_child {
 
 class HILO_API scope_core {
  public:
-  // A limit of 0 is none.
+  // limit 0: no limit.
   scope_core(std::size_t limit, std::int64_t deadline);
   ~scope_core();
   scope_core(const scope_core&) = delete;
   scope_core& operator=(const scope_core&) = delete;
 
-  // Counts a child that will be spawned. Anything but ok: it must not be, and all are asked to
-  // stop.
+  // Counts a child that will be spawned. Unless ok, the child must not be spawned, and all are
+  // asked to stop.
   [[nodiscard]] status admit();
-  // Takes that back.
+  // Undoes the count of admit(), after a failed spawn or at the child's end.
   void dismiss() noexcept;
 
-  // In the child: the begin and the end of its call. From enter() on a stop of the scope is one of
-  // the child.
+  // In the child: the begin and the end of its call. From enter() on, a stop of the scope also
+  // stops the child.
   void enter(scope_child& child);
   void leave(scope_child& child) noexcept;
   // Keeps the first exception, and stops the others.
@@ -48,11 +48,12 @@ class HILO_API scope_core {
   void request_stop() noexcept;
   std::stop_token stop_token() const noexcept { return stop_.get_token(); }
 
-  // Waits until all children have ended. They are asked to stop when a stop request or a limit of
-  // the caller comes first. cancelled: by that or by request_stop(); timed_out: by a deadline of
-  // the caller's, or that of the scope passed while a child ran; ok: none of these.
+  // Waits until all children have ended. If a stop request or a limit of the caller comes first,
+  // the children are asked to stop. Returns cancelled if a stop request of the caller or
+  // request_stop() stopped them; timed_out if a deadline of the caller did, or if the scope's
+  // deadline passed while a child ran; else ok.
   status join() noexcept;
-  // The same until `deadline` at most, and the children are asked nothing.
+  // The same until `deadline` at most, and the children are not asked to stop.
   status wait(std::int64_t deadline) noexcept;
   std::exception_ptr take_error() noexcept;
 
@@ -61,7 +62,8 @@ class HILO_API scope_core {
  private:
   void refuse_child(const char* what) const noexcept;
 
-  // Whether a fork left the scope behind, with children that do not run in this process.
+  // Whether this process is a fork's child and the scope is the parent's: its children do not run
+  // here.
   bool left_behind() const noexcept;
 
   const std::uint32_t process_;
@@ -72,9 +74,9 @@ class HILO_API scope_core {
   wait_group running_;
   mutex lock_;
   scope_child* children_ = nullptr;  // guarded by lock_
-  bool stopped_ = false;             // likewise: all were told
+  bool stopped_ = false;             // likewise: all children were asked to stop
   bool late_ = false;                // likewise: a child ended after the deadline
-  std::exception_ptr error_;         // likewise; after join() the owner's
+  std::exception_ptr error_;         // likewise; after join() only the owner uses it
 };
 
 }  // namespace hilo::detail

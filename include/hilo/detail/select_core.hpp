@@ -16,8 +16,8 @@
 
 namespace hilo::detail {
 
-// One case: what it waits for is guarded by a lock and has a wait_list, like every primitive.
-// It lives in the frame of the select.
+// One case. The primitive that it waits for has a lock and a wait_list, like every primitive. The
+// case lives in the frame of the select.
 class select_case {
  public:
   select_case(const select_case&) = delete;
@@ -26,22 +26,23 @@ class select_case {
   // Whether it takes part. A case is turned off before the select begins.
   bool enabled() const noexcept { return enabled_; }
 
-  // The lock; null for one that only has a time.
+  // The lock; null for a case that only has a time.
   virtual spin_lock* lock() noexcept { return nullptr; }
 
-  // Under the lock: does the operation if it need not wait, and then returns anything but
-  // would_block. What it throws ends the select.
+  // Under the lock: does the operation if that needs no wait. Returns would_block if it would have
+  // to wait, and any other status when it is done. An exception ends the select.
   virtual status attempt(partner& other) {
     (void)other;
     return status::would_block;
   }
 
-  // Under the lock: where it waits, and what is handed over.
+  // Under the lock: the list in which it waits, and the slot for handing over.
   virtual wait_list* list() noexcept { return nullptr; }
   virtual void* slot() noexcept { return nullptr; }
 
-  // When it fires by itself: then the select takes it. The time of a case with a lock is that of
-  // the last attempt, and when it has come the select begins anew.
+  // The time at which the case fires by itself. When it comes, the select takes a case without a
+  // lock. For a case with a lock, the time is that of the last attempt, and the select begins
+  // again.
   virtual std::int64_t deadline() const noexcept { return no_deadline; }
 
   // After the wait, without a lock: this case was taken and ended without a value. Empties the
@@ -55,10 +56,10 @@ class select_case {
   virtual void prepare() noexcept {}
   virtual void dispose() noexcept {}
 
-  // Of a case whose waker has to be told whom to wake, a driver of I/O: once the node is linked,
-  // and all locks are released; and once it is unlinked. The first says that somebody is to look,
-  // the second that nobody needs to any more, and dispose() waits for what they began. Neither
-  // parks.
+  // For a case whose waker, a driver of I/O, has to be told about the waiter. begin() is called
+  // once the node is linked and all locks are released: it asks the driver to watch. give_up() is
+  // called once the node is unlinked: the driver need not watch any more. dispose() waits for the
+  // requests that these two began. begin() and give_up() never park.
   virtual void begin() noexcept {}
   virtual void give_up() noexcept {}
 
@@ -71,9 +72,9 @@ class select_case {
  private:
   friend struct select_wait;
   std::optional<wait_node> node_;  // while it waits
-  std::uint32_t turn_ = 0;         // the random order of the select: which case has this place
+  std::uint32_t turn_ = 0;         // random order of the select: the case at this place
   bool enabled_;
-  const bool driven_;  // begin() and give_up() do something
+  const bool driven_;  // begin() and give_up() are not empty
 };
 
 inline constexpr std::size_t no_case = std::numeric_limits<std::size_t>::max();

@@ -1,11 +1,12 @@
-// The case of a select that sends to a channel, and how it comes by its value.
+// The case of a select that sends to a channel, and how it gets its value.
 //
-// An rvalue stays where it is while its full expression lasts, which is nearly always as long as
-// the select: only the taken case moves from it, so a case that was not taken costs no move and the
-// caller's object keeps its value. A case that outlives the expression, since a function returned
-// it or it has a name, must not refer to a temporary that is gone. So the offer, itself a temporary
-// of that expression, tells the case at its end, and the case moves the value into itself. The
-// offer is made after the value and the case after the offer, so they end in the opposite order.
+// An rvalue stays where it is until the end of its full expression, and that is nearly always as
+// long as the select. Only the taken case moves from it. So a case that was not taken costs no
+// move, and the caller's object keeps its value. A case may outlive the expression, because a
+// function returned it or it has a name. It must then not refer to a temporary that is gone. So the
+// offer, which is itself a temporary of that expression, tells the case when it ends, and the case
+// moves the value into itself. The value is made first, then the offer, then the case; they end in
+// the opposite order.
 //   Rejected: moving at once, which takes the value from the caller when another case is taken.
 #pragma once
 
@@ -27,8 +28,8 @@ namespace hilo::detail {
 template <class T>
 class send_case;
 
-// The value that a call of send_to is given: an rvalue, an lvalue to copy, something that converts
-// to T, or a list in braces.
+// The value in a call of send_to: an rvalue, an lvalue to copy, a value that converts to T, or a
+// list in braces.
 template <class T>
 class offer {
  public:
@@ -59,17 +60,17 @@ class offer {
   std::optional<T> made_;
   T* rvalue_ = nullptr;
   const T* lvalue_ = nullptr;
-  send_case<T>* taker_ = nullptr;  // that still has to move the value
+  send_case<T>* taker_ = nullptr;  // the case that still has to move the value
 };
 
 template <class T>
 class send_case final : public select_case {
  public:
-  // An lvalue that is moved from when the case is taken.
-  // to: null only if the case is not enabled
+  // For an lvalue; it is moved from when the case is taken. to: null only if the case is not
+  // enabled
   send_case(channel<T>* to, T* value, bool enabled) noexcept
       : select_case(enabled), to_(to), value_(value) {}
-  // A case that is not enabled takes nothing.
+  // A case that is not enabled neither copies nor moves.
   send_case(channel<T>* to, offer<T>& given, bool enabled) : select_case(enabled), to_(to) {
     if (!enabled) return;
     if constexpr (std::copy_constructible<T>) {

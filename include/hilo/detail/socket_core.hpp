@@ -1,4 +1,4 @@
-// What the sockets of hilo/net.hpp stand on, whatever their addresses are.
+// The functions under all sockets of hilo/net.hpp, for any type of address.
 #pragma once
 
 #include <cstddef>
@@ -27,7 +27,7 @@ HILO_API result<void> send_datagram(int fd, const void* data, std::size_t size, 
                                     socklen_t to_size, io::until when) noexcept;
 HILO_API result<void> send_datagram(int fd, const void* data, std::size_t size,
                                     io::until when) noexcept;
-// The length that the datagram has, though not all of it may be in the buffer.
+// Returns the length of the whole datagram, also if only a part of it fitted into the buffer.
 HILO_API result<std::size_t> receive_datagram(int fd, void* buffer, std::size_t size,
                                               raw_address& from, io::until when) noexcept;
 HILO_API result<std::size_t> receive_datagram(int fd, void* buffer, std::size_t size,

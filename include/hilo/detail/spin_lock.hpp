@@ -1,26 +1,28 @@
 // The lock inside primitives, held for some tens of instructions and never across a park.
 //
-// It spins, because both floors use it (a fiber may not block its carrier in a futex for so short a
-// time) and because releasing is then a plain store. A holder that loses its CPU would make others
-// spin for a time slice; so the wait soon gives its own CPU away, and later sleeps, which also lets
-// a holder of lower real-time priority run.
+// It spins, because fibers and kernel threads both use it (a fiber must not block its carrier in a
+// futex for such a short time), and because releasing is then a plain store. A holder that loses
+// its CPU would make others spin for a time slice. So the waiting caller soon gives up its own CPU,
+// and later sleeps; this also lets a holder of lower real-time priority run.
 //
-// Owner. A lock whose first holders were all the same carrier belongs to that carrier, which takes
-// and releases it by plain stores from then on: a locked instruction costs more than most of what
-// is done under the lock. Another who comes holds word_ and asks for the ownership. An owner that
-// comes by at once gives it up itself, and the other owns the lock from then on. From one that does
-// not the ownership is taken, for good, and the other pays for both sides (detail/fence.hpp):
+// Owner. If the first holders of a lock were all the same carrier, that carrier owns the lock. From
+// then on it takes and releases the lock by plain stores, because a locked instruction costs more
+// than most work under the lock. Another caller first takes word_ and then asks for the ownership.
+// If the owner uses the lock again soon, it gives the ownership up itself, and the other caller
+// owns the lock from then on. Otherwise the other caller takes the ownership away, for good, and
+// pays for both sides (detail/fence.hpp):
 //
 //   owner:   (B1) inside := true         other, holding word_:   (B3) owner := revoked
 //            compiler fence                                       heavy_fence_for_owner
 //            (B2) read owner                                      (B4) wait until not inside
 //
-// Of (B2) and (B4) at least one sees the other side's store: the owner finds that it is none any
-// more and goes by word_, or the other waits until it is out. After that nobody owns the lock
-// again, since the former owner may be on its way out of the plain path still, and would write
-// `inside` over the next one's. One that gave it up (B6) is not: it did so outside. What was done
-// under the lock is ordered by the release of (B6) and the acquire of who asked (B5).
-// docs/decisions/owned-locks.md has what it saves.
+// Of (B2) and (B4) at least one sees the other side's store. Either the owner finds that it is not
+// the owner any more and uses word_, or the other caller waits until the owner is out. After that
+// no carrier owns the lock again, because the former owner may still be leaving the plain path, and
+// its write to `inside` would overwrite that of a next owner. An owner that gave the lock up itself
+// (B6) was outside, so there the lock gets a next owner. The release of (B6) and the acquire of the
+// asking caller (B5) order the work under the lock. docs/decisions/owned-locks.md says how much
+// this saves.
 #pragma once
 
 #include <atomic>
@@ -38,33 +40,35 @@ class spin_lock {
     if (!lock_owned(me)) lock_word(me);
   }
 
-  // Takes the lock if that needs no wait, so also while the caller holds others. False when it is
-  // held, and when its ownership is another's or not settled yet: then lock() settles it.
+  // Takes the lock if that needs no wait, so it may be called while the caller holds other locks.
+  // False if the lock is held, or if its ownership is another carrier's or not decided yet: then
+  // lock() decides it.
   bool try_lock() noexcept { return lock_owned(caller()) || try_lock_word(); }
 
   // (L2), (B4) release: publishes what was written under the lock. An owner that is asked for the
   // lock gives it up here.
   void unlock() noexcept { leave(at_once); }
 
-  // The same by one that comes again soon and knows a better moment to give it up.
+  // The same, for a caller that takes the lock again soon and gives up the ownership at a better
+  // moment.
   void unlock_and_keep() noexcept { leave(never); }
 
-  // The same by one that is about to wait: its carrier may not come by for long, so an ownership
-  // that moves is given up before anybody asks.
+  // The same, for a caller that is about to wait. Its carrier may not use the lock again for long,
+  // so if the ownership has moved before, the caller gives it up without being asked.
   void unlock_to_wait() noexcept { leave(moves_ ? unasked : at_once); }
 
  protected:
-  // 0 for a thread that is no carrier: it owns nothing.
+  // 0 for a thread that is not a carrier: it owns nothing.
   static std::uintptr_t caller() noexcept {
     return reinterpret_cast<std::uintptr_t>(current_carrier());
   }
 
-  // True: it is the caller's own, and taken.
+  // True: the caller owns the lock, and has taken it.
   bool lock_owned(std::uintptr_t me) noexcept {
     // relaxed: only the caller itself makes it its own
     if (owner_.load(std::memory_order_relaxed) == me) [[likely]] {
       inside_.store(true, std::memory_order_relaxed);       // (B1)
-      std::atomic_signal_fence(std::memory_order_seq_cst);  // owned only where it is enough
+      std::atomic_signal_fence(std::memory_order_seq_cst);  // owned only where this fence suffices
       if ((owner_.load(std::memory_order_relaxed) & ~asked) == me) [[likely]]
         return true;                                    // (B2)
       inside_.store(false, std::memory_order_release);  // pairs with (B4)
@@ -79,15 +83,16 @@ class spin_lock {
   }
 
  private:
-  // The owner: a carrier's address, with a bit when it is asked for the ownership or when that is
-  // being taken away; or one of the others.
+  // owner_ is a carrier's address, with a bit while that carrier is asked for the ownership or
+  // loses it; or one of the values without a carrier.
   static constexpr std::uintptr_t revoked = 1;
   static constexpr std::uintptr_t nobody = 2;  // and never again
   static constexpr std::uintptr_t undecided =
       4;  // the first holders are being counted, or it moves
   static constexpr std::uintptr_t asked = 8;
 
-  // When an owner that leaves gives the lock up: never, if it is asked, or anyhow.
+  // When an owner that leaves gives the ownership up: never, only if it is asked, or without being
+  // asked.
   enum giving : std::uint8_t { never, at_once, unasked };
 
   [[gnu::always_inline]] void leave(giving when) noexcept {
@@ -98,7 +103,7 @@ class spin_lock {
         inside_.store(false, std::memory_order_release);
         return;
       }
-      // What the caller holds as its owner, nobody else holds or owns.
+      // If the caller holds the lock as its owner, no other caller holds or owns it.
       if ((owner & ~(revoked | asked)) == me) return leave_wanted(me, when);
     }
     word_.store(0, std::memory_order_release);
@@ -110,9 +115,9 @@ class spin_lock {
   void wait_until_out() noexcept;
   HILO_API void leave_wanted(std::uintptr_t me, giving when) noexcept;
 
-  std::atomic<std::uintptr_t> owner_{undecided};  // written by who holds word_, and (B6)
-  std::atomic<std::uint32_t> word_{0};            // 1: held, by whoever does not own it
-  std::atomic<bool> inside_{false};               // held by its owner, or that tries to
+  std::atomic<std::uintptr_t> owner_{undecided};  // written by the holder of word_, and by (B6)
+  std::atomic<std::uint32_t> word_{0};            // 1: held by a caller that does not own it
+  std::atomic<bool> inside_{false};               // the owner holds it, or tries to
   bool moves_ = false;        // the ownership was given up once; guarded by the lock
   std::uint8_t holders_ = 0;  // counted so far; guarded by word_
   std::uint8_t credit_ = 16;  // for moves; guarded by word_

@@ -38,7 +38,7 @@ struct task {
   std::exception_ptr error;
 };
 
-// Where the result of type T is.
+// The place of a result of type T.
 template <class T>
 struct task_of : task {
   task_of() noexcept {}
@@ -66,7 +66,7 @@ struct task_of<T&> : task {
   T* value = nullptr;
 };
 
-// F and A... are decayed: what std::thread's constructor would copy.
+// F and A... are decayed, as std::thread's constructor does.
 template <class F, class... A>
 struct spawn_result : std::invoke_result<F, A...> {};
 template <class F, class... A>
@@ -74,7 +74,7 @@ requires std::is_invocable_v<F, std::stop_token, A...>
 struct spawn_result<F, A...> : std::invoke_result<F, std::stop_token, A...> {
 };
 
-// What spawn accepts: callable(arguments...), with a std::stop_token before them or without.
+// The calls that spawn accepts: callable(arguments...), with or without a std::stop_token first.
 template <class F, class... A>
 concept spawnable = std::is_invocable_v<std::decay_t<F>, std::decay_t<A>...> ||
     std::is_invocable_v<std::decay_t<F>, std::stop_token, std::decay_t<A>...>;
@@ -133,26 +133,27 @@ struct task_with final : task_of<T> {
 
 // The untyped life of a fiber; runtime/sched/spawn.cpp.
 
-// A fiber that is not yet started, with room for a task. `where`: null is the calling fiber's
-// runtime. Throws std::system_error; with `error`, sets it and returns null instead.
+// Makes a fiber that is not yet started, with room for a task. `where`: null means the calling
+// fiber's runtime. Throws std::system_error; with `error`, sets it and returns null instead.
 HILO_API void* create_fiber(sched::scheduler* where, const spawn_options* options,
                             std::size_t bytes, std::size_t alignment, sched::fiber** made,
                             std::error_code* error);
-// Gives back a fiber that will not be started and has no task; and one that ended and was joined,
-// whose task is destroyed.
+// discard_unstarted gives back a fiber that will not be started and has no task; discard_fiber, a
+// fiber that has ended and was joined, and whose task is destroyed.
 HILO_API void discard_unstarted(sched::fiber& one) noexcept;
 HILO_API void discard_fiber(sched::fiber& one) noexcept;
 HILO_API void start_fiber(sched::fiber& one, task& work) noexcept;
 HILO_API status join_fiber(sched::fiber& one) noexcept;  // ok, once it ended
 HILO_API status wait_for_end(sched::fiber& one, std::int64_t deadline) noexcept;
-// Asks it to stop and joins it, for the end of a handle that was neither joined nor detached.
+// Asks the fiber to stop and joins it, when a handle ends that was neither joined nor detached.
 HILO_API void abandon_fiber(sched::fiber& one) noexcept;
 // Aborts if `one` is the caller, because the caller is about to wait for the end of `one`.
 HILO_API void refuse_own_end(const sched::fiber& one) noexcept;
 HILO_API void detach_fiber(sched::fiber& one) noexcept;  // it gives itself back
 HILO_API void stop_fiber(sched::fiber& one) noexcept;
 HILO_API std::uint64_t id_of(const sched::fiber& one) noexcept;
-// Whether it is a fiber of the parent, in the child of a fork: nothing ends or wakes it there.
+// Whether this process is the child of a fork and the fiber is the parent's: here it never ends or
+// wakes.
 HILO_API bool left_behind(const sched::fiber& one) noexcept;
 
 }  // namespace detail

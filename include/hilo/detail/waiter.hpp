@@ -1,19 +1,19 @@
-// The one way to wait. A waiter is a parked fiber or a kernel thread asleep in a futex; everything
-// that makes callers wait queues waiters and wakes them, and does not know which kind they are.
+// The only way to wait. A waiter is a parked fiber, or a kernel thread asleep in a futex. Every
+// primitive queues waiters and wakes them, and does not know which kind they are.
 //
 // Protocol. A primitive is a spin_lock, its state, and wait_lists guarded by that lock.
 //
 //   to wait, under the lock:     wait_in(list, lock): links the caller, unlocks, parks
 //   to wake, under the lock:     pop() a waiter (that makes the wake yours alone); unlock; wake()
 //
-// Each wait is ended by exactly one waker and woken once, and parks once: the order of park and
-// wake does not matter, a wake that comes first is kept. After wake() the waker does not touch the
-// waiter again: its owner may be gone.
+// Each wait has exactly one end, one wake and one park. The order of park and wake does not matter,
+// because a wake that comes first is kept. After wake() the waker does not touch the waiter again,
+// because its owner may be gone.
 //
-// Who ends a wait. Nearly all waits can be ended by the lists' wakers only, and then popping is
-// claiming: no atomic operation but the lock's. Others may come too: a deadline, the other lists of
-// a select, a stop request. Then whoever makes `claimed` odd ends the wait. A waker in
-// a list has to know which it is:
+// Ending a wait. Most waits can be ended only by the wakers of one list. There, popping the waiter
+// claims the wait, and needs no atomic operation except that of the lock. Some waits have other
+// enders too: a deadline, the other lists of a select, a stop request. There, the ender that makes
+// `claimed` odd ends the wait. So a waker has to know which kind of wait it ends:
 //
 //   a deadline, a select   the owner sets `contested` before it links
 //   a stop request         may come at any time, and a wait without one must not pay for it. So:
@@ -24,22 +24,24 @@
 //     (E2) read interrupts              (E4) read linked            (E6) read interrupts
 //
 //   The fences are asymmetric: the heavy one makes every thread of the process pass a full barrier
-//   (detail/fence.hpp). So of (E2) and (E4) at least one sees the other side's store: if the
+//   (detail/fence.hpp). So of (E2) and (E4) at least one sees the other side's store. If the
 //   interrupter finds the waiter linked, every waker from then on finds the interrupt, and both
-//   claim. If it does not, a waker has it, or the owner has not linked yet; then (E6) sees the
-//   interrupt, and the owner does as the interrupter would: a heavy_fence, then (E4). `interrupts`
-//   stays set, so that later waits look at why before they begin. Rejected: claiming in every wake,
-//   12 ns more in a round trip of 47 (measured, pingpong); and an interrupter that takes the
-//   primitive's lock, which may be gone by then.
+//   sides claim. If it does not, either a waker has popped the waiter, or the owner has not linked
+//   it yet. In the second case (E6) sees the interrupt, and the owner does the interrupter's work:
+//   a heavy_fence, then (E4). `interrupts` stays set, so that later waits check the reason before
+//   they begin. Rejected: claiming in every wake, which costs 12 ns more in a round trip of 47
+//   (measured, pingpong). Rejected: an interrupter that takes the primitive's lock, because the
+//   primitive may be gone by then.
 //
-// Who unlinks. A waker unlinks what it pops. One who claims from outside takes the list's lock and
-// unlinks the waiter before he wakes it: the owner is still inside its call, so the primitive is
-// there. Should a waker pop it in between, it counts it as `leaving` and goes on to the next; a
-// primitive that is destroyed waits for those (retire()). So a primitive may be destroyed as soon
-// as nobody waits on it that was not woken, though a deadline is just being met.
+// Unlinking. A waker unlinks the waiter that it pops. If an outside claimer ends the wait, it takes
+// the list's lock and unlinks the waiter before it wakes it; until then the owner is inside its
+// call, so the primitive still exists. If a waker pops that waiter in between, the waker counts it
+// as `leaving` and goes on to the next. The destructor of a primitive waits until these waiters
+// have left (retire()). So a primitive may be destroyed as soon as all its waiters were woken, even
+// while a deadline ends a wait.
 //
-// The waiter belongs to the fiber or thread and not to the call, so the functions that park keep
-// nothing on the stack and can leave it by a jump (runtime/context/context.hpp).
+// The waiter belongs to the fiber or thread, not to the call. So the functions that park keep
+// nothing on the stack, and can leave it by a jump (runtime/context/context.hpp).
 #pragma once
 
 #include <atomic>
@@ -69,10 +71,10 @@ struct wait_node {
   waiter* owner;
   wait_node* next = nullptr;      // in a wait_list, guarded by its primitive's lock
   wait_node* previous = nullptr;  // likewise
-  wait_list* list = nullptr;      // where it was linked last; the owner's
+  wait_list* list = nullptr;      // where it was linked last; only for the owner
   void* slot = nullptr;           // where a value is handed over; set before linking
   // Whether it is linked; for a sleeper, which is in no list, whether it sleeps. Written under the
-  // primitive's lock, read without it by (E4): (E5) release, publishes `shield`.
+  // primitive's lock; (E4) reads it without the lock. (E5) release: publishes `shield`.
   std::atomic<bool> linked{false};
 };
 
@@ -80,10 +82,10 @@ struct waiter : wait_node {
   explicit waiter(waiter_kind which) noexcept : wait_node(*this), kind(which) {}
 
   waiter_kind kind;
-  const void* stands_for = nullptr;  // of a thread: the fiber whose blocking call it makes
+  const void* stands_for = nullptr;  // for a thread: the fiber whose blocking call it makes
 
-  // The owner's, set before it links; read by wakers under the list's lock, and by claimers.
-  std::atomic<bool> contested{false};  // others than the wakers of one list may end the wait
+  // Set by the owner before it links; read by wakers under the list's lock, and by claimers.
+  std::atomic<bool> contested{false};  // not only the wakers of one list may end the wait
   // Only an interrupt of this depth or more ends the wait; see wait_limit.
   std::atomic<std::uint16_t> shield{0};
 
@@ -92,35 +94,36 @@ struct waiter : wait_node {
   std::atomic<std::uint32_t> interrupts{0};
   std::atomic<bool> stop_requested{false};  // the fiber's own token; with (E3)
 
-  // Odd: somebody ends this wait. (E7) acq_rel: the claimer sees what the owner set up, the owner
-  // what the claimer did, through the wake. Where it may be odd, the owner makes it even before it
-  // links, each time another number: who claims late does so of the wait that he saw (alarm.hpp).
+  // Odd: the wait has been claimed. (E7) acq_rel: the claimer sees what the owner set up, and
+  // through the wake the owner sees what the claimer did. If it may be odd, the owner makes it even
+  // before it links, with a new number each time. So a late claimer can claim only the wait whose
+  // number it saw (alarm.hpp).
   std::atomic<std::uint32_t> claimed{0};
 
-  // Kernel threads only: the futex word. 0 while nobody woke it.
-  // Written by the waker, (W1) release: publishes what it did for us. Read and reset by the owner,
-  // (W2) acquire.
+  // Kernel threads only: the futex word. 0 until a waker wakes the thread. Written by the waker,
+  // (W1) release: publishes what it did for us. Read and reset by the owner, (W2) acquire.
   std::atomic<std::uint32_t> woken{0};
   status result = status::ok;  // kernel threads only: what park() returns; published by (W1)
 
-  std::uint8_t eager = 0;  // the owner's, for count_eager()
+  std::uint8_t eager = 0;  // only for the owner, for count_eager()
 
   spin_lock* guard = nullptr;    // of `list`; null when an outside claimer need not unlink
-  wait_limit* limits = nullptr;  // the owner's: the innermost limit it waits under
+  wait_limit* limits = nullptr;  // only for the owner: the innermost limit of the wait
 
   // Whether a wait has to look at limits and interrupts before it begins.
   bool limited() const noexcept {
     return limits != nullptr || interrupts.load(std::memory_order_acquire) != 0;
   }
 
-  // Whether the caller is the one who ends this wait.
+  // Claims the wait; true if the caller is the ender of this wait.
   bool claim() noexcept { return (claimed.fetch_or(1, std::memory_order_acq_rel) & 1) == 0; }
-  // The owner's. release: who sees the number sees that what was before is over.
+  // Only for the owner. release: a claimer that sees the new number also sees that the former wait
+  // is over.
   void reopen() noexcept {
     claimed.store((claimed.load(std::memory_order_relaxed) | 1) + 1, std::memory_order_release);
   }
 
-  // For a waker that just unlinked `node`: whether the wake is its own.
+  // For a waker that has just unlinked `node`: whether this waker ends the wait.
   bool take(wait_node& node) noexcept {
     light_fence();  // between (E1) and (E2)
     if (!contested.load(std::memory_order_relaxed) &&
@@ -148,7 +151,7 @@ inline const void* current_holder() noexcept {
   return holder_on(current_carrier());
 }
 HILO_API const void* holder_of(waiter& one) noexcept;
-// The calling thread makes a blocking call for this holder, or for none any more.
+// The calling thread makes a blocking call for this holder; null: it no longer does.
 void stand_for(const void* holder) noexcept;
 
 // Suspends the caller, whose waiter is `self` and is linked or about to be woken, until wake().
@@ -159,8 +162,8 @@ HILO_API status park(waiter& self, const char* reason) noexcept;
 // the same runtime is run next by the same carrier, if that parks soon.
 HILO_API void wake(waiter& who, status result) noexcept;
 
-// A fiber that never waits lets the others run all the same: what might have waited and did not,
-// because it found at once what it wanted, or its deadline passed, or it was stopped, counts.
+// count_eager() counts a call that might have waited but did not: it succeeded at once, its
+// deadline had passed, or it was stopped. So a fiber that never waits still lets other fibers run.
 HILO_API void spend_budget() noexcept;
 inline void count_eager() noexcept {
   if (++current_waiter().eager == 0) spend_budget();  // every 256th
@@ -191,7 +194,7 @@ class wait_list {
     one.linked.store(false, std::memory_order_relaxed);  // (E1); light_fence follows where needed
   }
 
-  // Makes the one that was linked last the first.
+  // Makes the last linked node the first.
   void move_last_to_front() noexcept {
     wait_node* const one = last_;
     if (one == first_) return;
@@ -203,7 +206,8 @@ class wait_list {
     first_ = one;
   }
 
-  // Unlinks one and claims its wait; false when somebody else ends that, who then calls leave().
+  // Unlinks a node and claims its wait. False: another ender has claimed it, and then calls
+  // leave().
   bool take(wait_node& one) noexcept {
     remove(one);
     if (one.owner->take(one)) [[likely]]
@@ -212,7 +216,7 @@ class wait_list {
     return false;
   }
 
-  // The one that waits longest, unlinked and claimed; null when there is none.
+  // The node that waits longest, unlinked and claimed; null if there is none.
   wait_node* pop() noexcept {
     while (first_ != nullptr) {
       wait_node* const one = first_;
@@ -222,7 +226,7 @@ class wait_list {
     return nullptr;
   }
 
-  // All of them, unlinked, claimed, and linked to each other by next.
+  // All nodes, unlinked and claimed, and linked to each other by next.
   wait_node* take_all() noexcept {
     wait_node* all = nullptr;
     wait_node** end = &all;
@@ -234,7 +238,8 @@ class wait_list {
     return all;
   }
 
-  // For whoever claimed the wait of `one` from outside: it is not in the list any more.
+  // For the ender that claimed the wait of `one` from outside: removes `one` from the list, or from
+  // leaving_.
   void leave(wait_node& one) noexcept {
     if (one.linked.load(std::memory_order_relaxed)) {
       remove(one);
@@ -247,7 +252,7 @@ class wait_list {
  private:
   wait_node* first_ = nullptr;
   wait_node* last_ = nullptr;
-  std::uint32_t leaving_ = 0;  // popped by a waker, but claimed by another, who has not come yet
+  std::uint32_t leaving_ = 0;  // popped by a waker, claimed by another ender; leave() is due
 };
 
 // Links the caller last into `list`, whose lock `guard` is held.
@@ -269,18 +274,18 @@ inline void wake_all(wait_node* list, status result) noexcept {
 // CLOCK_MONOTONIC, nanoseconds.
 inline constexpr std::int64_t no_deadline = std::numeric_limits<std::int64_t>::max();
 
-// Waits without a deadline of its own: the caller, whose waiter's slot is set to `slot`, is linked
-// last into `list`, `held` is released, and the caller parks. Returns what its waker passed;
-// cancelled or timed_out when a stop request or a limit ended it (hilo/limit.hpp).
+// Waits without a deadline of its own: sets the slot of the caller's waiter to `slot`, links it
+// last into `list`, releases `held` and parks. Returns the status that the waker passed; cancelled
+// or timed_out if a stop request or a limit ended the wait (hilo/limit.hpp).
 HILO_API status wait_in(wait_list& list, spin_lock& held, void* slot, const char* reason) noexcept;
 
-// The same until `deadline` at most: then timed_out. until_woken is for those that have to keep
-// a promise when they return: nothing but a waker ends the wait, no stop request and no limit.
+// The same until `deadline` at most: then timed_out. until_woken is for calls that promise
+// something on return: only a waker ends the wait, and no stop request and no limit does.
 inline constexpr std::int64_t until_woken = std::numeric_limits<std::int64_t>::min();
-inline constexpr std::int64_t no_wait = -1;  // of try_ calls, which never come here
+inline constexpr std::int64_t no_wait = -1;  // for try_ calls, which never wait
 
 // As until_woken, but the wait also ends at `deadline`, with timed_out. These deadlines have the
-// sign bit set; all others but no_wait are 0 or more.
+// sign bit set; all others except no_wait are 0 or more.
 constexpr std::int64_t until_woken_or(std::int64_t deadline) noexcept {
   if (deadline == no_deadline) return until_woken;
   return (deadline > 0 ? deadline : 1) + until_woken;
@@ -291,38 +296,40 @@ constexpr bool is_only_woken(std::int64_t deadline) noexcept {
 HILO_API status wait_in_until(wait_list& list, spin_lock& held, void* slot, std::int64_t deadline,
                               const char* reason) noexcept;
 
-// What these do where there is a deadline, a limit, or a stop request.
+// The path of these calls if there is a deadline, a limit, or a stop request.
 status wait_limited(wait_list& list, spin_lock& held, void* slot, std::int64_t deadline,
                     const char* reason) noexcept;
 
-// wait_in_until in two halves, for who has something to do between linking and parking.
-// begin_wait: the lock of `list`, `guard`, is held and stays so. Anything but ok: the wait is over
-// before it began, and nothing is linked. `deadline` becomes the one that holds.
+// wait_in_until in two halves, for a caller that has work between linking and parking. begin_wait:
+// `guard`, the lock of `list`, is held and stays held. Unless it returns ok, the wait ended before
+// it began, and nothing is linked. `deadline` becomes the nearest deadline that applies.
 HILO_API status begin_wait(waiter& self, wait_list& list, spin_lock& guard, void* slot,
                            std::int64_t& deadline) noexcept;
 HILO_API status finish_wait(waiter& self, std::int64_t deadline, const char* reason) noexcept;
 
-// For waits in no list, or in several: sleep and select.
-// limit_wait: anything but ok: the wait is over before it began. `deadline` becomes the one that
-// holds. open_wait: from now on others may claim it, if they find it in a list; show_wait: or by an
-// interrupt. sit_out: parks. close_wait: all that was linked is unlinked again, and the waiter free
-// for the next wait. finish_wait is the last two.
+// For waits in no list, or in several: sleep and select. limit_wait: unless it returns ok, the wait
+// ended before it began; `deadline` becomes the nearest deadline that applies. open_wait: from now
+// on enders that find the waiter in a list may claim it. show_wait: from now on interrupts may
+// claim it too. sit_out: parks. close_wait: all nodes are unlinked again, and the waiter is free
+// for the next wait. finish_wait is sit_out and close_wait.
 HILO_API status limit_wait(waiter& self, std::int64_t& deadline) noexcept;
 void open_wait(waiter& self) noexcept;
 void show_wait(waiter& self) noexcept;
 status sit_out(waiter& self, std::int64_t deadline, const char* reason) noexcept;
 void close_wait(waiter& self) noexcept;
 
-// For destructors: aborts with `message` when somebody waits, and outlasts those just leaving.
+// For destructors: aborts with `message` if a waiter is in the list, and waits for waiters that are
+// just leaving.
 HILO_API void retire(wait_list& list, spin_lock& guard, const char* message) noexcept;
 
-// Claims a wait from outside its list, and unlinks it there. True: the caller has to wake it.
+// Claims a wait from outside its list, and unlinks the waiter. True: the caller has to wake it.
 bool end_wait(waiter& who) noexcept;
-// The second half, for who has claimed it.
+// The second half of end_wait, for a caller that has claimed the wait.
 void leave_claimed(waiter& who) noexcept;
 
-// Ends the wait of `who` with cancelled unless it is shielded against `depth`. In between the
-// caller says why where reached() finds it, and passes a heavy_fence(); many may share one.
+// These two end the wait of `who` with cancelled, unless it is shielded against `depth`. Between
+// them the caller stores the reason where reached() finds it, and calls heavy_fence(); several
+// interrupts may share one fence.
 void begin_interrupt(waiter& who) noexcept;
 void finish_interrupt(waiter& who, std::uint16_t depth) noexcept;
 

@@ -4,7 +4,7 @@
 //   for (int i = 0; i < steps; ++i) { compute(part); step.arrive_and_wait(); }
 //
 // The members of std::barrier (C++20 [thread.barrier]). The completion function runs in the thread
-// that arrives last, before anybody goes on. Puts the whole thread to sleep.
+// that arrives last, before any thread goes on. Puts the whole thread to sleep.
 #pragma once
 
 #include <cstddef>
@@ -26,7 +26,7 @@ namespace hilo::kernel {
 template <class Completion = detail::no_completion>
 class barrier {
  public:
-  // What arrive returns: the phase to wait for.
+  // The result of arrive: the phase to wait for.
   class arrival_token {
    public:
     arrival_token(arrival_token&&) noexcept = default;
@@ -40,7 +40,7 @@ class barrier {
 
   [[nodiscard]] static constexpr std::ptrdiff_t max() noexcept { return most; }
 
-  // Aborts when `expected` is less than 0 or more than max().
+  // Aborts if `expected` is less than 0 or more than max().
   constexpr explicit barrier(std::ptrdiff_t expected, Completion completion = Completion())
       : missing_(static_cast<std::uint32_t>(expected)),
         expected_(static_cast<std::uint32_t>(expected)),
@@ -53,8 +53,8 @@ class barrier {
   barrier& operator=(const barrier&) = delete;
 
   // Arrives without waiting; more arrivals than the phase expects abort.
-  // Ordering: all that came before happens before the phase's completion, and that before its waits
-  // return.
+  // Ordering: everything before the arrivals happens before the completion of the phase, and the
+  // completion happens before the waits return.
   [[nodiscard]] arrival_token arrive(std::ptrdiff_t count = 1) {
     // relaxed: the phase cannot end before this arrival
     const std::uint32_t phase = phase_.load(std::memory_order_relaxed);
@@ -63,7 +63,7 @@ class barrier {
       if (count < 1 || count > static_cast<std::ptrdiff_t>(seen)) {
         detail::kernel_misuse("more arrive at a hilo::kernel::barrier than it expects");
       }
-      // (B1) acq_rel: the last arrival sees what the others did before theirs
+      // (B1) acq_rel: the last arrival sees everything that the others did before their arrivals
     } while (!missing_.compare_exchange_weak(seen, seen - static_cast<std::uint32_t>(count),
                                              std::memory_order_acq_rel, std::memory_order_relaxed));
     if (static_cast<std::ptrdiff_t>(seen) == count) complete(phase);

@@ -1,5 +1,4 @@
-// Waiting for a condition under a lock, in 4 bytes; the lock may be of any type with lock and
-// unlock.
+// Waits for a condition under a lock, in 4 bytes; the lock may be of any type with lock and unlock.
 //
 //   hilo::kernel::mutex guard;
 //   hilo::kernel::condition_variable arrived;
@@ -7,8 +6,8 @@
 //   arrived.wait(lock, [&] { return !mail.empty(); });
 //
 // The members of std::condition_variable_any (C++20 [thread.condition.condvarany]) without the stop
-// tokens. A wait may end for no reason, so wait for a condition that the lock guards. Notifying
-// when nobody waits costs one load. It may be destroyed once all waits have been notified.
+// tokens. A wait may end without a reason, so wait for a condition that the lock guards. If no
+// thread waits, notifying costs one load. It may be destroyed once all waits have been notified.
 #pragma once
 
 #include <chrono>
@@ -28,17 +27,17 @@ class condition_variable {
   condition_variable(const condition_variable&) = delete;
   condition_variable& operator=(const condition_variable&) = delete;
 
-  // Wakes one wait, or all, that began before: that gave up their lock before the caller took it,
-  // or before the caller's last unlock of it.
+  // Wakes one, or all, of the waits that began before this call. A wait has begun if it released
+  // its lock before the caller took that lock, or before the caller's last unlock of it.
   void notify_one() noexcept {
-    // relaxed: see condition_variable.cpp, the lock orders
+    // relaxed: the lock orders, see condition_variable.cpp
     if ((word_.load(std::memory_order_relaxed) & sleepers) != 0) notify_one_slow();
   }
   void notify_all() noexcept {
     if ((word_.load(std::memory_order_relaxed) & sleepers) != 0) notify_all_slow();
   }
 
-  // Gives the lock up, sleeps until notified, takes the lock again.
+  // Releases the lock, sleeps until notified, takes the lock again.
   template <class Lock>
   void wait(Lock& lock) {
     const std::uint32_t ticket = enroll();
@@ -50,14 +49,15 @@ class condition_variable {
     while (!condition()) wait(lock);
   }
 
-  // The same, at most until a point in time; the form with a condition returns what it is then.
+  // The same, until a point in time at most. The form with a condition returns the condition's last
+  // value.
   template <class Lock, class Clock, class Duration>
   std::cv_status wait_until(Lock& lock, const std::chrono::time_point<Clock, Duration>& until) {
     const detail::kernel_deadline deadline = detail::kernel_time_at(until);
     const std::uint32_t ticket = enroll();
     const reversed<Lock> open(lock);
     if (detail::kernel_sleep(word_, ticket, &deadline)) return std::cv_status::no_timeout;
-    // Another clock may have been set back: then this was a wait that ended for no reason.
+    // Another clock may have been set back: then the wait ended without a reason.
     if constexpr (!std::is_same_v<Clock, detail::kernel_deadline::clock>) {
       if (detail::nanoseconds_until(until) > 0) return std::cv_status::no_timeout;
     }
@@ -82,10 +82,10 @@ class condition_variable {
   }
 
  private:
-  // Bit 0: somebody may sleep. The rest counts notifications.
+  // Bit 0: a thread may sleep. The other bits count notifications.
   static constexpr std::uint32_t sleepers = 1, one_notification = 2;
 
-  // Unlocks for the time of a sleep.
+  // Unlocks while the thread sleeps.
   template <class Lock>
   class reversed {
    public:
@@ -99,7 +99,7 @@ class condition_variable {
   };
 
   std::uint32_t enroll() noexcept {
-    // relaxed: the caller's unlock publishes it to whoever notifies after taking the lock
+    // relaxed: the caller's unlock publishes it to a notifier that takes the lock later
     return word_.fetch_or(sleepers, std::memory_order_relaxed) | sleepers;
   }
   HILO_API void notify_one_slow() noexcept;

@@ -1,12 +1,13 @@
-// Something that happened: set by one, waited for by any number, until it is reset. 4 bytes.
+// An event: one thread sets it, any number of threads wait for it, and reset() clears it. 4 bytes.
 //
 //   hilo::kernel::event loaded;
 //   hilo::thread user([&] { loaded.wait(); use(data); });
 //   data = load();
 //   loaded.set();
 //
-// Puts the whole thread to sleep. A reset right after a set may come before those that the set has
-// woken look again; they wait on. Whose wait returned may destroy it.
+// Puts the whole thread to sleep. If reset() follows set() at once, it may come before the woken
+// threads look at the event again; these threads go on waiting. A thread whose wait has returned
+// may destroy the event.
 #pragma once
 
 #include <chrono>
@@ -23,14 +24,14 @@ class event {
   event& operator=(const event&) = delete;
 
   // Lets all waits return, now and until a reset.
-  // Ordering: all that came before happens before those waits return.
+  // Ordering: everything before set() happens before these waits return.
   void set() noexcept {
     // (E1) release: pairs with (E2)
     if (word_.exchange(happened, std::memory_order_release) == awaited) {
       detail::kernel_wake_all(&word_);
     }
   }
-  // Makes it as new; one that is not set stays as it is.
+  // Makes it unset; no effect if it is not set.
   void reset() noexcept {
     std::uint32_t seen = happened;
     word_.compare_exchange_strong(seen, nothing, std::memory_order_acquire,
@@ -43,7 +44,7 @@ class event {
   }
   // Sleeps: until it is set.
   void wait() const noexcept { wait(nullptr); }
-  // False when the time passes first.
+  // False if the time passes first.
   template <class Rep, class Period>
   [[nodiscard]] bool wait_for(const std::chrono::duration<Rep, Period>& patience) const {
     return wait_until(detail::kernel_time_after(patience));

@@ -6,7 +6,7 @@
 //   ready.wait();
 //
 // The members of std::latch (C++20 [thread.latch]), and waits with a deadline. Puts the whole
-// thread to sleep. Whose wait returned may destroy it.
+// thread to sleep. A thread whose wait has returned may destroy the latch.
 #pragma once
 
 #include <chrono>
@@ -21,7 +21,7 @@ class latch {
  public:
   [[nodiscard]] static constexpr std::ptrdiff_t max() noexcept { return most; }
 
-  // Aborts when `count` is less than 0 or more than max().
+  // Aborts if `count` is less than 0 or more than max().
   constexpr explicit latch(std::ptrdiff_t count) : word_(static_cast<std::uint32_t>(count)) {
     if (count < 0 || count > max()) {
       detail::kernel_misuse("a hilo::kernel::latch counts from less than 0 or more than max()");
@@ -30,8 +30,8 @@ class latch {
   latch(const latch&) = delete;
   latch& operator=(const latch&) = delete;
 
-  // Counts down and wakes all when nothing is left; below 0 aborts.
-  // Ordering: all that came before happens before the waits return.
+  // Counts down, and wakes all waiters at 0; counting below 0 aborts.
+  // Ordering: everything before count_down() happens before the waits return.
   void count_down(std::ptrdiff_t by = 1) {
     std::uint32_t seen = word_.load(std::memory_order_relaxed);
     do {
@@ -49,13 +49,13 @@ class latch {
   [[nodiscard]] bool try_wait() const noexcept {
     return (word_.load(std::memory_order_acquire) & most) == 0;
   }
-  // Sleeps: until nothing is left.
+  // Sleeps: until the count is 0.
   void wait() const { wait(nullptr); }
   void arrive_and_wait(std::ptrdiff_t by = 1) {
     count_down(by);
     wait();
   }
-  // False when the time passes first.
+  // False if the time passes first.
   template <class Rep, class Period>
   [[nodiscard]] bool wait_for(const std::chrono::duration<Rep, Period>& patience) const {
     return wait_until(detail::kernel_time_after(patience));
@@ -67,7 +67,7 @@ class latch {
   }
 
  private:
-  // Bits 0–30: what is left. Bit 31: somebody may sleep.
+  // Bits 0–30: the count. Bit 31: a thread may sleep.
   static constexpr std::uint32_t sleepers = std::uint32_t{1} << 31, most = sleepers - 1;
 
   bool wait(const detail::kernel_deadline* deadline) const noexcept {

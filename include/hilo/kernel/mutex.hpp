@@ -1,16 +1,16 @@
 // Mutual exclusion between kernel threads, in 4 bytes.
 //
-// hilo::kernel::mutex is for programs of kernel threads, and the lock under hilo's own parts: it
-// puts the whole thread to sleep. In a fiber use hilo::mutex, which parks the fiber and leaves its
-// carrier to others.
+// hilo::kernel::mutex is for programs of kernel threads, and hilo uses it internally. It puts the
+// whole thread to sleep. In a fiber use hilo::mutex, which parks only the fiber, so its carrier
+// runs others.
 //
 //   hilo::kernel::mutex guard;
 //   int shared = 0;
 //   hilo::thread other([&] { const std::scoped_lock lock(guard); ++shared; });
 //
 // TimedLockable (C++20 [thread.req.lockable]): std::scoped_lock and std::unique_lock work with it.
-// Not recursive, not robust; not fair, but a thread that was woken is first when nobody came
-// meanwhile. Not for signal handlers. It can be constinit and needs no destruction.
+// Not recursive, not robust, not fair: a woken thread gets the mutex only if no other thread has
+// taken it meanwhile. Not for signal handlers. It can be constinit and needs no destruction.
 #pragma once
 
 #include <atomic>
@@ -28,9 +28,9 @@ class mutex {
   mutex(const mutex&) = delete;
   mutex& operator=(const mutex&) = delete;
 
-  // Takes the mutex. Sleeps: while another thread holds it. A thread that holds it already would
+  // Takes the mutex. Sleeps: while another thread holds it. A thread that already holds it would
   // wait for itself.
-  // Ordering: all that the last holder did happens before lock returns.
+  // Ordering: everything that the last holder did happens before lock returns.
   void lock() noexcept {
     if (!try_lock()) [[unlikely]]
       lock_slow(nullptr);
@@ -56,8 +56,8 @@ class mutex {
            });
   }
 
-  // Gives the mutex up. Callable from: the thread that holds it; giving up a free mutex aborts.
-  // The mutex may be destroyed by whoever takes it next: nothing of it is touched afterwards.
+  // Releases the mutex. Callable from: the thread that holds it; releasing a free mutex aborts.
+  // unlock does not touch the mutex after the release, so the next holder may destroy it.
   void unlock() noexcept {
     // (M3) release: publishes the critical section to (M1) and (M2)
     const std::uint32_t was = word_.exchange(open, std::memory_order_release);
@@ -66,7 +66,7 @@ class mutex {
   }
 
  private:
-  // contended: held, and somebody may sleep, so unlock must wake.
+  // contended: held, and a thread may sleep, so unlock must wake.
   static constexpr std::uint32_t open = 0, held = 1, contended = 2;
 
   HILO_API bool lock_slow(const detail::kernel_deadline* deadline) noexcept;

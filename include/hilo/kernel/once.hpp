@@ -1,11 +1,11 @@
-// Running something exactly once, whoever comes first; 4 bytes.
+// Runs a function exactly once, in the first caller; 4 bytes.
 //
 //   constinit hilo::kernel::once loaded;
 //   loaded.call([] { table = load_table(); });
 //
-// What std::call_once does (C++20 [thread.once]): others wait for the one that runs; an exception
-// goes to its caller, and the next one tries again. Puts the whole thread to sleep. A call from
-// within its own function would wait for itself.
+// As std::call_once (C++20 [thread.once]): while one caller runs the function, the others wait. If
+// the function throws, its caller gets the exception, and the next caller tries again. Puts the
+// whole thread to sleep. A call from within the function itself would wait for itself.
 #pragma once
 
 #include <cstdint>
@@ -22,8 +22,8 @@ class once {
   once(const once&) = delete;
   once& operator=(const once&) = delete;
 
-  // Calls callable(arguments...) unless that was done before. Errors: what it throws.
-  // Ordering: what it did happens before every call returns.
+  // Calls callable(arguments...) unless that was done before. Errors: exceptions of the callable.
+  // Ordering: everything that the callable did happens before every call returns.
   template <class Callable, class... Arguments>
   void call(Callable&& callable, Arguments&&... arguments) {
     if (done()) [[likely]]
@@ -42,11 +42,11 @@ class once {
  private:
   static constexpr std::uint32_t fresh = 0, running = 1, awaited = 2, finished = 3;
 
-  // Ends an attempt, by an exception if the outcome was not set.
+  // Ends an attempt; if `outcome` was not set, the callable threw.
   struct attempt {
     explicit attempt(once& of) noexcept : self(of) {}
     ~attempt() {
-      // (O2) release: publishes what the function did, also half of it, to (O1) and (O3)
+      // (O2) release: publishes what the function did, also before it threw, to (O1) and (O3)
       if (self.word_.exchange(outcome, std::memory_order_release) == awaited) {
         detail::kernel_wake_all(&self.word_);
       }
@@ -55,7 +55,7 @@ class once {
     std::uint32_t outcome = fresh;
   };
 
-  // True when the caller is to run it; false when it is done.
+  // True if the caller must run the function; false if it is done.
   bool begin() noexcept {
     while (true) {
       std::uint32_t seen = fresh;

@@ -3,8 +3,9 @@
 //   hilo::kernel::recursive_mutex guard;
 //   void walk(node& at) { const std::scoped_lock lock(guard); for (node& child : at) walk(child); }
 //
-// TimedLockable (C++20 [thread.timedmutex.recursive]). Ownership is the kernel thread's: a fiber
-// that moves to another carrier takes it along to nobody, so fibers must not use it.
+// TimedLockable (C++20 [thread.timedmutex.recursive]). The kernel thread is the owner. A fiber that
+// moves to another carrier would leave the mutex behind with its old carrier, so fibers must not
+// use it.
 #pragma once
 
 #include <atomic>
@@ -23,7 +24,7 @@ class recursive_mutex {
   recursive_mutex(const recursive_mutex&) = delete;
   recursive_mutex& operator=(const recursive_mutex&) = delete;
 
-  // Takes it, or takes it once more. Sleeps: while another thread holds it.
+  // Takes it, also if the caller already holds it. Sleeps: while another thread holds it.
   void lock() noexcept {
     if (again()) return;
     inner_.lock();
@@ -44,9 +45,9 @@ class recursive_mutex {
     return inner_.try_lock_until(until) && own();
   }
 
-  // Callable from: the thread that holds it, as often as it took it; else it aborts.
+  // Callable from: the thread that holds it, as often as that thread took it; else it aborts.
   void unlock() noexcept {
-    // relaxed: only the owner finds itself there
+    // relaxed: only the owner can find its own value here
     if (owner_.load(std::memory_order_relaxed) != caller()) [[unlikely]] {
       detail::kernel_misuse(
           "unlock of a hilo::kernel::recursive_mutex that the thread does not hold");
@@ -68,7 +69,7 @@ class recursive_mutex {
     return true;
   }
   bool own() noexcept {
-    // relaxed: another thread reads at most a value that is not its own
+    // relaxed: another thread can only read a value that is not its own
     owner_.store(caller(), std::memory_order_relaxed);
     depth_ = 1;
     return true;

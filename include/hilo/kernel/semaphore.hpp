@@ -5,7 +5,8 @@
 //   slots.release();
 //
 // The members of std::counting_semaphore (C++20 [thread.sema]). Puts the whole thread to sleep.
-// release touches nothing after the permits are there, so who got the last one may destroy it.
+// release touches nothing after it has added the permits, so the thread that gets the last permit
+// may destroy the semaphore.
 #pragma once
 
 #include <chrono>
@@ -40,7 +41,7 @@ class kernel_semaphore {
   HILO_API void release(std::ptrdiff_t permits, std::uint32_t limit) noexcept;
 
  private:
-  // Bits 0–30: permits. Bit 31: somebody may sleep.
+  // Bits 0–30: permits. Bit 31: a thread may sleep.
   static constexpr std::uint32_t sleepers = std::uint32_t{1} << 31;
 
   kernel_word word_;
@@ -58,7 +59,7 @@ class counting_semaphore {
  public:
   [[nodiscard]] static constexpr std::ptrdiff_t max() noexcept { return least_max; }
 
-  // Aborts when `permits` is less than 0 or more than max().
+  // Aborts if `permits` is less than 0 or more than max().
   constexpr explicit counting_semaphore(std::ptrdiff_t permits)
       : core_(static_cast<std::uint32_t>(permits)) {
     if (permits < 0 || permits > least_max) {
@@ -67,13 +68,13 @@ class counting_semaphore {
     }
   }
 
-  // Adds permits and wakes as many; more than max() in all aborts.
-  // Ordering: all that came before happens before the acquires that get them return.
+  // Adds permits and wakes as many threads; a total of more than max() aborts.
+  // Ordering: everything before release happens before the acquires that get these permits return.
   void release(std::ptrdiff_t permits = 1) {
     core_.release(permits, static_cast<std::uint32_t>(least_max));
   }
 
-  // Takes a permit. Sleeps: while there is none.
+  // Takes a permit. Sleeps: while there is no permit.
   void acquire() {
     if (!core_.try_acquire()) core_.acquire_slow(nullptr);
   }

@@ -4,9 +4,9 @@
 //   { const std::shared_lock reading(guard); use(table); }
 //   { const std::scoped_lock writing(guard); change(table); }
 //
-// SharedTimedLockable in the words of C++20 ([thread.sharedtimedmutex]). A writer that waits keeps
-// new readers out, so neither side starves; therefore a thread must not take it shared twice. Puts
-// the whole thread to sleep. Must not be destroyed before the last unlock has returned.
+// SharedTimedLockable in the words of C++20 ([thread.sharedtimedmutex]). A waiting writer keeps new
+// readers out, so neither side starves. For this reason a thread must not take it shared twice.
+// Puts the whole thread to sleep. Must not be destroyed before the last unlock has returned.
 #pragma once
 
 #include <atomic>
@@ -24,7 +24,7 @@ class shared_mutex {
   shared_mutex(const shared_mutex&) = delete;
   shared_mutex& operator=(const shared_mutex&) = delete;
 
-  // Takes it for writing. Sleeps: while anybody holds it.
+  // Takes it for writing. Sleeps: while any thread holds it.
   void lock() noexcept {
     if (!try_lock()) [[unlikely]]
       lock_slow(nullptr);
@@ -115,7 +115,7 @@ class shared_mutex {
   void give_up_writing() noexcept;
 
   detail::kernel_word state_{0};         // readers sleep on it
-  detail::kernel_word writer_turns_{0};  // counts wakes of writers, who sleep on it
+  detail::kernel_word writer_turns_{0};  // counts wakes of writers; writers sleep on it
 };
 static_assert(sizeof(shared_mutex) == 8);
 

@@ -1,6 +1,6 @@
-// Where a socket is: an IP address with a port, or the name of a Unix socket.
+// The address of a socket: an IP address with a port, or the name of a Unix socket.
 //
-// They are two types, so that what cannot be is not compiled: no TCP connection goes to a path.
+// They are two types, so that mistakes do not compile, such as a TCP connection to a path.
 #pragma once
 
 #include <cstdint>
@@ -19,11 +19,11 @@ namespace hilo::net {
 // An IPv4 or IPv6 address with a port.
 class address {
  public:
-  // Of no family, as is what result<address> holds without a value.
+  // Without a family; result<address> holds such an address if it has no value.
   address() noexcept = default;
   HILO_API address(const sockaddr* from, socklen_t size) noexcept;
 
-  // "192.0.2.1" or "2001:db8::1", and a port; empty when it is neither.
+  // From "192.0.2.1" or "2001:db8::1", and a port; empty if `ip` has neither form.
   HILO_API static std::optional<address> parse(std::string_view ip, std::uint16_t port) noexcept;
   // 127.0.0.1, and 0.0.0.0, which listens on all interfaces. Port 0: the kernel chooses one.
   HILO_API static address loopback(std::uint16_t port) noexcept;
@@ -47,18 +47,18 @@ class address {
 };
 
 // The name of a Unix socket (unix(7)): a path in the file system, a name in the abstract namespace,
-// which is in no directory and gone with its last socket, or none.
+// or no name. An abstract name is in no directory, and ends with its last socket.
 class unix_address {
  public:
-  // Without a name. A socket that is made with it gets an abstract one that the kernel chooses.
+  // Without a name. If a socket is made with it, the kernel chooses an abstract name.
   unix_address() noexcept { storage_.sun_family = AF_UNIX; }
   HILO_API unix_address(const sockaddr* from, socklen_t size) noexcept;
 
   // The longest path or abstract name, in bytes.
   static constexpr std::size_t longest = sizeof(sockaddr_un::sun_path) - 1;
 
-  // Each is empty when the name is empty or too long, and for a path with a zero byte. An abstract
-  // name is of any bytes.
+  // Each returns empty if the name is empty or too long, or if a path has a zero byte in it. An
+  // abstract name may have any bytes.
   HILO_API static std::optional<unix_address> path(std::string_view where) noexcept;
   HILO_API static std::optional<unix_address> abstract(std::string_view name) noexcept;
 
@@ -68,11 +68,11 @@ class unix_address {
 
   HILO_API bool is_path() const noexcept;
   HILO_API bool is_abstract() const noexcept;
-  // The path, or the abstract name; empty if it has none.
+  // The path, or the abstract name; empty if it has no name.
   HILO_API std::string_view name() const noexcept;
 
-  // "/run/server", "@server", "no name". Of an abstract name, bytes that are not printable ASCII
-  // are written as "\x1b".
+  // "/run/server", "@server", "no name". In an abstract name, bytes that are not printable ASCII
+  // are written like "\x1b".
   HILO_API std::string to_string() const;
   HILO_API bool operator==(const unix_address& other) const noexcept;
 

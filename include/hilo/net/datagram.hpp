@@ -11,10 +11,10 @@
 
 namespace hilo::net {
 
-// How much of a datagram was received. Of one that is longer than the buffer the rest is lost.
+// How much of a datagram was received. If the datagram is longer than the buffer, the rest is lost.
 struct received {
   std::size_t size = 0;    // bytes in the buffer
-  std::size_t length = 0;  // bytes that the datagram had; it may have none
+  std::size_t length = 0;  // bytes of the whole datagram; may be 0
   bool truncated() const noexcept { return length > size; }
 };
 
@@ -23,21 +23,22 @@ struct datagram : received {
   Address from;
 };
 
-// What udp_socket and unix_datagram have in common. Several fibers may send and receive at once.
+// The common part of udp_socket and unix_datagram. Several fibers may send and receive at once.
 template <class Address>
 class datagram_socket : public addressed<Address> {
  public:
   using addressed<Address>::addressed;
 
-  // Sends one datagram, whole. Parks: while there is no room for it, which for UDP is in the
-  // socket's own send buffer, and for Unix sockets in the receiver's queue as well. Errors: those
-  // of sendto(2); EMSGSIZE: it is too long.
+  // Sends one datagram, whole. Parks: while there is no room: in the socket's own send buffer or,
+  // for Unix sockets, in the receiver's queue. Errors: those of sendto(2); EMSGSIZE: the datagram
+  // is too long.
   result<void> send_to(const void* data, std::size_t size, const Address& to,
                        io::until when = {}) noexcept {
     return detail::send_datagram(this->fd(), data, size, to.data(), to.size(), when);
   }
 
-  // Receives one datagram, and who sent it. Parks: until there is one. Errors: those of recvmsg(2).
+  // Receives one datagram, and the address of its sender. Parks: until there is one. Errors: those
+  // of recvmsg(2).
   result<datagram<Address>> receive_from(void* buffer, std::size_t size,
                                          io::until when = {}) noexcept {
     detail::raw_address from;
@@ -46,14 +47,14 @@ class datagram_socket : public addressed<Address> {
     return datagram<Address>{{std::min(*length, size), *length}, Address(from.data(), from.size)};
   }
 
-  // From now on sends to and receives from `to` alone; datagrams that came from others before are
-  // still received. Never parks. Errors: those of connect(2).
+  // From now on the socket sends only to `to` and receives only from it; datagrams that came from
+  // others before are still received. Never parks. Errors: those of connect(2).
   result<void> set_peer(const Address& to) noexcept {
     return detail::set_peer(this->fd(), to.data(), to.size());
   }
 
-  // The same for a socket with a peer. Errors: those of send(2), recv(2); ECONNREFUSED: an earlier
-  // datagram met nobody, which says nothing of this one (UDP), or the peer is gone (Unix).
+  // The same for a socket with a peer. Errors: those of send(2), recv(2); ECONNREFUSED: UDP: an
+  // earlier datagram found no receiver, which tells nothing about this one; Unix: the peer is gone.
   result<void> send(const void* data, std::size_t size, io::until when = {}) noexcept {
     return detail::send_datagram(this->fd(), data, size, when);
   }

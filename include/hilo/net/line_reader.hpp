@@ -12,16 +12,17 @@
 
 namespace hilo::net {
 
-// Reads lines from a stream through a buffer of its own.
+// Reads lines from a stream through its own buffer.
 class line_reader {
  public:
-  // Lines are at most `longest` bytes long, their end included.
+  // Lines are at most `longest` bytes long, including the line end.
   HILO_API explicit line_reader(stream& from, std::size_t longest = 8192);
 
-  // The next line without its "\n" or "\r\n"; valid until the next call. closed: there is none, or
-  // the stream ended within one. failed with EMSGSIZE: it is too long; nothing more can be read.
+  // The next line without its "\n" or "\r\n"; valid until the next call. closed: there are no more
+  // lines, or the stream ended within a line. failed with EMSGSIZE: the line is too long; nothing
+  // more can be read.
   HILO_API result<std::string_view> next(io::until = {}) noexcept;
-  // What was read beyond the last line.
+  // The bytes that were read beyond the last line.
   std::string_view rest() const noexcept { return {buffer_.data() + begin_, end_ - begin_}; }
 
  private:

@@ -1,4 +1,4 @@
-// What all sockets are, and what all streams are.
+// The common parts of all sockets, and of all streams.
 #pragma once
 
 #include <concepts>
@@ -18,17 +18,18 @@ namespace hilo::net {
 class socket : public io::descriptor {
  public:
   socket() noexcept = default;
-  // Of nothing but an int: {} for an address would be a descriptor, that of standard input.
+  // Only from an int: otherwise a {} that is meant as an address would become descriptor 0,
+  // standard input.
   explicit socket(std::same_as<int> auto fd) noexcept : descriptor(fd) {}
 
   // How many bytes the kernel keeps that were not yet sent, or not yet received (SO_SNDBUF,
-  // SO_RCVBUF of socket(7)): it takes twice the number, for its own needs, and no more than
-  // net.core.wmem_max and net.core.rmem_max allow. Other options are for setsockopt(2) and fd().
+  // SO_RCVBUF of socket(7)). The kernel doubles the number for its own needs, and limits it to
+  // net.core.wmem_max and net.core.rmem_max. For other options use setsockopt(2) with fd().
   HILO_API result<void> set_send_buffer(int bytes) noexcept;
   HILO_API result<void> set_receive_buffer(int bytes) noexcept;
 };
 
-// A socket, or one kind of it, whose address and whose peer's are of this type.
+// A socket (or a kind of socket) whose own address and peer address are of type Address.
 template <class Address, class Kind = socket>
 class addressed : public Kind {
  public:
@@ -50,27 +51,27 @@ class stream : public socket {
  public:
   using socket::socket;
 
-  // Reads what is there, up to `size` bytes, at least one; 0: the peer ended its side.
+  // Reads the available bytes, at least one, at most `size`; 0: the peer ended its side.
   result<std::size_t> read(void* buffer, std::size_t size, io::until when = {}) noexcept {
     return io::recv(fd(), buffer, size, 0, when);
   }
-  // Writes some of it, at least one byte.
+  // Writes a part of the data, at least one byte.
   result<std::size_t> write(const void* data, std::size_t size, io::until when = {}) noexcept {
     return io::send(fd(), data, size, 0, when);
   }
 
-  // Reads until the buffer is full. closed: the peer ended its side before that. However it ends,
-  // `done`, if given, is how many bytes were read.
+  // Reads until the buffer is full. closed: the peer ended its side before that. `done`, if given,
+  // is set in every case: the number of bytes read.
   HILO_API result<void> read_exactly(void* buffer, std::size_t size, io::until = {},
                                      std::size_t* done = nullptr) noexcept;
-  // Writes all of it; the deadline is for the whole. `done` as above.
+  // Writes all the data; the deadline is for the whole call. `done` as above.
   HILO_API result<void> write_all(const void* data, std::size_t size, io::until = {},
                                   std::size_t* done = nullptr) noexcept;
 
-  // Ends this side: the peer reads the end after what was written. Reading goes on.
+  // Ends this side: after the written data, the peer reads the end. This side can still read.
   result<void> end_writing() noexcept { return io::shutdown(fd(), SHUT_WR); }
-  // Ends this side, reads and drops until the peer has ended its own, and closes: so that nothing
-  // of what was written is lost to a reset.
+  // Ends this side, reads and drops data until the peer has ended its side, and closes. So no
+  // written data is lost by a reset.
   HILO_API result<void> end_gracefully(io::until = {}) noexcept;
 };
 
