@@ -331,10 +331,10 @@ HILO_API void unpin() noexcept;
 // Another kernel thread takes over as the carrier; the runtime's own monitor makes it, so it
 // inherits nothing from the caller. Runtimes without one (stuck_after and report_busy_after are 0)
 // let the caller make it: call taint() before the first change. A second call, and unpin(), change
-// nothing. Fibers that are pinned to this carrier already stay, and see what is done to the thread;
+// nothing. Fibers that are pinned to this carrier already stay, and see the changes;
 // a fiber that unpins itself there leaves when it parks or yields. Fibers that the caller spawns
 // run elsewhere, and so do calls that spawn some: parallel_for, when_all, race, connecting to a
-// name. What the caller starts itself inherits the changes: programs, hilo::thread, runtimes. Its
+// name. Programs, hilo::threads and runtimes that the caller starts inherit the changes. Its
 // hilo::blocking calls run on its thread, and hold up only the fibers that are pinned there. Do not
 // unshare the descriptors (CLONE_FILES): hilo's I/O needs those of the process. In a kernel thread
 // that runs no fiber, and in the child of a fork, it does nothing.

@@ -100,7 +100,7 @@ bool worker::find_place() noexcept {
   return true;
 }
 
-// Gives what waits here and may run elsewhere to the others, which know that they may steal here.
+// Gives all fibers in the slot and the rings to the others. The worker is shared.
 void worker::give_away() noexcept {
   if (fiber* const one = slot_.exchange(nullptr, std::memory_order_seq_cst)) {
     scheduler_.inject(*one);

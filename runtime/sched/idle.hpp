@@ -108,7 +108,7 @@ class idle_workers {
   void wake_holder(const place& at) noexcept;
 
   // The same as enter() and leave() for a worker that sleeps for its own mail only (retire.cpp). It
-  // is no sleeper: no publisher wakes it, and it never searches.
+  // is not a sleeper: no publisher wakes it, and it never searches.
   void enter_aside(worker& self) noexcept;
   bool leave_aside(worker& self) noexcept;
 
@@ -133,7 +133,7 @@ class idle_workers {
   alignas(base::cache_line) std::atomic<std::uint64_t> state_{0};
   alignas(base::cache_line) detail::spin_lock lock_;
   std::vector<worker*> sleepers_;  // guarded by lock_; the last to sleep is woken first
-  std::vector<worker*> aside_;     // likewise: those that nobody but wake() wakes
+  std::vector<worker*> aside_;     // likewise; only wake() wakes these
 };
 
 }  // namespace hilo::sched

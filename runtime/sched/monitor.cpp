@@ -26,7 +26,7 @@ constexpr std::int64_t report_period = nanoseconds(std::chrono::seconds(1)).coun
 // How long to wait for a moment in which a busy fiber can be asked where it is.
 constexpr std::int64_t patience = nanoseconds(std::chrono::seconds(1)).count();
 
-// How long an order may wait for a monitor that is in a report, whose sink is the user's.
+// How long an order may wait for a monitor that is in a report: its sink is the user's code.
 constexpr std::chrono::seconds patience_of_orders(1);
 
 std::int64_t to_ns(milliseconds time) noexcept {

@@ -109,9 +109,9 @@ class monitor {
   sys::futex_word word_;
   kernel::mutex starting_;
   thread thread_;  // guarded by starting_
-  // What the monitor is to start. Written by who holds starting_, with release, and taken by one
-  // exchange or compare-exchange, with acquire (O): either by the monitor, which then releases
-  // `done`, or back by who gave it.
+  // The order for the monitor. A holder of starting_ stores it (release). One exchange or
+  // compare-exchange (acquire) takes it (O): the monitor takes it and then releases `done`, or its
+  // author takes it back.
   std::atomic<order*> order_{nullptr};
 
   // Its own.

@@ -7,10 +7,10 @@
 //
 // A retired worker is in a place of its own, apart_, that is closed and overstayed in for good
 // (spares.hpp). So called_back() is true as soon as no fiber is pinned, and the base then ends the
-// kernel thread. What would run other fibers here goes through that place, or through attend():
+// kernel thread. Each path that would run another fiber here meets that place, or attend():
 //
-//   pick(), pick_quickly(), pass_turn_to()   attend_at_ is due at every switch: attend() gives away
-//                                            what is in slot and rings, and chooses from the mail
+//   pick(), pick_quickly(), pass_turn_to()   attend_at_ is due at every switch: attend() gives slot
+//                                            and rings away, and chooses from the mail
 //   a full ring of new fibers                start_at_once() tests retired(), as does blocking.cpp
 //   the base                                 carry_pinned() instead of a search
 //
@@ -21,13 +21,13 @@
 // unshared (spares::carriers_beside), since it would not search.
 //   Rejected: a test in run_next() for the injector, which every spawn and wake would pay.
 //
-// Sleep. A retired worker is no sleeper of the idle protocol, which wakes any of them for work. It
-// is in a second list under the same lock, and idle_workers::wake() looks there too. So the
-// argument for mail (lanes.cpp) holds as it is: who delivers mail pushes it and then takes the
-// lock; the worker takes the lock to enter the list and then reads the size of its mail. One of the
-// two comes second: either the deliverer finds the worker in the list, or the worker finds mail. An
-// entry that a waker took out stands for one wake-up, for which the worker waits before it goes on,
-// so none comes late, to its next life.
+// Sleep. A retired worker is not a sleeper of the idle protocol, because a publisher wakes any
+// sleeper for work. It is in a second list under the same lock, and idle_workers::wake() looks
+// there too. So the argument for mail (lanes.cpp) holds as it is: a deliverer pushes mail and then
+// takes the lock; the worker takes the lock to enter the list and then reads the size of its mail.
+// One of the two comes second: either the deliverer finds the worker in the list, or the worker
+// finds mail. An entry that a waker took out stands for one wake-up, for which the worker waits
+// before it goes on, so none comes late, to its next life.
 //
 // Timers stay in the wheel of the place that was given away, and its holder fires them: a fiber may
 // arm one here and be unpinned, or the thread may end. The holder may be asleep until a later
@@ -126,8 +126,7 @@ void worker::sleep_aside() noexcept {
   if (watched && common_port() != nullptr) scheduler_.idle().published();
 }
 
-// No fiber is pinned here, so nobody has mail for this worker any more. Its place is no longer
-// closed when it gets one in its next life.
+// No fiber is pinned here, so no mail comes for this worker any more.
 void worker::end_retirement() noexcept {
   if (has_io()) port_->evacuate();
   give_away();

@@ -131,8 +131,8 @@ class spares {
   std::vector<std::unique_ptr<place>> places_;  // all extra places; guarded by lock_
   std::vector<place*> free_places_;             // guarded by lock_
   std::atomic<unsigned> extra_{0};              // extra places in use
-  // Carriers that retired and have not ended. Relaxed: a successor, and so who holds the place
-  // after it, gets the count with the errand (K1).
+  // Carriers that retired and have not ended. Relaxed: a successor, and the next holder of its
+  // place, gets the count with the errand (K1).
   std::atomic<unsigned> retired_{0};
 };
 

@@ -1,5 +1,4 @@
-// What a tainted fiber does to its kernel thread no other fiber sees, and it works with all of
-// them.
+// No other fiber sees the changes of a tainted fiber to its kernel thread, and all work together.
 
 #include "tests/sched/taint.hpp"
 
@@ -151,7 +150,7 @@ TEST_CASE("taint: others go on while the tainted fiber computes or blocks") {
       auto spawned = hilo::spawn(
           [&] { hilo::spawn([&] { ran.fetch_add(1, std::memory_order_relaxed); }).join(); });
       while (ran.load(std::memory_order_relaxed) != 2) std::this_thread::sleep_for(100us);
-      // The carrier that took over has its own look at who may steal, once in a while.
+      // Once in a while the carrier that took over checks whether there are thieves.
       hilo::spawn([] {
         for (int i = 0; i < 1000; ++i) hilo::yield();
       }).join();
@@ -256,7 +255,7 @@ TEST_CASE("taint: I/O works between the tainted fiber and others, by either driv
 
 namespace {
 
-// How long others waited, at most, for what was there while a tainted fiber computed.
+// How long others waited, at most, for bytes that were there while a tainted fiber computed.
 std::chrono::nanoseconds longest_wait_beside(hilo::io_driver driver) {
   // Without a monitor, which would look after them.
   const hilo::runtime_options how{
