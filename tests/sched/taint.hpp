@@ -1,4 +1,4 @@
-// What the tests of this_fiber::taint() share: a change of a kernel thread that cannot be undone,
+// For the tests of this_fiber::taint(): a change of a kernel thread that cannot be undone,
 // and how to see it.
 #pragma once
 
@@ -22,8 +22,8 @@ inline long carrier() {
   return ::syscall(SYS_gettid);
 }
 
-// What the kernel keeps for each thread and gives to its children: the directory (once it is not
-// shared), the personality, and that no program gains rights.
+// The kernel keeps these for each thread and gives them to its children: the directory (once it is
+// not shared), the personality, and that no program gains rights.
 struct state {
   std::string directory;
   int personality = 0;

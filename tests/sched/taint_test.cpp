@@ -1,5 +1,4 @@
-// What a tainted fiber does to its kernel thread no other fiber sees, and it works with all of
-// them.
+// No other fiber sees the changes of a tainted fiber to its kernel thread, and all work together.
 
 #include "tests/sched/taint.hpp"
 
@@ -151,7 +150,7 @@ TEST_CASE("taint: others go on while the tainted fiber computes or blocks") {
       auto spawned = hilo::spawn(
           [&] { hilo::spawn([&] { ran.fetch_add(1, std::memory_order_relaxed); }).join(); });
       while (ran.load(std::memory_order_relaxed) != 2) std::this_thread::sleep_for(100us);
-      // The carrier that took over has its own look at who may steal, once in a while.
+      // Once in a while the carrier that took over checks whether there are thieves.
       hilo::spawn([] {
         for (int i = 0; i < 1000; ++i) hilo::yield();
       }).join();
@@ -256,18 +255,17 @@ TEST_CASE("taint: I/O works between the tainted fiber and others, by either driv
 
 namespace {
 
-// How long others waited, at most, for what was there while a tainted fiber computed.
+// How long others waited, at most, for bytes that were there while a tainted fiber computed.
 std::chrono::nanoseconds longest_wait_beside(hilo::io_driver driver) {
   // Without a monitor, which would look after them.
   const hilo::runtime_options how{
       .carriers = 1, .io = driver, .stuck_after = 0ms, .report_busy_after = 0ms};
   return hilo::run(how, [] {
-    int ours[2];
     int theirs[2];
-    REQUIRE(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ours) == 0);
     REQUIRE(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, theirs) == 0);
     std::atomic<int> seen{0};
     hilo::event again;
+    hilo::fiber<void> busy;
     const auto wait_for_one = [](int fd) {
       char one = 0;
       CHECK(hilo::io::read(fd, &one, 1));
@@ -284,8 +282,8 @@ std::chrono::nanoseconds longest_wait_beside(hilo::io_driver driver) {
     };
     auto other = hilo::spawn([&] {
       wait_for_one(theirs[0]);
+      busy = hilo::spawn([] { std::this_thread::sleep_for(50ms); });
       seen.fetch_add(1, std::memory_order_relaxed);
-      again.wait();
       wait_for_one(theirs[0]);
       seen.fetch_add(1, std::memory_order_relaxed);
     });
@@ -294,21 +292,20 @@ std::chrono::nanoseconds longest_wait_beside(hilo::io_driver driver) {
       hilo::this_fiber::taint();
       CHECK(::write(theirs[1], "1", 1) == 1);
       await(1);
-      wait_for_one(ours[0]);  // by epoll its thread waits alone, and so for all
+      again.wait();  // by epoll its thread waits for descriptors, because the carrier is busy
       CHECK(::write(theirs[1], "2", 1) == 1);
       await(2);
     });
     hilo::thread writer([&] {
       while (seen.load(std::memory_order_relaxed) != 1) std::this_thread::sleep_for(1ms);
-      std::this_thread::sleep_for(50ms);
+      std::this_thread::sleep_for(100ms);
       again.set();
-      std::this_thread::sleep_for(50ms);
-      CHECK(::write(ours[1], "1", 1) == 1);
     });
     tainted.join();
     other.join();
     writer.join();
-    for (const int fd : {ours[0], ours[1], theirs[0], theirs[1]}) (void)hilo::io::close(fd);
+    busy.join();
+    for (const int fd : theirs) (void)hilo::io::close(fd);
     return longest;
   });
 }
