@@ -440,8 +440,7 @@ std::chrono::nanoseconds processor_time() {
 }
 
 // Makes the calls of all rows at once. start(f) runs f beside the others, and returns what joins.
-// Returns whether the calls left the processor idle for half of the time. The kernel's own tries
-// cost a fixed time, which grows when other programs take the processor.
+// Returns whether the processor was idle for half of the time; the kernel's tries cost a fixed one.
 template <class Start>
 bool wait_once_with_all(const std::vector<row>& rows, bool nonblocking, Start start) {
   std::vector<setting> settings(rows.size());
