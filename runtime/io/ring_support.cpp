@@ -7,6 +7,7 @@
 #include "hilo/kernel/mutex.hpp"
 
 #include "runtime/base/error.hpp"
+#include "runtime/context/sanitizer.hpp"
 #include "runtime/io/forked.hpp"
 #include "runtime/io/ring.hpp"
 
@@ -21,7 +22,13 @@ int set_up(io_uring& ring, unsigned entries, unsigned flags) noexcept {
   io_uring_params how{};
   how.flags = flags | IORING_SETUP_CQSIZE | IORING_SETUP_CLAMP;
   how.cq_entries = std::max(completions, 2 * entries);
-  return ::io_uring_queue_init_params(entries, &ring, &how);
+  const int result = ::io_uring_queue_init_params(entries, &ring, &how);
+  if (result < 0) return result;
+  // The address sanitizer did not see these mappings come. They may lie where a stack was.
+  context::forget_frames(ring.sq.ring_ptr, ring.sq.ring_sz);
+  context::forget_frames(ring.cq.ring_ptr, ring.cq.ring_sz);
+  context::forget_frames(ring.sq.sqes, how.sq_entries * sizeof(io_uring_sqe));
+  return result;
 }
 
 namespace {
