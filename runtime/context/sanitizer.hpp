@@ -81,9 +81,11 @@ struct sanitizer_context {
   }
 
   // on_cpu: the word that the switch stores to with release. It does so in assembly, which the
-  // sanitizer cannot see.
-  void leave([[maybe_unused]] sanitizer_context& to, [[maybe_unused]] bool dying,
-             [[maybe_unused]] void* on_cpu) noexcept {
+  // sanitizer cannot see. Inlined without optimisation, too: the thread sanitizer keeps a stack of
+  // calls for each fiber, and a call that begins on one and returns on the other spoils both.
+  [[gnu::always_inline]] void leave([[maybe_unused]] sanitizer_context& to,
+                                    [[maybe_unused]] bool dying,
+                                    [[maybe_unused]] void* on_cpu) noexcept {
 #if HILO_ASAN
     __sanitizer_start_switch_fiber(dying ? nullptr : &fake_stack, to.bottom, to.size);
 #endif
