@@ -106,11 +106,12 @@ std::unique_ptr<port> open_ring(sched::worker& whose) {
 ring_port::ring_port(sched::worker& whose) : owner_(whose) {
   {
     between_forks guard;
-    const int made = ::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    const long made = sys::call(SYS_eventfd2, 0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (made < 0) {
-      base::fail(errno, "make an io_uring for a carrier", "no descriptor is left: see ulimit -n");
+      base::fail(static_cast<int>(-made), "make an io_uring for a carrier",
+                 "no descriptor is left: see ulimit -n");
     }
-    wake_ = sys::own_descriptor(made);
+    wake_ = sys::own_descriptor(static_cast<int>(made));
     guard.keep(wake_.number());
   }
   try {

@@ -21,7 +21,9 @@ namespace hilo::sys {
 class own_descriptor {
  public:
   own_descriptor() = default;
-  // Takes `fd` over; it must be open and close on exec. If `fd` is negative: holds none.
+  // Takes `fd` over; it must be open and close on exec. If `fd` is negative: holds none. `fd` comes
+  // from a plain system call: the thread sanitizer follows the descriptors of libc's calls, and
+  // does not see that this class moves and closes them.
   explicit own_descriptor(int fd) noexcept;
   // Closes the descriptor, if it is still ours.
   ~own_descriptor();
