@@ -20,9 +20,7 @@
 #include <ctime>
 
 #include <linux/futex.h>
-#include <unistd.h>
 
-#include "runtime/base/sanitizers.hpp"
 #include "runtime/sys/syscall.hpp"
 
 namespace hilo::sys {
@@ -40,25 +38,12 @@ inline const std::uint32_t* futex_address(const futex_word& word) noexcept {
   return reinterpret_cast<const std::uint32_t*>(&word);
 }
 
-// The thread sanitizer delays a signal handler until the thread calls a libc function that the
-// sanitizer knows. The futex call is not such a function, so call one after an interrupted sleep.
-inline long after_sleep(long result) noexcept {
-#if HILO_TSAN
-  if (result == -EINTR) {
-    const int before = errno;
-    (void)::usleep(0);
-    errno = before;
-  }
-#endif
-  return result;
-}
-
 // Sleeps while `word` holds `expected`. Returns 0 after a wake, -EAGAIN if the word held another
 // value, -EINTR after a signal handler.
 inline long futex_wait(const futex_word& word, std::uint32_t expected,
                        futex_scope scope = futex_scope::process) noexcept {
-  return after_sleep(call(SYS_futex, futex_address(word), FUTEX_WAIT | static_cast<int>(scope),
-                          expected, nullptr));
+  return call(SYS_futex, futex_address(word), FUTEX_WAIT | static_cast<int>(scope), expected,
+              nullptr);
 }
 
 // The same with an absolute deadline. Returns -ETIMEDOUT once it has passed, also if it had passed
@@ -75,9 +60,8 @@ inline long futex_wait_until(const futex_word& word, std::uint32_t expected,
   time.tv_sec = static_cast<std::time_t>(whole.count());
   time.tv_nsec = static_cast<long>(duration_cast<nanoseconds>(since_boot - whole).count());
   // Only the BITSET form takes an absolute time; the full mask makes it an ordinary wait.
-  return after_sleep(call(SYS_futex, futex_address(word),
-                          FUTEX_WAIT_BITSET | static_cast<int>(scope), expected, &time, nullptr,
-                          FUTEX_BITSET_MATCH_ANY));
+  return call(SYS_futex, futex_address(word), FUTEX_WAIT_BITSET | static_cast<int>(scope), expected,
+              &time, nullptr, FUTEX_BITSET_MATCH_ANY);
 }
 
 // Wakes up to `count` sleepers and returns how many. The word may be gone by then, because its

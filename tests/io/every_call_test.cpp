@@ -26,6 +26,7 @@
 #include "hilo/io.hpp"
 #include "hilo/limit.hpp"
 
+#include "runtime/base/sanitizers.hpp"
 #include "tests/io/directory.hpp"
 #include "tests/io/drivers.hpp"
 
@@ -472,10 +473,9 @@ bool wait_once_with_all(const std::vector<row>& rows, bool nonblocking, Start st
     CHECK(ends[i] == status::timed_out);
   }
   CHECK(took >= patience);
-  return used < 60ms + took / 2;
+  return HILO_TSAN || used < 60ms + took / 2;  // the thread sanitizer computes a lot itself
 }
 
-// Calls that spin use the processor in every round.
 template <class Start>
 void wait_with_all(const std::vector<row>& rows, bool nonblocking, Start start) {
   int rounds = 1;
