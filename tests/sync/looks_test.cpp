@@ -25,15 +25,15 @@ void others_run_meanwhile(Look look, Act act) {
 // turn.
 template <class Mutex, class Look, class GiveUp>
 void holder_runs_meanwhile(Mutex& guard, Look look, GiveUp give_up) {
-  bool locked = false;
   hilo::run({.carriers = 1}, [&] {
+    hilo::event locked;
     auto holder = hilo::spawn([&] {
       guard.lock();
-      locked = true;
+      locked.set();
       hilo::yield();
       guard.unlock();
     });
-    while (!locked) hilo::yield();
+    locked.wait();
     while (!look()) {
     }
     give_up();
