@@ -473,7 +473,7 @@ bool wait_once_with_all(const std::vector<row>& rows, bool nonblocking, Start st
     CHECK(ends[i] == status::timed_out);
   }
   CHECK(took >= patience);
-  return HILO_TSAN || used < 60ms + took / 2;  // the thread sanitizer computes a lot itself
+  return HILO_ASAN || HILO_TSAN || used < 60ms + took / 2;  // a sanitizer computes a lot itself
 }
 
 template <class Start>
