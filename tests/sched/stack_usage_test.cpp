@@ -111,6 +111,9 @@ TEST_CASE("stack_usage: without /proc only a painted stack tells its use") {
   const auto end = hilo::test::run_in_child([] {
     hilo::run({.carriers = 1}, [] {
       if (!hilo::test::refuse({.number = SYS_openat, .error = ENOENT})) std::_Exit(2);
+#if defined(SYS_open)  // musl's open
+      if (!hilo::test::refuse({.number = SYS_open, .error = ENOENT})) std::_Exit(2);
+#endif
       if (hilo::spawn({.paint_stack = true}, [] { return hilo::stack_usage().used; }).join() == 0) {
         std::_Exit(3);
       }
