@@ -20,8 +20,8 @@
 #include "runtime/context/tls_block.hpp"
 #include "tests/death.hpp"
 #include "tests/doctest.hpp"
-#include "tests/skip.hpp"
 #include "tests/runtimes.hpp"
+#include "tests/skip.hpp"
 
 using hilo::test::on_each_runtime;
 using hilo::test::run_in_child;
