@@ -38,7 +38,7 @@ FAULTS = [
     Fault(
         "mutex: a hand-over is taken for a chance",
         "runtime/sync/mutex.cpp",
-        "  return end == status::ok;  // it was handed over, ordered by the wake\n",
+        "  return end == status::ok;  // it was handed over; the wake orders us after the last holder\n",
         "  return end == status::ok && lock_slow(deadline);\n",
     ),
     Fault(
@@ -156,7 +156,7 @@ FAULTS = [
         "barrier: the next round begins after the wake",
         "runtime/sync/barrier.cpp",
         "    lock_.unlock();\n"
-        "    detail::wake_all(all, status::ok);  // from here on the barrier may be gone, if not `again`\n",
+        "    detail::wake_all(all, status::ok);  // unless `again`, the barrier may be gone from here on\n",
         "    const auto next = std::exchange(missing_, 0);\n    lock_.unlock();\n"
         "    detail::wake_all(all, status::ok);\n    missing_ = next;\n",
     ),
@@ -175,7 +175,7 @@ FAULTS = [
     Fault(
         "barrier: a round that filled up during a completion is not ended",
         "runtime/sync/barrier.cpp",
-        "    completing_ = missing_ == 0 && early_ != 0;  // then the next round is full\n",
+        "    completing_ = missing_ == 0 && early_ != 0;  // if true, the next round is full\n",
         "    completing_ = false;\n",
     ),
     Fault(
