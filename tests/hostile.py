@@ -42,6 +42,9 @@ class Slots:
         self.second = not (first / "tasks").exists()
         if self.second:
             first = ROOT if (ROOT / "cgroup.controllers").exists() else ROOT / "unified"
+            self.members, self.switch, self.on, self.off = "cgroup.threads", "cgroup.freeze", "1", "0"
+        else:
+            self.members, self.switch, self.on, self.off = "tasks", "freezer.state", "FROZEN", "THAWED"
         self.home = first / name
         try:
             self.home.mkdir()
@@ -57,20 +60,17 @@ class Slots:
 
     def hold(self, slot, thread, seconds):
         """Freezes a thread for a time; whether it did."""
-        members = "cgroup.threads" if self.second else "tasks"
-        switch = slot / ("cgroup.freeze" if self.second else "freezer.state")
-        on, off = ("1", "0") if self.second else ("FROZEN", "THAWED")
-        if not write(slot / members, thread):
+        if not write(slot / self.members, thread):
             return False
-        write(switch, on)
+        write(slot / self.switch, self.on)
         time.sleep(seconds)
-        write(switch, off)
-        write(self.home / members, thread)
+        write(slot / self.switch, self.off)
+        write(self.home / self.members, thread)
         return True
 
     def remove(self):
         for slot in self.slots:
-            write(slot / ("cgroup.freeze" if self.second else "freezer.state"), "0" if self.second else "THAWED")
+            write(slot / self.switch, self.off)
             slot.rmdir()
         if self.second:
             write(self.home.parent / "cgroup.procs", str(os.getpid()))

@@ -25,11 +25,6 @@ std::vector<counter>& counters() {
 
 bool excused_ = false;  // only the thread that runs the test cases touches it
 
-std::size_t count_threads() {
-  const std::filesystem::directory_iterator tasks("/proc/self/task");
-  return static_cast<std::size_t>(std::distance(begin(tasks), end(tasks)));
-}
-
 std::vector<std::string> list_descriptors() {
   std::vector<std::string> result;
   for (const auto& entry : std::filesystem::directory_iterator("/proc/self/fd")) {
@@ -66,6 +61,11 @@ std::string compare(const stock& before, const stock& now) {
 
 }  // namespace
 
+std::size_t kernel_threads() {
+  const std::filesystem::directory_iterator tasks("/proc/self/task");
+  return static_cast<std::size_t>(std::distance(begin(tasks), end(tasks)));
+}
+
 bool count_leftovers(const char* what, std::size_t (*count)()) {
   counters().push_back({what, count});
   return true;
@@ -81,7 +81,7 @@ bool excused() {
 }
 
 stock take_stock() {
-  stock now{count_threads(), has_children(), list_descriptors(), {}};
+  stock now{kernel_threads(), has_children(), list_descriptors(), {}};
   for (const counter& each : counters()) now.counts.push_back(each.count());
   return now;
 }

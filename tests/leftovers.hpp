@@ -13,6 +13,9 @@ namespace hilo::test {
 //   const bool counted = hilo::test::count_leftovers("live fibers", live_fibers);
 bool count_leftovers(const char* what, std::size_t (*count)());
 
+// How many kernel threads the process has.
+std::size_t kernel_threads();
+
 // Excuses the running test case from the comparison, for a reason that is printed.
 void allow_leftovers(const char* why);
 

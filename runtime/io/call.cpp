@@ -39,14 +39,6 @@ bool blocks_ring(const request& what) noexcept {
   return kind == descriptor_kind::device;
 }
 
-outcome make_in_device(const request& what, std::int64_t deadline) noexcept {
-  detail::count_eager();
-  const status end = this_fiber::limit_reached();  // as before a wait: then no call begins
-  if (end != status::ok) return {0, end};
-  if (deadline != detail::no_deadline && deadline <= 0) return {0, status::timed_out};
-  return {attempt(what)};
-}
-
 // A call by a path uses the root and the directory of the thread that makes it. A ring makes such
 // calls in threads of its own, which may be older or younger than a taint() of the fiber's carrier.
 bool goes_by_thread(const request& what) noexcept {
@@ -55,10 +47,10 @@ bool goes_by_thread(const request& what) noexcept {
 
 // Makes a fiber's call once.
 outcome make_here(const request& what, std::int64_t deadline) noexcept try {
-  if (blocks_ring(what)) [[unlikely]]
-    return make_in_device(what, deadline);
-  if (goes_by_thread(what) && sched::current_worker()->retired()) [[unlikely]]
+  if (blocks_ring(what) || (goes_by_thread(what) && sched::current_worker()->retired()))
+      [[unlikely]] {
     return make_at_once(what, deadline);
+  }
   return driver::port_of(*sched::current_worker()).make(what, deadline);
 } catch (const std::system_error& error) {
   return {-error.code().value()};

@@ -88,9 +88,7 @@ void epoll_port::begin(select_poll& one) noexcept {
 }  // namespace
 
 outcome make_at_once(const request& what, std::int64_t deadline) noexcept {
-  if (detail::waiter& self = detail::current_waiter(); ++self.eager == 0) {
-    detail::spend_budget();  // 256 calls may have had no need to wait
-  }
+  detail::count_eager();
   // As before a wait: once a limit is reached no call begins.
   const status end = this_fiber::limit_reached();
   if (end != status::ok) return {0, end};

@@ -2,7 +2,6 @@
 // and how to see it.
 #pragma once
 
-#include <filesystem>
 #include <string>
 #include <system_error>
 
@@ -15,6 +14,7 @@
 #include "hilo/runtime.hpp"
 
 #include "tests/doctest.hpp"
+#include "tests/leftovers.hpp"
 
 namespace hilo::test {
 
@@ -46,15 +46,6 @@ inline state change() {
   REQUIRE(::personality(static_cast<unsigned>(::personality(0xffffffff)) | UNAME26) != -1);
   REQUIRE(::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0);
   return look();
-}
-
-inline std::size_t kernel_threads() {
-  std::size_t count = 0;
-  for (const auto& one : std::filesystem::directory_iterator("/proc/self/task")) {
-    (void)one;
-    ++count;
-  }
-  return count;
 }
 
 template <class F>
