@@ -15,9 +15,9 @@
 // `default`, and code that uses the number as an index has to ask taken() first.
 //
 // Which case. If several cases are ready, each is equally likely to be taken, at any position in
-// the list; select_first takes the first of them. `otherwise` is taken only if there was a moment
-// at which no case was ready. A descriptor (io::ready_of) is the exception: the kernel is asked
-// shortly before that moment.
+// the list. select_first takes the first of the cases that are ready at one moment. `otherwise` is
+// taken only if there was a moment at which no case was ready. A descriptor (io::ready_of) is the
+// exception: the kernel is asked shortly before or after that moment.
 //
 // Effects. A case that was not taken has no effect: nothing was received or moved from, and its
 // destination has not changed. The destination of the taken case holds the value; if the case ended

@@ -5,9 +5,10 @@
 // in the order of their addresses, and tries again. Only the second pass can find that no case is
 // ready. The first pass looks at different moments: between two looks a value can move from a later
 // case to a case that was looked at before. So a select with `otherwise` decides under all locks,
-// and a select that waits links a node into each wait list before it releases any lock. While it
-// holds the locks, no waker can find its nodes. So a select never meets itself, and it need
-// not claim its own wait to serve another's.
+// and so does select_first, because the cases before the one that it takes must not be ready at
+// that moment. A select that waits links a node into each wait list before it releases any lock.
+// While it holds the locks, no waker can find its nodes. So a select never meets itself, and it
+// need not claim its own wait to serve another's.
 //   Rejected: linking one node after the other, and claiming both sides if two selects meet
 //   (Reppy's Parallel CML): two selects that meet each other have to back off, and a select that
 //   finds another select half claimed has to spin.
@@ -17,11 +18,12 @@
 // the kernel, and a look at it may sleep (poll(2) of a file system in user space). So a descriptor
 // is looked at in the first pass and never under locks.
 //
-// Order. The cases are tried in a random permutation. So if several cases are ready, each is the
-// first equally often, regardless of the cases before it. The first place is drawn alone, because
-// most selects need no other place. Each further place is drawn when the case before it was not
-// ready. The permutation is kept in the cases themselves. Nodes are linked in that order too: a
-// channel that is in several cases wakes the first of them.
+// Order. select_first tries the cases as they are written. All others try them in a random
+// permutation. So if several cases are ready, each is the first equally often, regardless of the
+// cases before it. The first place is drawn alone, because most selects need no other place. Each
+// further place is drawn when the case before it was not ready. The permutation is kept in the
+// cases themselves. Nodes are linked in that order too: a channel that is in several cases wakes
+// the first of them.
 //   Rejected: a rotation from a random start. A ready case behind cases that are not ready is also
 //   taken if the rotation starts at one of them, so it is taken more often than others.
 //
@@ -211,18 +213,20 @@ struct select_wait {
     return false;
   }
 
-  // Tries all cases at one moment, under `guard`, which releases all locks. Descriptors are left
-  // out.
+  // Tries the cases in the first `count` places at one moment, under `guard`, which releases all
+  // locks. A select that `waits` has prepared its descriptors, so they are not looked at but asked
+  // for what they know; otherwise they are left out. It looks at times only for the order: they end
+  // its wait by themselves.
   template <class L>
-  bool try_together(std::unique_lock<L>& guard, selected& result) {
+  bool try_together(std::unique_lock<L>& guard, selected& result, std::size_t count, bool waits) {
     std::int64_t now = 0;
-    for (std::size_t place = 0; place < cases.size(); ++place) {
+    for (std::size_t place = 0; place < count; ++place) {
       const std::size_t number = at(place);
       select_case& one = *cases[number];
-      if (!one.enabled() || one.driven_) continue;
+      if (!one.enabled() || (one.driven_ && !waits)) continue;
       if (one.lock() != nullptr) {
         if (attempt(number, guard, result)) return true;
-      } else if (is_over(one, now)) {
+      } else if ((!waits || order == select_order::first) && is_over(one, now)) {
         result = {number, status::ok};
         return true;
       }
@@ -230,8 +234,21 @@ struct select_wait {
     return false;
   }
 
-  // Does not wait. Does the work of both passes in one go if it has to wait for no lock: it keeps
-  // each lock while it tries the next case.
+  // Takes the first case that is ready. Before it looks at a descriptor, without other locks, it
+  // sees that no case before that one is ready.
+  bool try_in_order(selected& result) {
+    lock_order all(cases);
+    for (std::size_t place = 0;; ++place) {
+      while (place < cases.size() && !(cases[place]->enabled() && cases[place]->driven_)) ++place;
+      decision_point();
+      if (std::unique_lock guard(all); try_together(guard, result, place, false)) return true;
+      if (place == cases.size()) return false;
+      if (std::unique_lock guard(*cases[place]->lock()); attempt(place, guard, result)) return true;
+    }
+  }
+
+  // Tries all cases at one moment. Does so in one go if it has to wait for no lock: it keeps each
+  // lock while it tries the next case.
   bool try_now(selected& result) {
     gathered_locks locks;
     {
@@ -253,11 +270,12 @@ struct select_wait {
       if (place == cases.size()) return false;
     }
     decision_point();
+    if (order == select_order::first) return try_in_order(result);
     if (try_each(result)) return true;
     lock_order all(cases);
     decision_point();
     std::unique_lock guard(all);
-    return try_together(guard, result);
+    return try_together(guard, result, cases.size(), false);
   }
 
   // The case whose time comes first.
@@ -287,12 +305,7 @@ struct select_wait {
     {
       std::unique_lock guard(locks);
       selected result;
-      for (std::size_t place = 0; place < cases.size(); ++place) {
-        const std::size_t number = at(place);
-        select_case& one = *cases[number];
-        if (!one.enabled() || one.lock() == nullptr) continue;
-        if (attempt(number, guard, result)) return result;
-      }
+      if (try_together(guard, result, cases.size(), true)) return result;
       timed = earliest();
       if (timed != nullptr && timed->deadline() <= deadline) {
         deadline = timed->deadline();
@@ -359,7 +372,8 @@ selected select_among(std::span<select_case* const> cases, select_order order, b
   while (true) {
     decision_point();
     selected result;
-    if (otherwise ? one.try_now(result) : one.try_each(result)) {
+    const bool at_one_moment = otherwise || order == select_order::first;
+    if (at_one_moment ? one.try_now(result) : one.try_each(result)) {
       count_eager();
       return one.end_with(result);
     }

@@ -419,14 +419,26 @@ FAULTS = [
     Fault(
         "select: no second look under the locks",
         "runtime/sync/select.cpp",
-        "        if (attempt(number, guard, result)) return result;\n      }\n      timed = earliest();",
-        "      }\n      timed = earliest();",
+        "      if (try_together(guard, result, cases.size(), true)) return result;\n",
+        "",
     ),
     Fault(
         "select: without waiting it looks at one case after the other",
         "runtime/sync/select.cpp",
-        "    if (otherwise ? one.try_now(result) : one.try_each(result)) {",
+        "    if (at_one_moment ? one.try_now(result) : one.try_each(result)) {",
         "    if (one.try_each(result)) {",
+    ),
+    Fault(
+        "select: select_first looks at one case after the other",
+        "runtime/sync/select.cpp",
+        "otherwise || order == select_order::first;",
+        "otherwise;",
+    ),
+    Fault(
+        "select: select_first looks at one case after the other where a lock is taken",
+        "runtime/sync/select.cpp",
+        "    if (order == select_order::first) return try_in_order(result);\n",
+        "",
     ),
     Fault(
         "select: the order is the written one from a random first case on",

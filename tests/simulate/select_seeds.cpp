@@ -61,6 +61,44 @@ HILO_SEEDED("select: with a channel in two cases, takes no `otherwise` while one
   });
 }
 
+// Both are of one channel, so whenever the second is ready, the first is.
+HILO_SEEDED("select: the first of two cases of one channel, though its value comes between looks") {
+  hilo::channel<int> numbers;
+  auto sender = hilo::spawn([&] { require(numbers.send(1) == status::ok, "a send fails"); });
+  std::optional<int> got;
+  const std::size_t which =
+      hilo::select_first{receive_from(numbers, got), receive_from(numbers, got)};
+  require(which == 0 && got == 1, "not the first");
+  sender.join();
+}
+// It keeps the locks of eight channels while it looks at the next, and begins again for more.
+HILO_SEEDED("select: the first of two cases of one channel, behind eight other channels") {
+  hilo::channel<int> numbers;
+  std::array<hilo::channel<int>, 8> never;
+  auto sender = hilo::spawn([&] { require(numbers.send(1) == status::ok, "a send fails"); });
+  std::optional<int> got;
+  hilo::select_list cases;
+  for (auto& one : never) cases.receive_from(one, got);
+  cases.receive_from(numbers, got);
+  cases.receive_from(numbers, got);
+  require(cases.wait_first() == 8 && got == 1, "not the first");
+  sender.join();
+}
+// The values come one after the other, the first case's first.
+HILO_SEEDED("select: the first of two channels, though values come between looks") {
+  hilo::channel<int> first(1);
+  hilo::channel<int> second(1);
+  auto sender = hilo::spawn([&] {
+    require(first.send(1) == status::ok, "a send fails");
+    require(second.send(2) == status::ok, "a send fails");
+  });
+  std::optional<int> a;
+  std::optional<int> b;
+  const std::size_t which = hilo::select_first{receive_from(first, a), receive_from(second, b)};
+  require(which == 0 && a == 1 && !b.has_value(), "not the first");
+  sender.join();
+}
+
 // In one simulation, so that the shares of one seed can be told: 400 draws, and bounds at seven
 // standard deviations, one seed in 10^11.
 HILO_SEEDED("select: behind cases that are not ready, two ready ones share alike") {
