@@ -17,58 +17,16 @@
 
 namespace hilo::sched {
 
-bool worker::take_place_back() noexcept {
-  if (place_ == nullptr) return false;  // this is a spare that carries the fiber
-  if (offer_.load(std::memory_order_relaxed) == kept) return true;  // there was no spare
-  std::uint32_t expected = offered;
-  // (H2) acquire: only thieves changed the queue meanwhile, and the rings take care of thieves
-  if (offer_.compare_exchange_strong(expected, kept, std::memory_order_acq_rel,
-                                     std::memory_order_relaxed)) {
-    return true;
-  }
-  // (H4) acquire: the spare is done with our queue. It moves a few hundred fibers at most.
-  while (offer_.load(std::memory_order_acquire) != moved) base::cpu_relax();
-  place_ = nullptr;
-  offer_.store(kept,
-               std::memory_order_relaxed);  // (H5) no other thread reads it: we hold no place
-  return false;
-}
-
-void worker::send_to(worker* held, place* extra) noexcept {
-  errand_held_ = held;
-  errand_place_ = extra;
-  wake_up();  // (K1) publishes them
-}
-
-// Tells a spare that was taken to run the call of `one`, which is about to leave its worker.
-void worker::carry(fiber& one) noexcept {
-  errand_fiber_ = &one;
-  wake_up();  // (K1) publishes it
-}
-
 // Takes the place of `held` and all fibers that wait there. False: the call of `held` returned
 // first.
 bool worker::stand_in_for(worker& held) noexcept {
-  std::uint32_t expected = offered;
-  // (H3) acquire: sees the fibers that the old carrier put into the queue
-  if (!held.offer_.compare_exchange_strong(expected, moving, std::memory_order_acq_rel,
-                                           std::memory_order_relaxed)) {
-    return false;
-  }
-  hold(*held.place_);
-  shared_.store(held.shared() || shares_for_good(), std::memory_order_relaxed);
+  if (!place_.begin_taking(*this, held.place_)) return false;
+  queue_.set_shared(held.queue_.shared() || carrier_.shares_for_good());
   std::swap(caches_, held.caches_);  // ours were given back before the sleep
-  // Thieves may take some of the fibers meanwhile, so we take them as a thief does.
-  for (auto [from, to] : {std::pair{&held.spawned_, &spawned_}, {&held.ready_, &ready_}}) {
-    while (from->size() != 0) {
-      if (fiber* one = from->steal()) (void)to->push(one);  // our ring is empty, and as large
-    }
-  }
-  fiber* const next = held.slot_.exchange(nullptr, std::memory_order_seq_cst);
-  if (next != nullptr) (void)fill_slot(next);
-  held.offer_.store(moved, std::memory_order_release);  // (H4)
+  queue_.take_over(held.queue_);
+  place_.end_taking(held.place_);
   // A thief that looked while the fibers moved from ring to ring saw them in neither.
-  if (shared()) scheduler_.idle().published();
+  if (queue_.shared()) scheduler_.idle().published();
   return true;
 }
 
@@ -76,49 +34,37 @@ bool worker::stand_in_for(worker& held) noexcept {
 // worker on an errand. False: the carrier ends.
 bool worker::find_place() noexcept {
   set_current_worker(nullptr);  // fibers that this thread wakes must not enter our queue
-  if (errand_held_ == nullptr && errand_place_ == nullptr && errand_fiber_ == nullptr) {
+  if (!place_.next_errand.any()) {
     activity_.store(activity::spare, std::memory_order_relaxed);
-    for (auto& cache : caches_) cache.spill_all();
+    spill_caches();
     if (fiber* const one = std::exchange(returning_, nullptr)) scheduler_.inject(*one);
     full_barrier();  // as at the entry to a sleep: see scheduler::idle_reached()
     scheduler_.idle_reached();
     if (!scheduler_.spare().wait(*this)) return false;
   }
   set_current_worker(this);
-  if (fiber* const one = std::exchange(errand_fiber_, nullptr)) {
-    one->context.wait_off_cpu();
-    switch_to(*one);  // comes back when its call has returned
+  const held_place::errand errand = std::exchange(place_.next_errand, {});
+  if (errand.carried != nullptr) {
+    errand.carried->context.wait_off_cpu();
+    switch_to(*errand.carried);  // comes back when its call has returned
     return true;
   }
-  worker* const held = std::exchange(errand_held_, nullptr);
-  place* const extra = std::exchange(errand_place_, nullptr);
-  if (extra != nullptr) {
-    hold(*extra);
-    shared_.store(true, std::memory_order_relaxed);
-  } else if (held == nullptr || !stand_in_for(*held)) {
+  if (errand.extra != nullptr) {
+    place_.take(*this, *errand.extra);
+    queue_.set_shared(true);
+  } else if (errand.held == nullptr || !stand_in_for(*errand.held)) {
     return true;
   }
   activity_.store(activity::running, std::memory_order_relaxed);
   return true;
 }
 
-// Gives the fibers that wait here, and may run elsewhere, to the other workers, which know that
-// they may steal here.
-void worker::give_away() noexcept {
-  if (fiber* const one = slot_.exchange(nullptr, std::memory_order_seq_cst)) {
-    scheduler_.inject(*one);
-  }
-  for (work_ring* ring : {&ready_, &spawned_}) {
-    while (fiber* const one = ring->take_oldest(true)) scheduler_.inject(*one);
-  }
-}
-
 // Called on the base: gives all fibers that wait here to the others, and gives an extra place back.
 void worker::leave_place() noexcept {
   if (has_io()) port_->evacuate();
-  give_away();
+  queue_.give_away();
   if (std::exchange(searching_, false)) end_search();  // a publisher may have left a wake-up to us
-  scheduler_.spare().left_extra(*std::exchange(place_, nullptr));
+  scheduler_.spare().left_extra(place_.leave());
   if (common_port() != nullptr) scheduler_.idle().published();  // we will not wait there any more
 }
 
@@ -138,20 +84,20 @@ worker* begin_blocking_within(std::int64_t deadline, status& end) noexcept {
     here = current_worker();  // take() may have parked
   }
   if (spare != nullptr && here->has_pinned()) {
-    spare->send_to(nullptr, nullptr);  // a fiber was pinned meanwhile: the worker stays
+    spare->send_on({});  // a fiber was pinned meanwhile: the worker stays
     spare = nullptr;
   } else if (spare != nullptr && here->has_io()) {
-    spare->carry(here->running());
+    spare->send_on({.carried = &here->running()});
     fiber* const next = here->pick();
     here->switch_to(next != nullptr ? *next : here->base());
     here = current_worker();  // the spare
   } else if (spare != nullptr) {
-    here->offer_place();
-    spare->send_to(here, nullptr);
+    here->its_place().offer();
+    spare->send_on({.held = here});
   }
   if (!alone && spare == nullptr && here->has_pinned()) {
     spares.begin_extra(*here);
-    here->beside = spares.open_extra(*here);
+    here->its_place().beside = spares.open_extra(*here);
   }
   detail::stand_for(here->forks);  // a mutex that the fiber holds is still its own
   set_current_worker(nullptr);
@@ -173,12 +119,12 @@ void end_blocking(worker* held) noexcept {
   if (held == nullptr) return;
   stand_for(nullptr);
   if (held->home().left_behind()) return sched::go_on_as_thread(held->running());
-  if (sched::place* const extra = std::exchange(held->beside, nullptr)) {
+  if (sched::place* const extra = std::exchange(held->its_place().beside, nullptr)) {
     held->home().spare().close_extra(*extra);
     sched::set_current_worker(held);
     return;
   }
-  const bool here = held->take_place_back();
+  const bool here = held->its_place().take_back();
   sched::set_current_worker(held);
   if (here) return;
   held->return_later(held->running());

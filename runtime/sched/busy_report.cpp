@@ -62,7 +62,7 @@ void on_question(int, siginfo_t*, void* machine) {
   sample.who[0] = '\0';
   sample.pc = program_counter(machine);
   if (worker* const here = current_worker()) {
-    sample.tick = here->tick();
+    sample.tick = here->its_queue().tick();
     if (&here->running() != &here->base()) {
       describe_fiber(here->running(), sample.who.data(), sample.who.size());
     }
@@ -134,13 +134,13 @@ bool report_busy_fiber(worker& one, std::uint32_t tick, std::int64_t held, bool 
   if (!ask_it) place = "an unknown place (a signal might end a system call of it)";
   if (ask_it) {
     const std::scoped_lock guard(asking);
-    if (ask(one.carrier_id())) {
+    if (ask(one.its_carrier().id())) {
       if (sample.tick != tick || sample.who[0] == '\0') return false;
       who = sample.who.data();
       place = describe_place(sample.pc);
     }
   }
-  if (one.tick() != tick) return false;
+  if (one.its_queue().tick() != tick) return false;
   char line[1024];
   std::snprintf(line, sizeof line,
                 "%s has kept carrier %u for %.1f s without a call that parks, and is at %s; let it "

@@ -10,9 +10,9 @@
 //
 // Where it must be exact. If a worker does not know of thieves, others may steal from it only while
 // its thread is in a system call, and never in the middle of an operation on its ring
-// (worker::share). Such a worker is the only one of its runtime. It opens its file when it starts,
-// because an open file can be read even if the process loses rights later. A worker that has no
-// file, or lost it, shares for good.
+// (run_queue::share). Such a worker is the only one of its runtime. It opens its file when it
+// starts, because an open file can be read even if the process loses rights later. A worker that
+// has no file, or lost it, shares for good.
 #pragma once
 
 #include <cstdint>

@@ -94,7 +94,7 @@ bool offer_oldest(worker& here) noexcept {
   }
   self.remove_oldest();
   call.helper = helper;
-  helper->special ? here.run_later(*helper) : here.surplus(*helper);
+  helper->special ? here.run_later(*helper) : here.its_queue().put_surplus(*helper);
   return true;
 }
 
@@ -106,7 +106,7 @@ void worker::offer_forks() noexcept {
 }
 
 void worker::ask_for_forks() noexcept {
-  for (std::size_t i = 0; shared() && i < scheduler_.workers(); ++i) {
+  for (std::size_t i = 0; queue_.shared() && i < scheduler_.workers(); ++i) {
     worker& other = scheduler_.at(i);
     // (F2), after (F1) in begin_search() or enter()
     if (&other == this || other.wanted.load(std::memory_order_seq_cst) != 0) continue;

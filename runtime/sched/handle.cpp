@@ -113,7 +113,7 @@ void refuse_own_end(const waiter& self, const fiber& one, const char* what) noex
 
 status join_fiber(fiber& one) noexcept {
   worker* const here = sched::current_worker();
-  if (here == nullptr || !here->alone_has_next(one) ||
+  if (here == nullptr || !here->its_queue().alone_has_next(one) ||
       one.join.load(std::memory_order_relaxed) != sched::join_word::running) {
     return join_anywhere(one);
   }

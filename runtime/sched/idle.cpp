@@ -78,14 +78,14 @@ void idle_workers::wake_one() noexcept {
     // The chosen worker searches from now on, so the next publisher does not wake another worker.
     state_.fetch_add(one_searching - one_sleeping, std::memory_order_seq_cst);
   }
-  chosen->wake_up();
+  chosen->its_bed().wake_up();
 }
 
 void idle_workers::wake(worker& one) noexcept {
   lock_.lock();
   const bool slept = take_out(one) || erase_from(aside_, one);
   lock_.unlock();
-  if (slept) one.wake_up();
+  if (slept) one.its_bed().wake_up();
 }
 
 // The holder is read under the lock. A worker that came to the place and fell asleep there before
@@ -95,7 +95,7 @@ void idle_workers::wake_holder(const place& at) noexcept {
   worker* const holder = at.holder.load(std::memory_order_acquire);  // (U)
   const bool slept = holder != nullptr && take_out(*holder);
   lock_.unlock();
-  if (slept) holder->wake_up();
+  if (slept) holder->its_bed().wake_up();
 }
 
 void idle_workers::wake_all() noexcept {
@@ -108,7 +108,7 @@ void idle_workers::wake_all() noexcept {
       sleepers_.pop_back();
       state_.fetch_add(one_searching - one_sleeping, std::memory_order_seq_cst);
     }
-    chosen->wake_up();
+    chosen->its_bed().wake_up();
   }
 }
 

@@ -16,6 +16,8 @@
 // (release). The owner exchanges attend_at_ (acquire) and then reads the lanes (A). If the exchange
 // follows the store, the reads after it see the fiber. If not, the store stands and the owner
 // attends at its next switch.
+#include "hilo/fiber.hpp"
+
 #include "runtime/base/check.hpp"
 #include "runtime/sched/decider.hpp"
 #include "runtime/sched/forked_fiber.hpp"
@@ -23,83 +25,9 @@
 #include "runtime/sched/worker.hpp"
 
 namespace hilo::sched {
-namespace {
-
-constexpr std::uint32_t idle_period = 512;  // switches from one turn of idle fibers to the next
-
-// A poll is due poll_period switches after the last poll, but it waits for the next attend(), which
-// comes at most poll_period switches after the attend() before. So between two polls there are
-// fewer than twice as many switches.
-constexpr std::uint32_t idle_due(std::uint32_t poll_period) noexcept {
-  return idle_period - 2 * poll_period;
-}
-
-}  // namespace
-
-// Called once in a while, at the switch `tick`. True: `chosen` runs next, or the base if `chosen`
-// is null.
-bool worker::attend(std::uint32_t tick, fiber*& chosen) noexcept {
-  (void)attend_at_.exchange(tick + poll_period, std::memory_order_acq_rel);  // (A)
-  if (scheduler_.decides() != nullptr) return false;
-  if (place_closes()) {
-    if (retired_) return attend_to_pinned(tick, chosen);
-    if (called_back()) return true;
-  }
-  if (out_of_sight_.load(std::memory_order_relaxed) && !shares_for_good()) share_for_good();
-  if (port_ != nullptr && port_->has_mail()) (void)port_->poll();
-  if (tick - polled_ >= poll_period) {
-    polled_ = tick;
-    // No thief is left, and none comes before the owner has slept in a system call (share()).
-    if (shared() && !shares_for_good() && !scheduler_.spare().carriers_beside()) {
-      shared_.store(false, std::memory_order_relaxed);
-    }
-    if (timers().next_ns() != timer_wheel::never) {
-      owed_ += static_cast<std::uint32_t>(timers().advance(detail::monotonic_now()));
-      if (owed_ != 0) attend_at_.store(tick + 1, std::memory_order_relaxed);
-    }
-    // Fibers that wait already go before fibers that the port wakes.
-    fiber* const waited = scheduler_.injected() != 0 ? take_injected() : nullptr;
-    if (port_ != nullptr) (void)port_->poll();
-    if (tick - idle_turn_ >= idle_due(poll_period)) {
-      idle_turn_ = tick;
-      chosen = scheduler_.lane(priority::idle).take(1);
-    }
-    if (chosen == nullptr) {
-      chosen = waited;
-    } else if (waited != nullptr) {
-      run_later(*waited);
-    }
-    if (chosen != nullptr) return true;
-  }
-  const bool urgent = scheduler_.lane(priority::high).size() != 0;
-  if (special_streak_ < (urgent ? longest_streak : 1) && (chosen = take_special()) != nullptr) {
-    ++special_streak_;
-    attend_at_.store(tick + 1, std::memory_order_relaxed);  // there may be more
-    return true;
-  }
-  if (special_streak_ != 0) attend_at_.store(tick + 1, std::memory_order_relaxed);
-  special_streak_ = 0;
-  // Fibers that a timer woke do not wait until the fibers in the slot give way: a fiber that spawns
-  // without end never gives way.
-  if (owed_ != 0) {
-    owed_ = (chosen = ready_.take_oldest(shared())) != nullptr ? owed_ - 1 : 0;
-    if (owed_ != 0) attend_at_.store(tick + 1, std::memory_order_relaxed);
-  }
-  return chosen != nullptr;
-}
-
-fiber* worker::take_special() noexcept {
-  if (decider* const who = scheduler_.decides()) return who->choose(*this);
-  injector& urgent = scheduler_.lane(priority::high);
-  if (urgent.size() != 0) {
-    if (fiber* one = urgent.take(1)) return one;
-  }
-  return mail_.size() == 0 ? nullptr : mail_.take(1);
-}
 
 void worker::deliver(fiber& one) noexcept {
-  mail_.push(one);
-  prompt();
+  queue_.post(one);
   if (current_worker() != this) scheduler_.idle().wake(*this);
 }
 
@@ -123,13 +51,15 @@ void scheduler::run_special(fiber& one) noexcept {
   if (decides_ != nullptr) return decides_->ready(one);
   if (one.pins != 0) return one.pinned_to->deliver(one);
   const priority urgency = one.urgency;  // read now: once in the lane, the fiber may run and end
-  lane(urgency).push(one);               // (P1)
+  queues_.lane(urgency).push(one);       // (P1)
   if (urgency == priority::high) {
     worker* const here = current_worker();
     const bool ours = here != nullptr && &here->home() == this;
-    (ours ? *here : at(prompts_.fetch_add(1, std::memory_order_relaxed) % workers())).prompt();
+    worker& one_to_look =
+        ours ? *here : at(prompts_.fetch_add(1, std::memory_order_relaxed) % workers());
+    one_to_look.its_queue().prompt();
   }
-  idle_.published();
+  idle().published();
 }
 
 void begin_special(fiber& self) noexcept {

@@ -168,8 +168,8 @@ std::int64_t monitor::next_timer() noexcept {
 }
 
 monitor::finding monitor::look_at(worker& one, record& last, std::int64_t now) noexcept {
-  const std::uint32_t tick = one.tick();
-  const bool runs = one.now_doing() == worker::activity::running && !one.blocks();
+  const std::uint32_t tick = one.its_queue().tick();
+  const bool runs = one.now_doing() == worker::activity::running && !one.its_place().blocks();
   const bool moved = tick != last.tick;
   if (!runs || moved || last.since == 0) {
     last.tick = tick;
@@ -189,7 +189,7 @@ monitor::finding monitor::look_at(worker& one, record& last, std::int64_t now) n
   if (!stuck && !busy) return finding::waits;
   if (stuck && seen.state != carrier_state::computes) relieve(one, last, seen.exact);
   if (busy && seen.state == carrier_state::computes) {
-    const bool askable = computes_for_certain(one.carrier_id(), last.at_first);
+    const bool askable = computes_for_certain(one.its_carrier().id(), last.at_first);
     if (!askable && held < busy_after_ + patience) return finding::waits;
     if (report_busy_fiber(one, tick, held, askable, report_)) reported_at_ = now;
   }
@@ -200,7 +200,7 @@ monitor::finding monitor::look_at(worker& one, record& last, std::int64_t now) n
 // time since the last look. Guess: a loop of short calls uses less than that, and a thread that
 // computes uses more, except on the most loaded machines.
 monitor::sight monitor::see(worker& one, record& last, std::int64_t now, bool thorough) noexcept {
-  const cpu_use use = cpu_use_of(one.carrier_id());
+  const cpu_use use = cpu_use_of(one.its_carrier().id());
   const cpu_use before = std::exchange(last.at_last, use);
   const std::int64_t time = now - std::exchange(last.last_at, now);
   if (before.all < 0) last.at_first = use;
@@ -215,12 +215,13 @@ monitor::sight monitor::see(worker& one, record& last, std::int64_t now, bool th
 void monitor::relieve(worker& one, record& last, bool exact) noexcept {
   // A worker that knows of no thieves must be in a system call beyond doubt. Then it knows of them
   // by the time it does anything else. A worker that is out of sight shares at its next switch.
-  if (!exact && !one.shares_for_good()) return;
+  if (!exact && !one.its_carrier().shares_for_good()) return;
   scheduler_.spare().begin_extra(one);
   // Still in the call, not in the worker's own sleep, and the worker's attend(), if it ran just
   // before the call, did not undo share().
-  if ((!exact || one.exact_state(true) == carrier_state::in_call) && one.is_shared() &&
-      one.tick() == last.tick && one.now_doing() == worker::activity::running && !one.blocks()) {
+  if ((!exact || one.exact_state(true) == carrier_state::in_call) && one.its_queue().is_shared() &&
+      one.its_queue().tick() == last.tick && one.now_doing() == worker::activity::running &&
+      !one.its_place().blocks()) {
     last.extra = scheduler_.spare().open_extra(one);
     if (last.extra != nullptr) ++open_;
   } else {

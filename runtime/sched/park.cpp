@@ -29,7 +29,7 @@ void wake_in_turn(detail::waiter& who, status result) noexcept {
 
 void woke_in_turn() noexcept {
   worker* const here = current_worker();
-  if (here != nullptr && here->is_shared()) here->home().idle().behind_published();
+  if (here != nullptr && here->its_queue().is_shared()) here->home().idle().behind_published();
 }
 
 }  // namespace sched
@@ -86,7 +86,7 @@ waiter& thread_waiter() noexcept {
 [[gnu::noinline]] void yield_slowly(worker& here) noexcept {
   fiber& me = here.running();
   fiber* const next = here.pick();
-  if (next == nullptr && !me.special && !here.place_closes()) return;
+  if (next == nullptr && !me.special && !here.its_place().closes()) return;
   here.run_later(me);
   here.switch_to(next != nullptr ? *next : here.base());
 }
@@ -168,11 +168,11 @@ void yield() noexcept {
     return;
   }
   sched::fiber& me = here->running();
-  if (!here->can_queue(me)) [[unlikely]]
+  if (me.special || !here->its_queue().has_room()) [[unlikely]]
     return detail::yield_slowly(*here);
   sched::fiber* const next = here->pick_quickly();
   if (next == nullptr) return detail::yield_slowly(*here);
-  here->queue(me);
+  here->its_queue().push_last(me);
   here->switch_to(*next);
 }
 

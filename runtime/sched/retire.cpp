@@ -5,10 +5,10 @@
 // nothing else. Its worker gives its place to a successor, which a thread that no fiber changed
 // makes (monitor::start_spare). It ends with the last pinned fiber.
 //
-// A retired worker is in a place of its own, apart_, that is closed and overstayed in for good
-// (spares.hpp). So called_back() is true as soon as no fiber is pinned, and the base then ends the
-// kernel thread. Every path on which other fibers could run here goes through that place or through
-// attend():
+// A retired worker is in a place of its own (held_place::move_apart) that is closed and overstayed
+// in for good (spares.hpp). So called_back() is true as soon as no fiber is pinned, and the base
+// then ends the kernel thread. Every path on which other fibers could run here goes through that
+// place or through attend():
 //
 //   pick(), pick_quickly(), pass_turn_to()   attend_at_ is due at every switch: attend() gives away
 //                                            fibers in slot and rings, and chooses from the mail
@@ -40,7 +40,6 @@
 // spare stands in for a retired worker that computes or blocks. Where fibers wait by epoll, a
 // retired worker may sleep in the common set like any other. When it leaves the set, it wakes a
 // sleeper to watch in its place.
-// its stead.
 #include <cerrno>
 #include <cstddef>
 #include <system_error>
@@ -64,35 +63,29 @@ void worker::pin_for_life(fiber& one) noexcept {
 // Called by a fiber that is pinned here. The successor is sent first: other fibers go on while the
 // ring is emptied, which may last as long as a call on a file.
 void worker::retire(worker& successor) noexcept {
-  place& left = *place_;
-  share();
+  const place* timed_by = nullptr;
+  for (std::size_t i = 0; i < scheduler_.carriers(); ++i) {
+    if (&scheduler_.wheel(i) == &timers()) timed_by = &scheduler_.base_place(i);
+  }
+  queue_.share();
   retired_ = true;
   activity_.store(activity::retired, std::memory_order_relaxed);
-  apart_.timers = left.timers;
-  apart_.closing.store(true, std::memory_order_relaxed);
-  apart_.overstayed = true;
-  place_ = &apart_;
-  for (std::size_t i = 0; i < scheduler_.carriers(); ++i) {
-    if (&scheduler_.wheel(i) == left.timers) timed_by_ = &scheduler_.base_place(i);
-  }
-  told_arms_ = timers().arms();
+  place& left = place_.move_apart(*timed_by);
   scheduler_.spare().begin_retired(left);
-  successor.send_to(nullptr, &left);
+  successor.send_on({.extra = &left});
   if (has_io()) port_->evacuate();
-  give_away();
-  prompt();
+  queue_.give_away();
+  queue_.prompt();
 }
 
 // attend() of a retired worker.
 bool worker::attend_to_pinned(std::uint32_t tick, fiber*& chosen) noexcept {
-  attend_at_.store(tick + 1, std::memory_order_relaxed);
-  const std::uint32_t arms = timers().arms();
-  if (std::exchange(told_arms_, arms) != arms) scheduler_.idle().wake_holder(*timed_by_);
-  const bool looks = tick - polled_ >= poll_period;
-  if (looks) polled_ = tick;
+  queue_.attend_next(tick);
+  if (place_.armed_timers()) scheduler_.idle().wake_holder(place_.timed_by());
+  const bool looks = queue_.poll_is_due(tick);
   if (port_ != nullptr && (looks || port_->has_mail())) (void)port_->poll();
-  give_away();
-  if (pinned_ != 0 && mail_.size() != 0) chosen = mail_.take(1);
+  queue_.give_away();
+  if (pinned_ != 0) chosen = queue_.take_pinned();
   return true;
 }
 
@@ -114,17 +107,17 @@ bool worker::carry_pinned() noexcept {
 }
 
 void worker::sleep_aside() noexcept {
-  for (auto& cache : caches_) cache.spill_all();
-  expect_wake_up();  // no thread wakes us before we are in the list
+  spill_caches();
+  bed_.make();  // no thread wakes us before we are in the list
   scheduler_.idle().enter_aside(*this);
-  bool stay = mail_.settled_size() == 0 && (port_ == nullptr || !port_->has_mail());
+  bool stay = queue_.settled_mail() == 0 && (port_ == nullptr || !port_->has_mail());
   bool watched = false;
-  while (stay && woken_.load(std::memory_order_acquire) != awake) {  // (K2)
-    port* const bed = choose_bed();
-    watched = watched || (bed != nullptr && !bed->bound());
-    if (doze(timer_wheel::never, bed)) break;
+  while (stay && !bed_.woken()) {  // (K2)
+    port* const where = choose_port();
+    watched = watched || (where != nullptr && !where->bound());
+    if (bed_.doze(timer_wheel::never, where)) break;
   }
-  if (!scheduler_.idle().leave_aside(*this)) await_wake_up();
+  if (!scheduler_.idle().leave_aside(*this)) bed_.await_wake_up();
   if (watched && common_port() != nullptr) scheduler_.idle().published();
 }
 
@@ -132,10 +125,10 @@ void worker::sleep_aside() noexcept {
 // new place, which is not closed.
 void worker::end_retirement() noexcept {
   if (has_io()) port_->evacuate();
-  give_away();
-  for (auto& cache : caches_) cache.spill_all();
+  queue_.give_away();
+  spill_caches();
   retired_ = false;
-  place_ = nullptr;
+  (void)place_.leave();
   activity_.store(activity::spare, std::memory_order_relaxed);
   full_barrier();  // as the entry to a sleep is one: see scheduler::idle_reached()
   scheduler_.idle_reached();

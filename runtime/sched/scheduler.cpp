@@ -61,6 +61,7 @@ scheduler::scheduler(const runtime_options& options, decider* decides)
       guard_size_(options.guard_size),
       wanted_io_(options.io == io_driver::any ? driver_of_environment() : options.io),
       carriers_(options.carriers),
+      queues_(options.carriers),
       spares_(*this, options.spare_carriers),
       monitor_(*this, options) {
   if (options.carriers < 1 || options.carriers > most_carriers) {
@@ -93,7 +94,7 @@ scheduler::scheduler(const runtime_options& options, decider* decides)
   const std::size_t most = carriers_ + options.spare_carriers + most_beside;
   workers_.resize(most);
   threads_.resize(most);
-  idle_.reserve(most);
+  idle().reserve(most);
   spares_.reserve(most);
   for (unsigned i = 0; i < carriers_; ++i) {
     wheels_.push_back(std::make_unique<timer_wheel>(detail::monotonic_now()));
@@ -158,7 +159,7 @@ bool scheduler::start_spare(worker*& one) noexcept {
       index = one->index();
     }
     threads_[index] = thread();  // joins the ended thread, which may still be closing its ring
-    one->expect_wake_up();
+    one->its_bed().make();
     threads_[index] = start_carrier(index);
     return true;
   } catch (const std::exception&) {
@@ -198,7 +199,7 @@ void scheduler::stop() noexcept {
   // seq_cst: (P1) of the idle protocol, with stopping as the queue
   stopping_.store(true, std::memory_order_seq_cst);
   monitor_.stop();  // first: it starts spares
-  idle_.wake_all();
+  idle().wake_all();
   // A worker that entered its sleep before the store and was not yet in the list saw the store.
   spares_.stop();
   threads_.clear();

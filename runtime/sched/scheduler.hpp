@@ -14,10 +14,9 @@
 #include "hilo/thread.hpp"
 
 #include "runtime/context/stack_cache.hpp"
+#include "runtime/sched/common_queues.hpp"
 #include "runtime/sched/driver.hpp"
 #include "runtime/sched/fiber.hpp"
-#include "runtime/sched/idle.hpp"
-#include "runtime/sched/injector.hpp"
 #include "runtime/sched/monitor.hpp"
 #include "runtime/sched/spares.hpp"
 #include "runtime/sched/user_stacks.hpp"
@@ -68,7 +67,8 @@ class scheduler {
   std::size_t workers() const noexcept { return made_.load(std::memory_order_acquire); }
   std::size_t most_workers() const noexcept { return workers_.size(); }
   worker& at(std::size_t index) noexcept { return *workers_[index]; }
-  idle_workers& idle() noexcept { return idle_; }
+  common_queues& queues() noexcept { return queues_; }
+  idle_workers& idle() noexcept { return queues_.idle(); }
   spares& spare() noexcept { return spares_; }
   monitor& watching() noexcept { return monitor_; }
   timer_wheel& wheel(std::size_t index) noexcept { return *wheels_[index]; }
@@ -90,8 +90,7 @@ class scheduler {
   void inject(fiber& one) noexcept {
     if (one.special) [[unlikely]]
       return run_special(one);
-    injector_.push(one);  // (P1)
-    idle_.published();
+    queues_.inject(one);
   }
 
   // The same from a thread that is not one of its carriers. The fiber may run, and be the last one,
@@ -106,11 +105,6 @@ class scheduler {
   }
   // Puts a special fiber into its lane; from any thread (lanes.cpp).
   [[gnu::cold]] void run_special(fiber& one) noexcept;
-  // The runnable fibers of high or of idle priority.
-  injector& lane(priority which) noexcept { return lanes_[which == priority::high ? 0 : 1]; }
-
-  std::size_t injected() const noexcept { return injector_.size(); }
-  injector& injected_fibers() noexcept { return injector_; }
 
   // The class of a stack size in bytes. Throws for a size out of range.
   static unsigned size_class_of(std::size_t bytes);
@@ -209,10 +203,8 @@ class scheduler {
   std::vector<std::unique_ptr<worker>> workers_;  // room for all of them; made_ of them exist
   std::atomic<std::size_t> made_{0};              // written by start_spare() under starting_ (E)
   kernel::mutex starting_;
-  injector injector_;
-  std::array<injector, 2> lanes_;
   std::atomic<std::uint32_t> prompts_{0};  // prompted next by a guest; relaxed: only a turn
-  idle_workers idle_;
+  common_queues queues_;
 
   std::uint64_t spawned() const noexcept;
   std::uint64_t ended() const noexcept;

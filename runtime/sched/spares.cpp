@@ -91,7 +91,7 @@ worker* spares::take_free() noexcept {
 }
 
 bool spares::wait(worker& self) noexcept {
-  self.expect_wake_up();
+  self.its_bed().make();
   lock_.lock();
   if (scheduler_.stopping()) {
     lock_.unlock();
@@ -101,7 +101,7 @@ bool spares::wait(worker& self) noexcept {
     *static_cast<worker**>(first->slot) = &self;
     lock_.unlock();
     detail::wake(*first->owner, status::ok);
-    self.await_wake_up();
+    self.its_bed().await_wake_up();
     return !scheduler_.stopping();
   }
   if (started_ > most_) {  // another spare was started while this one overstayed
@@ -112,8 +112,8 @@ bool spares::wait(worker& self) noexcept {
   }
   idle_.push_back(&self);  // reserved: never allocates
   lock_.unlock();
-  if (!self.await_wake_up_until(detail::monotonic_now() +
-                                std::chrono::nanoseconds(keep_alive).count())) {
+  const std::int64_t until = detail::monotonic_now() + std::chrono::nanoseconds(keep_alive).count();
+  if (!self.its_bed().await_wake_up_until(until)) {
     const std::scoped_lock guard(lock_);
     const auto at = std::find(idle_.begin(), idle_.end(), &self);
     if (at != idle_.end()) {
@@ -123,13 +123,13 @@ bool spares::wait(worker& self) noexcept {
       return false;
     }
   }
-  self.await_wake_up();  // it was taken meanwhile: its taker sends it now
+  self.its_bed().await_wake_up();  // it was taken meanwhile: its taker sends it now
   return !scheduler_.stopping();
 }
 
 void spares::begin_extra(worker& held) noexcept {
   extra_.fetch_add(1, std::memory_order_relaxed);
-  held.share();
+  held.its_queue().share();
 }
 
 void spares::drop_extra() noexcept {
@@ -147,20 +147,20 @@ place* spares::open_extra(worker& held) noexcept {
     const std::scoped_lock guard(lock_);
     if (free_places_.empty()) {
       // There is room: there are never more open places than workers.
-      places_.push_back(std::make_unique<place>(*held.last_timers()));
+      places_.push_back(std::make_unique<place>(*held.its_place().last_timers()));
       opened = places_.back().get();
     } else {
       opened = free_places_.back();
       free_places_.pop_back();
-      opened->timers = held.last_timers();
+      opened->timers = held.its_place().last_timers();
       opened->closing.store(false, std::memory_order_relaxed);
     }
   } catch (const std::bad_alloc&) {
-    one->send_to(nullptr, nullptr);  // back to its bed
+    one->send_on({});  // back to its bed
     drop_extra();
     return nullptr;
   }
-  one->send_to(nullptr, opened);
+  one->send_on({.extra = opened});
   return opened;
 }
 
@@ -192,7 +192,7 @@ void spares::left_extra(place& one) noexcept {
 
 void spares::stop() noexcept {
   const std::scoped_lock guard(lock_);
-  for (worker* one : idle_) one->wake_up();
+  for (worker* one : idle_) one->its_bed().wake_up();
   idle_.clear();
 }
 

@@ -10,7 +10,7 @@
 // offer is withdrawn and nothing has changed. Otherwise the fiber's worker is now a spare: it gives
 // the fiber to the injector, and its carrier sleeps here.
 //
-//   worker::offer_   kept -> offered        before the call, its own carrier (H1)
+//   held_place::offer_   kept -> offered        before the call, its own carrier (H1)
 //                    offered -> kept        after the call (H2)
 //                    offered -> moving      by the spare (H3)
 //                    moving -> moved        the queue is the spare's (H4)
@@ -42,26 +42,11 @@
 #include "hilo/detail/spin_lock.hpp"
 #include "hilo/detail/waiter.hpp"
 
-#include "runtime/sched/timer_wheel.hpp"
+#include "runtime/sched/held_place.hpp"
 
 namespace hilo::sched {
 
 class scheduler;
-class worker;
-
-struct place {
-  explicit place(timer_wheel& wheel) noexcept : timers(&wheel) {}
-
-  timer_wheel* timers;  // an extra place has those of the worker it stands beside
-
-  // Tells the holder to leave this place. Written by the worker that opened the place, read by the
-  // holder. Relaxed: it publishes nothing.
-  std::atomic<bool> closing{false};
-  // The worker to prompt when the place closes; written by the holder. Only a hint, but its reader
-  // needs a whole worker, and a spare may be newly made: (U) release, acquired.
-  std::atomic<worker*> holder{nullptr};
-  bool overstayed = false;  // used by the holder only
-};
 
 class spares {
  public:
@@ -94,7 +79,7 @@ class spares {
   bool wait(worker& self) noexcept;
 
   // Lets others steal from `held`, in two steps, because `held` must learn of thieves before they
-  // come. Between the two steps the caller makes sure that it does (worker::share()). The second
+  // come. Between the two steps the caller makes sure that it does (run_queue::share()). The second
   // step opens a place beside `held` and sends a spare there. It returns null, and undoes the first
   // step, if there is no spare. If the caller changes its mind it undoes the first step by
   // drop_extra().

@@ -368,7 +368,7 @@ void start_fiber(fiber& one, task& work) noexcept {
   worker* const here = sched::current_worker();
   if (here == nullptr || &here->home() != one.home) [[unlikely]]
     return one.home->inject_as_guest(one);
-  if (here->crowded()) [[unlikely]]
+  if (here->its_queue().crowded()) [[unlikely]]
     return start_at_once(*here, one);
   here->run_next(one);
 }

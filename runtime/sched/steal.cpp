@@ -7,7 +7,7 @@
 // 16.7 ns a message where any searcher took them, and 8.7 where they are left alone. So only a
 // watcher (idle.hpp) takes them. The watcher has seen for a while at what pace their worker comes
 // to them.
-#include <algorithm>
+#include <cstdint>
 
 #include "runtime/base/cpu.hpp"
 #include "runtime/sched/worker.hpp"
@@ -18,47 +18,8 @@ namespace {
 // How long a searcher looks before it sleeps.
 constexpr int search_rounds = 4;          // as Go
 constexpr int relax_between_rounds = 64;  // guess: some 2 us in all
-// How long a fiber must wait behind others, in ns, before a theft. Guess: about ten times the cost
-// of the cache lines that must follow it.
-constexpr std::int64_t worth_a_theft = 20'000;
 
 }  // namespace
-
-fiber* worker::steal_half(work_ring& from, work_ring& into) noexcept {
-  fiber* first = nullptr;
-  for (std::uint32_t wanted = (from.size() + 1) / 2; wanted != 0; --wanted) {
-    fiber* const one = from.steal();
-    if (one == nullptr) break;
-    if (first == nullptr) {
-      first = one;
-    } else if (!into.push(one)) {
-      scheduler_.inject(*one);
-      break;
-    }
-  }
-  return first;
-}
-
-bool worker::overdue(const sight& then, std::int64_t ns) const noexcept {
-  if (slot_filled() && tick() == then.tick) return true;
-  const std::uint32_t taken = std::max(1U, ready_.taken() - then.taken);
-  return std::int64_t{std::min(then.ready, ready_.size())} * ns >= worth_a_theft * taken;
-}
-
-fiber* worker::steal_behind(worker& thief, const sight& then) noexcept {
-  fiber* const one = steal_slot(then.tick);
-  return one != nullptr ? one : steal_half(ready_, thief.ready_);
-}
-
-fiber* worker::steal_slot(std::uint32_t seen) noexcept {
-  fiber* one = slot_.load(std::memory_order_relaxed);  // confirmed by the exchange
-  if (one == nullptr || tick() != seen) return nullptr;
-  // acquire: pairs with fill_slot's exchange; publishes the fiber.
-  return slot_.compare_exchange_strong(one, nullptr, std::memory_order_acq_rel,
-                                       std::memory_order_relaxed)
-             ? one
-             : nullptr;
-}
 
 // Stops being a searcher, to run the fiber that it found. A publisher may have woken no worker
 // meanwhile because we searched. So the last searcher wakes a worker for it, if the fiber is still
@@ -67,20 +28,21 @@ fiber* worker::steal_slot(std::uint32_t seen) noexcept {
 void worker::end_search() noexcept {
   idle_workers& idle = scheduler_.idle();
   if (!idle.end_search()) return;
-  if (work_somewhere(quiet_ ? this : nullptr) || (shared() && some_behind(quiet_)) ||
+  const bool quiet = queue_.quiet();
+  if (work_somewhere(quiet ? this : nullptr) || (queue_.shared() && queue_.some_behind(quiet)) ||
       find_behind() != nullptr) {
     idle.published();
   }
 }
 
 fiber* worker::search() noexcept {
-  if (!shared()) return nullptr;
+  if (!queue_.shared()) return nullptr;
   if (!searching_ && !(searching_ = scheduler_.idle().begin_search(scheduler_.carriers()))) {
     return nullptr;
   }
   const auto workers = static_cast<std::uint32_t>(scheduler_.workers());
   // A worker that was up only for its timers has no reason to expect more work.
-  const int rounds = std::exchange(up_for_timers_, false) ? 1 : search_rounds;
+  const int rounds = duty_.woke_for_timers() ? 1 : search_rounds;
   for (int round = 0; round < rounds; ++round) {
     if (round != 0) {
       for (int i = 0; i < relax_between_rounds; ++i) base::cpu_relax();
@@ -90,25 +52,26 @@ fiber* worker::search() noexcept {
     for (std::uint32_t i = 0; i < workers; ++i) {
       worker& victim = scheduler_.at((start + i) % workers);
       if (&victim == this) continue;
-      if (fiber* one = victim.steal_new(*this)) return one;
+      if (fiber* one = victim.its_queue().steal_new(queue_)) return one;
     }
-    if (scheduler_.injected() != 0) {
-      if (fiber* one = take_injected()) return one;
+    if (scheduler_.queues().injected().size() != 0) {
+      if (fiber* one = queue_.take_injected(false)) return one;
     }
-    if (fiber* one = take_special()) return one;
+    if (fiber* one = queue_.take_special()) return one;
   }
   return nullptr;
 }
 
 // Whether any queue has work, except the rings of `except`.
 bool worker::work_somewhere(const worker* except) const noexcept {
-  if (scheduler_.injected_fibers().settled_size() != 0 || mail_.settled_size() != 0) return true;
+  common_queues& common = scheduler_.queues();
+  if (common.injected().settled_size() != 0 || queue_.settled_mail() != 0) return true;
   for (const priority which : {priority::high, priority::idle}) {
-    if (scheduler_.lane(which).settled_size() != 0) return true;
+    if (common.lane(which).settled_size() != 0) return true;
   }
   for (std::size_t i = 0; i < scheduler_.workers(); ++i) {
     const worker& one = scheduler_.at(i);
-    if (&one != except && one.has_surplus()) return true;
+    if (&one != except && one.its_queue().has_surplus()) return true;
   }
   return false;
 }
@@ -118,9 +81,9 @@ bool worker::work_somewhere(const worker* except) const noexcept {
 worker* worker::find_behind() noexcept {
   const auto workers = static_cast<std::uint32_t>(scheduler_.workers());
   const std::uint32_t start = random() % workers;
-  for (std::uint32_t i = 0; shared() && i < workers; ++i) {
+  for (std::uint32_t i = 0; queue_.shared() && i < workers; ++i) {
     worker& other = scheduler_.at((start + i) % workers);
-    if (&other != this && other.some_behind(false)) return &other;
+    if (&other != this && other.its_queue().some_behind(false)) return &other;
   }
   return nullptr;
 }

@@ -1,7 +1,7 @@
 /* A carrier that is held up, and who runs its queue meanwhile: runtime/sched/spares.hpp, and
- * worker::take_place_back, stand_in_for, find_place and leave_place, begin_blocking and end_blocking
- * in runtime/sched/blocking.cpp. With EXTRA: monitor::relieve, worker::share and the unsharing in
- * worker::attend (monitor.cpp, lanes.cpp), for a runtime of one carrier, whose ring knows no thieves.
+ * held_place.cpp; worker::stand_in_for, find_place and leave_place, begin_blocking and end_blocking
+ * in runtime/sched/blocking.cpp. With EXTRA: monitor::relieve, run_queue::share and the unsharing in
+ * worker::attend (monitor.cpp, attend.cpp), for a runtime of one carrier, whose ring knows no thieves.
  *
  * Properties. One at a time has the queue and the place, and whoever has it sees all of it; each
  * queued fiber runs once, also if the blocked one waits for it; the blocked fiber goes on, and ends.

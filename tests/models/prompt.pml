@@ -1,6 +1,7 @@
 /* A fiber with a priority, or a pinned one, is put into a lane while its worker runs others, or goes
- * to sleep: worker::deliver, attend, prompt and take_special in runtime/sched/lanes.cpp and
- * worker.hpp; worker::sleep in worker.cpp; idle_workers::wake and enter in idle.cpp.
+ * to sleep: worker::deliver in runtime/sched/lanes.cpp; worker::attend in attend.cpp; prompt,
+ * choose_special and take_special in run_queue.{hpp,cpp}; worker::sleep in sleep.cpp;
+ * idle_workers::wake and enter in idle.cpp.
  *
  * Properties: of two switches that begin while a fiber waits in the lane whose prompt was given, one
  * takes a fiber from there; nobody sleeps while a fiber waits; each is taken once.

@@ -1,5 +1,6 @@
-/* Who sleeps and who must be woken: runtime/sched/idle.hpp, idle.cpp, and worker::sleep,
- * take, run_next and surplus in runtime/sched/worker.{hpp,cpp}, search and what follows in steal.cpp.
+/* Who sleeps and who must be woken: runtime/sched/idle.hpp, idle.cpp, and worker::sleep in
+ * sleep.cpp, the takes, put_next and put_surplus in run_queue.{hpp,cpp}, search and what follows in
+ * steal.cpp.
  *
  * Property: no fiber waits for ever in the injector, in a ring or in a next slot while a worker
  * sleeps for ever, even if all other workers compute for ever; and the counts of searchers,
@@ -14,12 +15,12 @@
  * them out at any time. All other stores that matter are locked operations or seq_cst in the code.
  *
  * Abstracted away. Fibers are counted and not told apart; what runs may spawn or wake another
- * (both go through run_next), end, or compute for ever, at any point, `budget` times in all. A search
+ * (both go through put_next), end, or compute for ever, at any point, `budget` times in all. A search
  * may miss anything: only the check before the sleep counts. Ticks and paces: a nap may find a slot
  * stale, or a ring slow, or not. Whom a publisher wakes: any sleeper, where the code takes the last. A timer may end any nap.
  * The end of the runtime is left out: it goes through the lock of the sleepers.
  * A fiber that yields, or that is put back because it is still on a CPU, goes to the ring without
- * being published (run_later): YIELD adds that, and then the property is the weaker one that not
+ * being published (put_last): YIELD adds that, and then the property is the weaker one that not
  * all workers sleep while a fiber waits.
  *
  * holds:
