@@ -89,8 +89,9 @@ inline constexpr std::uint8_t user_stack =
 struct alignas(64) fiber : detail::fork_list, context::stack, detail::waiter {
   fiber() noexcept : waiter(detail::waiter_kind::fiber) {}
 
-  // Fields that every life touches come first, in as few cache lines as possible: a stolen fiber
-  // costs a cache miss for each line.
+  // Fields that every life touches come first, down to `urgency`, in four cache lines: a stolen
+  // fiber costs a cache miss for each line. A fifth line cost a twentieth of skynet and a tenth of
+  // channel_4x4 on two carriers.
   context::context context;
   worker* carrier = nullptr;  // the worker that runs it; only the fiber uses it
   scheduler* home = nullptr;  // set at creation

@@ -14,6 +14,7 @@
 #include "hilo/channel.hpp"
 
 #include "runtime/base/sanitizers.hpp"
+#include "runtime/sched/fiber.hpp"
 #include "tests/doctest.hpp"
 #include "tests/runtimes.hpp"
 
@@ -252,3 +253,17 @@ TEST_CASE("fiber: a spawned fiber starts although its parent goes on computing")
     child.join();
   });
 }
+
+#if !HILO_ASAN && !HILO_TSAN  // a context has more fields for them
+TEST_CASE("fiber: what every life touches lies in four cache lines") {
+  hilo::sched::fiber one;
+  const auto line_of = [&](const void* field) {
+    return (static_cast<const char*>(field) - reinterpret_cast<const char*>(&one)) / 64;
+  };
+  CHECK(line_of(&one.woken) == 1);
+  CHECK(line_of(&one.context) == 2);
+  CHECK(line_of(&one.join) == 2);
+  CHECK(line_of(&one.started) == 3);
+  CHECK(line_of(&one.urgency) == 3);
+}
+#endif

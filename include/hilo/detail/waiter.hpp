@@ -82,17 +82,17 @@ struct waiter : wait_node {
   explicit waiter(waiter_kind which) noexcept : wait_node(*this), kind(which) {}
 
   waiter_kind kind;
-  const void* stands_for = nullptr;  // for a thread: the fiber whose blocking call it makes
 
   // Set by the owner before it links; read by wakers under the list's lock, and by claimers.
   std::atomic<bool> contested{false};  // not only the wakers of one list may end the wait
+  std::uint8_t eager = 0;              // only for the owner, for count_eager()
   // Only an interrupt of this depth or more ends the wait; see wait_limit.
   std::atomic<std::uint16_t> shield{0};
 
+  std::atomic<bool> stop_requested{false};  // the fiber's own token; with (E3)
   // Bit 0: there was an interrupt, ever. The rest: twice the number of those under way.
   // (E3) written by interrupters; (E6), (E2).
   std::atomic<std::uint32_t> interrupts{0};
-  std::atomic<bool> stop_requested{false};  // the fiber's own token; with (E3)
 
   // Odd: the wait has been claimed. (E7) acq_rel: the claimer sees what the owner set up, and
   // through the wake the owner sees what the claimer did. If it may be odd, the owner makes it even
@@ -105,10 +105,9 @@ struct waiter : wait_node {
   std::atomic<std::uint32_t> woken{0};
   status result = status::ok;  // kernel threads only: what park() returns; published by (W1)
 
-  std::uint8_t eager = 0;  // only for the owner, for count_eager()
-
-  spin_lock* guard = nullptr;    // of `list`; null when an outside claimer need not unlink
-  wait_limit* limits = nullptr;  // only for the owner: the innermost limit of the wait
+  spin_lock* guard = nullptr;        // of `list`; null when an outside claimer need not unlink
+  wait_limit* limits = nullptr;      // only for the owner: the innermost limit of the wait
+  const void* stands_for = nullptr;  // for a thread: the fiber whose blocking call it makes
 
   // Whether a wait has to look at limits and interrupts before it begins.
   bool limited() const noexcept {
