@@ -162,7 +162,7 @@ class HILO_API stop_case final : public select_case {
 class HILO_API end_case final : public select_case {
  public:
   template <class T>
-  end_case(fiber<T>& whose, bool enabled)
+  end_case(hilo::fiber<T>& whose, bool enabled)
       : select_case(enabled && whose.joinable()),
         whose_(whose.joinable() ? owner_of(whose) : nullptr) {}
 

@@ -14,7 +14,7 @@
 namespace hilo::io {
 namespace {
 
-bool reads(const request& one) noexcept {
+bool opens_to_read(const request& one) noexcept {
   return (one.flags & O_ACCMODE) == O_RDONLY;
 }
 
@@ -42,10 +42,10 @@ long has_writer(int fifo) noexcept {
 long look(const request& at_once, int& fifo) noexcept {
   if (fifo < 0) {
     const long opened = perform(at_once);
-    if (opened < 0) return opened == -ENXIO && !reads(at_once) ? -EAGAIN : opened;
+    if (opened < 0) return opened == -ENXIO && !opens_to_read(at_once) ? -EAGAIN : opened;
     fifo = static_cast<int>(opened);
   }
-  if (!reads(at_once)) return fifo;
+  if (!opens_to_read(at_once)) return fifo;
   const long there = has_writer(fifo);
   return there > 0 ? fifo : there == 0 ? -EAGAIN : there;
 }
@@ -62,7 +62,7 @@ bool opens_fifo(const request& one) noexcept {
 outcome finish_open(const request& one, std::int64_t deadline, outcome first) noexcept {
   if (first.why != status::ok || !may_wait(one)) return first;
   if (first.value == -ENXIO) return opens_fifo(one) ? open_fifo(one, deadline) : first;
-  if (first.value < 0 || !reads(one)) return first;
+  if (first.value < 0 || !opens_to_read(one)) return first;
   const int fd = static_cast<int>(first.value);
   struct stat about {};
   const bool is_fifo = ::fstat(fd, &about) == 0 && S_ISFIFO(about.st_mode);

@@ -48,15 +48,15 @@ struct buffers {
   std::size_t count;
 };
 
-bool reads(const request& one) noexcept {
+bool is_read(const request& one) noexcept {
   return one.what == call::read || one.what == call::readv || one.what == call::pread;
 }
 
 // On 64-bit CPUs the offset is the first of two registers.
 long transfer(const request& one, std::int64_t offset, int flags) noexcept {
   const buffers all(one);
-  return sys::call(reads(one) ? SYS_preadv2 : SYS_pwritev2, one.fd, all.first, all.count, offset, 0,
-                   flags);
+  return sys::call(is_read(one) ? SYS_preadv2 : SYS_pwritev2, one.fd, all.first, all.count, offset,
+                   0, flags);
 }
 
 // For descriptors that have no form of the call that does not wait: terminals, and eventfds to
@@ -87,7 +87,7 @@ long transfer_at_once(const request& one) noexcept {
     message.msg_iov = const_cast<iovec*>(all.first);
     message.msg_iovlen = all.count;
     const long sent =
-        sys::call(reads(one) ? SYS_recvmsg : SYS_sendmsg, one.fd, &message, MSG_DONTWAIT);
+        sys::call(is_read(one) ? SYS_recvmsg : SYS_sendmsg, one.fd, &message, MSG_DONTWAIT);
     if (sent != -ENOTSOCK) return sent;
   }
   const long ready = ready_now(one.fd, awaited(one).events);

@@ -5,6 +5,7 @@
 #include <new>
 #include <utility>
 
+#include "runtime/base/align.hpp"
 #include "runtime/sched/local.hpp"
 #include "runtime/sched/spawn.hpp"
 #include "runtime/sched/worker.hpp"
@@ -13,10 +14,6 @@ namespace hilo::sched {
 namespace {
 
 constexpr std::size_t colours = 16;  // guess: spreads over a quarter of a page
-
-char* align_down(char* at, std::size_t alignment) noexcept {
-  return reinterpret_cast<char*>(reinterpret_cast<std::uintptr_t>(at) & ~(alignment - 1));
-}
 
 }  // namespace
 
@@ -59,7 +56,8 @@ void take_down(fiber& self) noexcept {
 }
 
 context::stack* build_fiber(char* top, std::size_t index, context::stack_pool& pool) {
-  char* const at = align_down(top - 64 - (index % colours) * 64 - sizeof(fiber), alignof(fiber));
+  char* const at =
+      base::align_down(top - 64 - (index % colours) * 64 - sizeof(fiber), alignof(fiber));
   auto* const one = ::new (static_cast<void*>(at)) fiber;
   reinterpret_cast<fiber**>(top)[-1] = one;  // for the overflow report
   one->top = top;

@@ -19,12 +19,12 @@ using std::chrono::nanoseconds;
 // no worker is left to be relieved.
 constexpr std::int64_t shortest_nap = nanoseconds(milliseconds(5)).count();
 constexpr std::int64_t long_nap = nanoseconds(milliseconds(10)).count();
-constexpr std::int64_t longest_nap = nanoseconds(milliseconds(100)).count();
+constexpr std::int64_t longest_monitor_nap = nanoseconds(milliseconds(100)).count();
 constexpr std::int64_t overdue = nanoseconds(milliseconds(1)).count();
 constexpr std::int64_t report_period = nanoseconds(std::chrono::seconds(1)).count();
 
 // How long to wait for a moment at which a busy fiber can be asked where it is.
-constexpr std::int64_t patience = nanoseconds(std::chrono::seconds(1)).count();
+constexpr std::int64_t patience_to_ask = nanoseconds(std::chrono::seconds(1)).count();
 
 // How long an order may wait for a monitor that is busy with a report: the report's sink is user
 // code.
@@ -120,7 +120,7 @@ void monitor::watch() noexcept {
     const finding worst = look(now);
     nap = worst == finding::moves
               ? shortest_nap
-              : std::min(nap * 2, worst == finding::waits ? long_nap : longest_nap);
+              : std::min(nap * 2, worst == finding::waits ? long_nap : longest_monitor_nap);
     const std::uint32_t places = scheduler_.carriers() + scheduler_.spare().extra_places();
     std::uint32_t seen = awake;
     // Not while some worker moves: a server that sleeps after each request would wake us for each.
@@ -190,7 +190,7 @@ monitor::finding monitor::look_at(worker& one, record& last, std::int64_t now) n
   if (stuck && seen.state != carrier_state::computes) relieve(one, last, seen.exact);
   if (busy && seen.state == carrier_state::computes) {
     const bool askable = computes_for_certain(one.its_carrier().id(), last.at_first);
-    if (!askable && held < busy_after_ + patience) return finding::waits;
+    if (!askable && held < busy_after_ + patience_to_ask) return finding::waits;
     if (report_busy_fiber(one, tick, held, askable, report_)) reported_at_ = now;
   }
   return finding::waits;

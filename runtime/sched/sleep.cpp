@@ -14,8 +14,8 @@ using std::chrono::microseconds;
 using std::chrono::nanoseconds;
 
 // How a watcher naps.
-constexpr nanoseconds first_nap = microseconds(20);
-constexpr nanoseconds longest_nap = microseconds(200);
+constexpr nanoseconds first_watch = microseconds(20);
+constexpr nanoseconds longest_watch = microseconds(200);
 
 }  // namespace
 
@@ -35,7 +35,7 @@ void worker::sleep() noexcept {
   bool stay = !work_somewhere() && !scheduler_.stopping();  // (Q3)
   if (port_ != nullptr && port_->has_mail()) stay = false;
   if (called_back()) stay = false;  // the caller did not find us among the sleepers yet
-  nanoseconds nap = first_nap;
+  nanoseconds nap = first_watch;
   worker* slow = nullptr;
   run_queue::sight then;
   while (stay && !bed_.woken()) {         // (K2)
@@ -62,7 +62,7 @@ void worker::sleep() noexcept {
       slow = other;
       break;
     }
-    nap = std::min(nap * 2, longest_nap);
+    nap = std::min(nap * 2, longest_watch);
   }
   const bool left = idle.leave(*this);
   activity_.store(activity::running, std::memory_order_relaxed);

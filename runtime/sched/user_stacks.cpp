@@ -6,15 +6,12 @@
 #include <mutex>
 #include <new>
 
+#include "runtime/base/align.hpp"
 #include "runtime/base/error.hpp"
 #include "runtime/sched/fiber.hpp"
 
 namespace hilo::sched {
 namespace {
-
-char* align_down(char* at, std::size_t alignment) noexcept {
-  return reinterpret_cast<char*>(reinterpret_cast<std::uintptr_t>(at) & ~(alignment - 1));
-}
 
 constexpr std::size_t frame_alignment = 16;
 
@@ -28,8 +25,8 @@ fiber& user_stacks::add(std::span<std::byte> memory) {
                    " (hilo::stack_least)");
   }
   auto* const begin = reinterpret_cast<char*>(memory.data());
-  char* const top = align_down(begin + memory.size(), alignof(fiber));
-  char* const low = align_down(begin + frame_alignment - 1, frame_alignment);
+  char* const top = base::align_down(begin + memory.size(), alignof(fiber));
+  char* const low = base::align_down(begin + frame_alignment - 1, frame_alignment);
   auto* const one = ::new (static_cast<void*>(top - sizeof(fiber))) fiber;
   one->top = top;
   one->chain_length = static_cast<std::size_t>(top - low);

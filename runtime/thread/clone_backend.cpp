@@ -52,6 +52,7 @@
 #include "runtime/thread/join_spin.hpp"
 #include "runtime/thread/live_threads.hpp"
 #include "runtime/thread/record.hpp"
+#include "runtime/thread/signal_mask.hpp"
 #include "runtime/thread/thread_list.hpp"
 
 namespace hilo::kernel {
@@ -63,21 +64,6 @@ constexpr unsigned long thread_flags = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE
 
 record* of(detail::kernel_thread* thread) noexcept {
   return static_cast<record*>(thread);
-}
-
-constexpr std::uint64_t all_signals = ~std::uint64_t{0};
-
-// Replaces the whole mask, including the two signals that glibc's sigprocmask refuses to block.
-// Dies if a filter refuses the call, because handlers would then run on a block that is not a
-// thread's.
-std::uint64_t set_signal_mask(std::uint64_t mask) noexcept {
-  std::uint64_t before = 0;
-  long error = 0;
-  for (int tries = 0; tries < 2; ++tries) {
-    error = sys::call(SYS_rt_sigprocmask, SIG_SETMASK, &mask, &before, sizeof mask);
-    if (error == 0) return before;
-  }
-  base::die("cannot set the signal mask of a thread: errno %ld", -error);
 }
 
 [[noreturn]] void run(void* argument) {
@@ -101,7 +87,7 @@ std::uint64_t set_signal_mask(std::uint64_t mask) noexcept {
   for (;;) sys::call(SYS_exit, 0);
 }
 
-[[noreturn, gnu::cold]] void fail_to_clone(int error) {
+[[noreturn, gnu::cold]] void fail_to_start(int error) {
   std::string hint;
   rlimit limit{};
   switch (error) {
@@ -163,7 +149,7 @@ class clone_threads final : public backend {
       thread->alive.store(0, std::memory_order_relaxed);
       body.destroy(thread->closure);
       clone_records().release(thread);
-      fail_to_clone(static_cast<int>(-tid));
+      fail_to_start(static_cast<int>(-tid));
     }
     return thread;
   }

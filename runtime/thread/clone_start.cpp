@@ -36,6 +36,7 @@
 #include "runtime/thread/cpu.hpp"
 #include "runtime/thread/forked_process.hpp"
 #include "runtime/thread/live_threads.hpp"
+#include "runtime/thread/signal_mask.hpp"
 
 namespace hilo::kernel {
 namespace {
@@ -44,14 +45,6 @@ using detail::block_choice;
 using detail::clone_body;
 using detail::clone_request;
 using detail::stack_choice;
-
-constexpr std::uint64_t all_signals = ~std::uint64_t{0};
-
-std::uint64_t set_signal_mask(std::uint64_t mask) noexcept {
-  std::uint64_t before = 0;
-  sys::call(SYS_rt_sigprocmask, SIG_SETMASK, &mask, &before, sizeof mask);
-  return before;
-}
 
 template <class T>
 std::uint64_t address(T* pointer) noexcept {
@@ -373,7 +366,8 @@ class launch {
   bool move_gone_ = false;
 };
 
-child_record* start(const clone_request& request, const clone_body* body, std::error_code* error) {
+child_record* start_clone(const clone_request& request, const clone_body* body,
+                          std::error_code* error) {
   if (error == nullptr) return launch(request, body).go();
   try {
     return launch(request, body).go();
@@ -390,7 +384,7 @@ namespace hilo::detail {
 
 child_record* start_child(const clone_request& request, const clone_body& body,
                           std::error_code* error) {
-  return kernel::start(request, &body, error);
+  return kernel::start_clone(request, &body, error);
 }
 
 child_record* fork_child(const clone_request& request, std::error_code* error) {
@@ -400,7 +394,7 @@ child_record* fork_child(const clone_request& request, std::error_code* error) {
     *error = std::make_error_code(std::errc::invalid_argument);
     return nullptr;
   }
-  return kernel::start(request, nullptr, error);
+  return kernel::start_clone(request, nullptr, error);
 }
 
 }  // namespace hilo::detail

@@ -38,7 +38,7 @@ struct pthread_record : detail::kernel_thread {
   ~pthread_record() { ::operator delete(closure, closure_alignment); }
 };
 
-pthread_record* of(detail::kernel_thread* thread) noexcept {
+pthread_record* pthread_record_of(detail::kernel_thread* thread) noexcept {
   return static_cast<pthread_record*>(thread);
 }
 
@@ -47,7 +47,7 @@ void drop(pthread_record* record) noexcept {
   if (record->owners.fetch_sub(1, std::memory_order_acq_rel) == 1) delete record;
 }
 
-void* run(void* argument) {
+void* run_pthread(void* argument) {
   auto* self = static_cast<pthread_record*>(argument);
   // (P1) release: pairs with (P2)
   self->tid.store(static_cast<std::uint32_t>(sys::call(SYS_gettid)), std::memory_order_release);
@@ -105,7 +105,7 @@ class pthread_threads final : public backend {
     std::memcpy(record->name, options.name.data(), length);
     body.construct(record->closure, body.context);
 
-    const int error = ::pthread_create(&record->thread, wanted.get(), run, record.get());
+    const int error = ::pthread_create(&record->thread, wanted.get(), run_pthread, record.get());
     if (error != 0) {
       body.destroy(record->closure);
       base::fail(error, "start a thread by pthread_create",
@@ -117,7 +117,7 @@ class pthread_threads final : public backend {
   }
 
   bool join(detail::kernel_thread* handle, deadline until) noexcept override {
-    pthread_record* record = of(handle);
+    pthread_record* record = pthread_record_of(handle);
     // (P4) acquire: pairs with (P3)
     while (until.has_value() && record->running.load(std::memory_order_acquire) != 0) {
       if (sys::futex_wait_until(record->running, 1, *until) == -ETIMEDOUT &&
@@ -132,7 +132,7 @@ class pthread_threads final : public backend {
   }
 
   void detach(detail::kernel_thread* handle) noexcept override {
-    pthread_record* record = of(handle);
+    pthread_record* record = pthread_record_of(handle);
     ::pthread_detach(record->thread);
     drop(record);
   }

@@ -23,8 +23,9 @@ using hilo::test::window;
 
 namespace {
 
-constexpr auto one_process = share::memory | share::filesystem | share::files |
-                             share::signal_handlers | share::semaphore_undo | share::thread_group;
+constexpr auto of_one_process = share::memory | share::filesystem | share::files |
+                                share::signal_handlers | share::semaphore_undo |
+                                share::thread_group;
 
 struct numbers {
   pid_t process = 0, thread = 0, parent = 0;
@@ -42,7 +43,7 @@ thread_local std::string own_string = "new";
 TEST_CASE("share::thread_group: one process number, another thread number, nothing to wait for") {
   HILO_NEEDS_SHARED_MEMORY();
   numbers seen;
-  hilo::child thread = hilo::clone<one_process>().start([&] { seen = look(); });
+  hilo::child thread = hilo::clone<of_one_process>().start([&] { seen = look(); });
   const pid_t id = thread.id();
   int status = 0;
   CHECK(::waitpid(id, &status, __WALL) == -1);
@@ -193,7 +194,7 @@ TEST_CASE("child_tid: in shared memory it is set before the child runs, and stay
   std::atomic<std::uint32_t> word = 0;
   pid_t id = 0;
   {
-    hilo::child other = hilo::clone<one_process>().child_tid(word).start([&] {
+    hilo::child other = hilo::clone<of_one_process>().child_tid(word).start([&] {
       return word.load(std::memory_order_relaxed) == static_cast<std::uint32_t>(::gettid()) ? 0 : 1;
     });
     id = other.id();
@@ -210,7 +211,7 @@ TEST_CASE("clear_tid: the word becomes 0 and its waiter is woken when the child 
     std::atomic<std::uint32_t> word = 0;
     std::atomic<bool> ran = false;
     const auto child = [&] { ran.store(true, std::memory_order_relaxed); };
-    const auto more = thread ? one_process : share::memory;
+    const auto more = thread ? of_one_process : share::memory;
     hilo::child other = hilo::clone(more).child_tid(word).clear_tid(word).start(child);
     // A futex join by hand. acquire: the kernel's store comes after all that the child did
     while (const std::uint32_t id = word.load(std::memory_order_acquire)) {

@@ -52,7 +52,7 @@ std::string pattern(std::size_t size) {
   return text;
 }
 
-std::string read_all(int fd, std::size_t size) {
+std::string read_all_within(int fd, std::size_t size) {
   std::string text(size, '\0');
   std::size_t count = 0;
   while (count < size) {
@@ -89,7 +89,7 @@ TEST_CASE("leaving: bytes that a call has moved are moved once") {
         count += *some;
       }
     });
-    auto reader = hilo::spawn([&] { return read_all(from.reader(), 5); });
+    auto reader = hilo::spawn([&] { return read_all_within(from.reader(), 5); });
     auto mover = hilo::spawn([&] {
       std::size_t count = 0;
       while (count < 8) {
@@ -102,9 +102,9 @@ TEST_CASE("leaving: bytes that a call has moved are moved once") {
     CHECK(::write(into.writer(), "one two ", 8) == 8);
     mover.join();
     CHECK(reader.join() == "one t");
-    CHECK(read_all(through.reader(), much) == sent);
+    CHECK(read_all_within(through.reader(), much) == sent);
     writer.join();
-    CHECK(read_all(from.reader(), 3) == "wo ");
+    CHECK(read_all_within(from.reader(), 3) == "wo ");
   });
 }
 
@@ -185,7 +185,7 @@ TEST_CASE("leaving: an open that has to make its file makes it once, a FIFO open
     REQUIRE(::mkfifo(path.c_str(), 0600) == 0);
     auto reader = hilo::spawn([&] {
       const int fd = io::open(path.c_str(), O_RDONLY | O_CLOEXEC, 0, 60s).value();
-      const std::string got = read_all(fd, 4);
+      const std::string got = read_all_within(fd, 4);
       (void)io::close(fd);
       return got;
     });

@@ -30,8 +30,8 @@ using hilo::test::on_each_driver;
 
 // Both ends of a connection, between which there is room for much less than is sent. Our buffer is
 // small; the peer's is not, or TCP would wait for its timers.
-struct connection {
-  connection() {
+struct narrow_connection {
+  narrow_connection() {
     tcp_listener listener(address::loopback(0));
     peer = std::move(tcp_stream::connect(*listener.local()).value());
     ours = std::move(listener.accept().value());
@@ -42,7 +42,7 @@ struct connection {
 };
 
 // No shift of it is like it.
-std::string pattern(std::size_t size) {
+std::string random_pattern(std::size_t size) {
   std::mt19937 random(7);
   std::string text(size, '\0');
   for (char& one : text) one = static_cast<char>(random());
@@ -77,8 +77,8 @@ const std::size_t much = 2 << 20;
 
 TEST_CASE("peers: one that resets ends who reads and who writes, at once") {
   on_each_driver([] {
-    connection both;
-    const std::string text = pattern(much);
+    narrow_connection both;
+    const std::string text = random_pattern(much);
     std::size_t sent = 0;
     hilo::fiber<result<void>> writer =
         hilo::spawn([&] { return both.ours.write_all(text.data(), text.size(), {}, &sent); });
@@ -104,8 +104,8 @@ TEST_CASE("peers: one that resets ends who reads and who writes, at once") {
 
 TEST_CASE("peers: one that half-closes gets all that is sent to it") {
   on_each_driver([] {
-    connection both;
-    const std::string text = pattern(much / 8);
+    narrow_connection both;
+    const std::string text = random_pattern(much / 8);
     hilo::fiber<void> server = hilo::spawn([&] {
       CHECK(read_to_end(both.ours) == "question");
       REQUIRE(both.ours.write_all(text.data(), text.size()));
@@ -120,8 +120,8 @@ TEST_CASE("peers: one that half-closes gets all that is sent to it") {
 
 TEST_CASE("peers: one that half-closes under a write goes on reading") {
   on_each_driver([] {
-    connection both;
-    const std::string text = pattern(much / 8);
+    narrow_connection both;
+    const std::string text = random_pattern(much / 8);
     hilo::fiber<void> writer = hilo::spawn([&] {
       REQUIRE(both.ours.write_all(text.data(), text.size()));
       REQUIRE(both.ours.end_writing());
@@ -137,8 +137,8 @@ TEST_CASE("peers: one that half-closes under a write goes on reading") {
 
 TEST_CASE("peers: one that sends and takes a byte at a time gets an answer like any other") {
   on_each_driver([] {
-    connection both;
-    const std::string text = pattern(600);
+    narrow_connection both;
+    const std::string text = random_pattern(600);
     hilo::fiber<void> echo = hilo::spawn([&] {
       std::string got(text.size(), '\0');
       REQUIRE(both.ours.read_exactly(got.data(), got.size()));
@@ -160,7 +160,7 @@ TEST_CASE("peers: one that sends and takes a byte at a time gets an answer like 
 
 TEST_CASE("peers: who waits for one that never sends is ended by each kind of limit") {
   on_each_driver([] {
-    connection both;
+    narrow_connection both;
     char byte = 0;
     std::size_t done = 7;
     CHECK(both.ours.read_exactly(&byte, 1, 1ms, &done).status() == status::timed_out);
@@ -211,9 +211,9 @@ TEST_CASE("peers: who writes to one that never reads is ended by each kind of li
       },
   };
   on_each_driver([&] {
-    const std::string text = pattern(much);
+    const std::string text = random_pattern(much);
     for (std::size_t i = 0; i < std::size(ways); ++i) {
-      connection both;
+      narrow_connection both;
       std::size_t sent = 0;
       CHECK(ways[i](both.ours, text, sent) == (i < 2 ? status::timed_out : status::cancelled));
       REQUIRE(both.ours.end_writing());
@@ -227,8 +227,8 @@ TEST_CASE("peers: who writes to one that never reads is ended by each kind of li
 
 TEST_CASE("peers: closing ends a write to one that never reads") {
   on_each_driver([] {
-    connection both;
-    const std::string text = pattern(much);
+    narrow_connection both;
+    const std::string text = random_pattern(much);
     hilo::fiber<status> writer = hilo::spawn([&] {
       std::size_t sent = 0;
       return both.ours.write_all(text.data(), text.size(), {}, &sent).status();
@@ -244,8 +244,8 @@ TEST_CASE("peers: closing ends a write to one that never reads") {
 
 TEST_CASE("peers: much is written through small buffers, in parts, and arrives whole") {
   on_each_driver([] {
-    connection both;
-    const std::string text = pattern(much / 8);
+    narrow_connection both;
+    const std::string text = random_pattern(much / 8);
     const std::size_t first = both.ours.write(text.data(), text.size()).value();
     CHECK(first > 0);
     CHECK(first < text.size());  // it is short

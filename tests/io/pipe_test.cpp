@@ -32,7 +32,7 @@ pipe_ends make_pipe() {
   return std::move(hilo::io::pipe().value());
 }
 
-std::string pattern(std::size_t size) {
+std::string letters(std::size_t size) {
   std::string text(size, '\0');
   for (std::size_t i = 0; i < size; ++i) text[i] = static_cast<char>(i * 7 + i / 251);
   return text;
@@ -63,7 +63,7 @@ bool sigpipe_is_pending() {
 TEST_CASE("pipe: what is written is read, in order, and the end after it") {
   on_each_driver([] {
     pipe_ends ends = make_pipe();
-    const std::string sent = pattern(1 << 20);  // 16 times what a pipe holds
+    const std::string sent = letters(1 << 20);  // 16 times what a pipe holds
     hilo::fiber<void> writer = hilo::spawn([&] {
       std::size_t done = 0;
       CHECK(ends.writer.write_all(sent.data(), sent.size(), {}, &done));
@@ -83,7 +83,7 @@ TEST_CASE("pipe: what is written is read, in order, and the end after it") {
 
 TEST_CASE("pipe: threads without a fiber use it as well") {
   pipe_ends ends = make_pipe();
-  const std::string sent = pattern(1 << 18);
+  const std::string sent = letters(1 << 18);
   std::thread writer([&] {
     REQUIRE(ends.writer.write_all(sent.data(), sent.size()));
     REQUIRE(ends.writer.close());
@@ -165,7 +165,7 @@ TEST_CASE("pipe: a full and an empty one meet the deadline, and lose no byte by 
     char byte = 0;
     CHECK(ends.reader.read(&byte, 1, 2ms).status() == status::timed_out);
     CHECK(ends.reader.read(&byte, 1, 0ms).status() == status::timed_out);
-    const std::string much = pattern(1 << 20);
+    const std::string much = letters(1 << 20);
     std::size_t sent = 0;
     CHECK(ends.writer.write_all(much.data(), much.size(), 20ms, &sent).status() ==
           status::timed_out);

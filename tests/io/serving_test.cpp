@@ -37,7 +37,7 @@ using hilo::net::tcp_listener;
 using hilo::net::tcp_stream;
 using hilo::test::on_each_driver;
 
-constexpr auto patience = 100s;  // of what comes
+constexpr auto long_patience = 100s;  // of what comes
 
 // A request is its number. The answer is the number again, and a body that depends on it; the
 // number 0 is no answer: it greets who was accepted, and tells later that no more requests are
@@ -68,7 +68,7 @@ void add(std::atomic<std::uint64_t>& to, std::uint64_t more = 1) {
 
 void say(tcp_stream& to, request number) {
   const answer it(number);
-  REQUIRE(to.write_all(&it, sizeof it, patience));
+  REQUIRE(to.write_all(&it, sizeof it, long_patience));
 }
 
 // Answers until the client ends. Once a stop is requested it says so, and answers what was sent.
@@ -87,10 +87,10 @@ void serve(tcp_stream client, const std::stop_token& stop) {
     say(client, 0);
     // The stop may have come in the midst of a request.
     auto* const rest = reinterpret_cast<char*>(&number) + done;
-    got = client.read_exactly(rest, sizeof number - done, patience, &done);
+    got = client.read_exactly(rest, sizeof number - done, long_patience, &done);
     while (got) {
       say(client, number);
-      got = client.read_exactly(&number, sizeof number, patience, &done);
+      got = client.read_exactly(&number, sizeof number, long_patience, &done);
     }
   }
   REQUIRE(got.status() == status::closed);
@@ -100,7 +100,7 @@ void serve(tcp_stream client, const std::stop_token& stop) {
 void serve_until_told(tcp_listener& listener, hilo::io::signal_set& signals, figures& of) {
   std::stop_source stop;
   hilo::fiber<void> stopper = hilo::spawn([&] {
-    CHECK(signals.receive(patience)->number == SIGTERM);
+    CHECK(signals.receive(long_patience)->number == SIGTERM);
     stop.request_stop();
     REQUIRE(listener.close());
   });
@@ -123,7 +123,7 @@ void use(tcp_stream& server, std::mt19937_64& random, figures& of) {
     request last = 0;
     bool greeted = false;
     result<void> end;
-    while ((end = server.read_exactly(&got, sizeof got, patience))) {
+    while ((end = server.read_exactly(&got, sizeof got, long_patience))) {
       if (got.number == 0) {
         if (!greeted) add(of.greeted);
         unwelcome.store(std::exchange(greeted, true), std::memory_order_relaxed);
@@ -143,7 +143,7 @@ void use(tcp_stream& server, std::mt19937_64& random, figures& of) {
     request some[4];
     std::size_t size = 0;
     for (std::uint64_t i = random() % 4; size <= i; ++size) some[size] = next + size;
-    well = bool(server.write_all(some, size * sizeof(request), patience));
+    well = bool(server.write_all(some, size * sizeof(request), long_patience));
     if (well) next += size;
     if (random() % 4 == 0) hilo::yield();
   }
@@ -241,7 +241,7 @@ TEST_CASE("serving: a thousand connections on which nothing happens use no CPU")
         const auto echo = [](tcp_stream& by) {
           char byte = 'e';
           REQUIRE(by.write_all(&byte, 1));
-          REQUIRE(*by.read(&byte, 1, patience) == 1);
+          REQUIRE(*by.read(&byte, 1, long_patience) == 1);
           CHECK(byte == 'e');
         };
         for (std::size_t i = 0; i < connections; ++i) {

@@ -35,7 +35,7 @@ using hilo::io::signal_info;
 using hilo::io::signal_set;
 using hilo::test::on_each_driver;
 
-constexpr auto patience = 100s;  // of what comes
+constexpr auto signal_patience = 100s;  // of what comes
 
 bool is_blocked(int number) {
   sigset_t now;
@@ -66,13 +66,13 @@ TEST_CASE("signal_set: a signal is received with its number, sender and value") 
   signal_set signals({SIGUSR1, SIGUSR2, SIGRTMIN});
   on_each_driver([&] {
     REQUIRE(::kill(::getpid(), SIGUSR2) == 0);
-    const signal_info sent = signals.receive(patience).value();
+    const signal_info sent = signals.receive(signal_patience).value();
     CHECK(sent.number == SIGUSR2);
     CHECK(sent.code == SI_USER);
     CHECK(sent.sender == ::getpid());
     CHECK(sent.user == ::getuid());
     queue(SIGRTMIN, -42);
-    const signal_info queued = signals.receive(patience).value();
+    const signal_info queued = signals.receive(signal_patience).value();
     CHECK(queued.number == SIGRTMIN);
     CHECK(queued.code == SI_QUEUE);
     CHECK(static_cast<int>(queued.value) == -42);
@@ -81,8 +81,9 @@ TEST_CASE("signal_set: a signal is received with its number, sender and value") 
       REQUIRE(::kill(::getpid(), SIGUSR1) == 0);
       queue(SIGRTMIN, i);
     }
-    CHECK(signals.receive(patience)->number == SIGUSR1);
-    for (int i = 0; i < 3; ++i) CHECK(static_cast<int>(signals.receive(patience)->value) == i);
+    CHECK(signals.receive(signal_patience)->number == SIGUSR1);
+    for (int i = 0; i < 3; ++i)
+      CHECK(static_cast<int>(signals.receive(signal_patience)->value) == i);
     CHECK(signals.receive(0ms).status() == status::timed_out);
   });
 }
@@ -97,7 +98,7 @@ TEST_CASE("signal_set: receive parks, and is ended by the deadline and by a stop
     stopped.request_stop();
     CHECK(stopped.join() == status::cancelled);
     hilo::fiber<int> receiver =
-        hilo::spawn([&] { return signals.receive(patience).value().number; });
+        hilo::spawn([&] { return signals.receive(signal_patience).value().number; });
     hilo::sleep_for(1ms);  // by which it is parked, as a rule; its carrier runs us
     REQUIRE(::kill(::getpid(), SIGUSR1) == 0);
     CHECK(receiver.join() == SIGUSR1);
@@ -117,7 +118,7 @@ TEST_CASE("signal_set: is a case of a select") {
     hilo::result<short> ready = 0;
     const auto wait = [&] {
       return hilo::select_first{hilo::io::ready_of(signals.fd(), POLLIN, ready),
-                                hilo::receive_from(numbers, number), hilo::after(patience)};
+                                hilo::receive_from(numbers, number), hilo::after(signal_patience)};
     };
     CHECK(numbers.send(5) == status::ok);
     CHECK(wait() == 1);
@@ -140,7 +141,7 @@ TEST_CASE("signal_set: a child's signals and its end are received") {
     bool sent = false;
     bool ended = false;
     while (!sent || !ended) {
-      const signal_info got = signals.receive(patience).value();
+      const signal_info got = signals.receive(signal_patience).value();
       CHECK(got.sender == id);
       if (got.number == SIGUSR2) sent = true;
       if (got.number == SIGCHLD) ended = true;

@@ -25,7 +25,7 @@ struct mover {
 };
 
 template <class F>
-void on_each_runtime(F body) {
+void on_each_mover(F body) {
   for (const unsigned carriers : {1U, 2U, 4U, 8U}) {
     CAPTURE(carriers);
     hilo::run(hilo::runtime_options{.carriers = carriers},
@@ -60,7 +60,7 @@ struct walk {
 }  // namespace
 
 TEST_CASE("exception: unwinding goes through all frames of a fiber and ends at its entry") {
-  on_each_runtime([](mover move) {
+  on_each_mover([](mover move) {
     crowd([move](int i) {
       walk found;
       move();
@@ -73,7 +73,7 @@ TEST_CASE("exception: unwinding goes through all frames of a fiber and ends at i
 }
 
 TEST_CASE("exception: a fiber parks in a catch block, migrates, and rethrows what it caught") {
-  on_each_runtime([](mover move) {
+  on_each_mover([](mover move) {
     crowd([move](int i) {
       try {
         try {
@@ -91,7 +91,7 @@ TEST_CASE("exception: a fiber parks in a catch block, migrates, and rethrows wha
 }
 
 TEST_CASE("exception: nested ones are each their fiber's, the inner and then the outer again") {
-  on_each_runtime([](mover move) {
+  on_each_mover([](mover move) {
     crowd([move](int i) {
       bool right = true;
       try {
@@ -138,7 +138,7 @@ TEST_CASE("exception: a destructor that unwinding runs parks, migrates, and thro
       right = right && std::uncaught_exceptions() == 1;
     }
   };
-  on_each_runtime([](mover move) {
+  on_each_mover([](mover move) {
     crowd([move](int i) {
       bool right = true;
       try {
@@ -153,7 +153,7 @@ TEST_CASE("exception: a destructor that unwinding runs parks, migrates, and thro
 }
 
 TEST_CASE("exception: one is kept, handed to another fiber, and thrown there") {
-  on_each_runtime([](mover move) {
+  on_each_mover([](mover move) {
     crowd([move](int i) {
       std::exception_ptr kept;
       try {

@@ -33,7 +33,7 @@ inline void wander(int rounds) {
   }
 }
 
-// Set by on_each_runtime below: whether there is another carrier to go to.
+// Set by on_each_own_runtime below: whether there is another carrier to go to.
 inline bool alone = true;
 
 // Parks and goes on on another carrier, if there is one.
@@ -43,7 +43,7 @@ inline void move() {
 }
 
 template <class F>
-void on_each_runtime(F body) {
+void on_each_own_runtime(F body) {
   for (const unsigned carriers : {1U, 2U, 4U, 8U}) {
     CAPTURE(carriers);
     alone = carriers == 1;

@@ -23,7 +23,7 @@ using namespace std::chrono_literals;
 
 namespace {
 
-thread_local int counter = 7;
+thread_local int libc_counter = 7;
 
 }  // namespace
 
@@ -36,7 +36,7 @@ TEST_CASE("own tls: pthread keys are the fiber's, and their destructors run at i
             freed.fetch_add(*static_cast<int*>(value), std::memory_order_relaxed);
             delete static_cast<int*>(value);
           }) == 0);
-  on_each_runtime([&] {
+  on_each_own_runtime([&] {
     freed.store(0, std::memory_order_relaxed);
     run_crowd([&](int i) {
       if (::pthread_getspecific(key) != nullptr) return false;
@@ -52,7 +52,7 @@ TEST_CASE("own tls: pthread keys are the fiber's, and their destructors run at i
 
 TEST_CASE("own tls: pthread_self is the fiber's") {
   NEEDS_OWN_TLS();
-  on_each_runtime([] {
+  on_each_own_runtime([] {
     std::vector<hilo::fiber<std::uintptr_t>> all;
     for (int i = 0; i < 16; ++i) {
       all.push_back(hilo::spawn(own, [] {
@@ -77,7 +77,7 @@ TEST_CASE("own tls: a recursive pthread mutex belongs to the fiber, on whatever 
   pthread_mutexattr_t kind;
   ::pthread_mutexattr_init(&kind);
   ::pthread_mutexattr_settype(&kind, PTHREAD_MUTEX_RECURSIVE);
-  on_each_runtime([&] {
+  on_each_own_runtime([&] {
     pthread_mutex_t mutex;
     ::pthread_mutex_init(&mutex, &kind);
     hilo::channel<bool> locked;
@@ -117,7 +117,7 @@ TEST_CASE("own tls: a robust mutex that a fiber ends with is told to the next ow
   pthread_mutexattr_t kind;
   ::pthread_mutexattr_init(&kind);
   ::pthread_mutexattr_setrobust(&kind, PTHREAD_MUTEX_ROBUST);
-  on_each_runtime([&] {
+  on_each_own_runtime([&] {
     pthread_mutex_t left;
     pthread_mutex_t returned;
     ::pthread_mutex_init(&left, &kind);
@@ -163,7 +163,7 @@ TEST_CASE("own tls: the locale set by uselocale stays with the fiber and ends wi
   NEEDS_OWN_TLS();
   locale_t const c_locale = ::newlocale(LC_ALL_MASK, "C", nullptr);
   REQUIRE(c_locale != nullptr);
-  on_each_runtime([&] {
+  on_each_own_runtime([&] {
     run_crowd([&](int i) {
       if (::uselocale(nullptr) != LC_GLOBAL_LOCALE) return false;
       if (i % 2 == 0) return true;
@@ -228,12 +228,12 @@ TEST_CASE("own tls: a fiber forks, and the child is a process with one thread") 
   NEEDS_OWN_TLS();
   hilo::run(hilo::runtime_options{.carriers = 2}, [] {
     hilo::spawn(own, [] {
-      counter = 99;
+      libc_counter = 99;
       const pid_t child = ::fork();
       if (child == 0) {
         errno = 0;
         auto* const block = static_cast<char*>(std::malloc(100));
-        std::_Exit(counter == 99 && block != nullptr && ::raise(0) == 0 ? 17 : 1);
+        std::_Exit(libc_counter == 99 && block != nullptr && ::raise(0) == 0 ? 17 : 1);
       }
       int status = 0;
       CHECK(::waitpid(child, &status, 0) == child);

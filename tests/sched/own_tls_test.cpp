@@ -44,7 +44,7 @@ thread_local counted object;
 
 TEST_CASE("own tls: errno stays with its fiber") {
   NEEDS_OWN_TLS();
-  on_each_runtime([] {
+  on_each_own_runtime([] {
     run_crowd([](int i) {
       int& mine = errno_here();  // the address may be kept: the block is the fiber's
       bool right = true;
@@ -60,7 +60,7 @@ TEST_CASE("own tls: errno stays with its fiber") {
 
 TEST_CASE("own tls: thread_local variables go along with their fiber") {
   NEEDS_OWN_TLS();
-  on_each_runtime([] {
+  on_each_own_runtime([] {
     run_crowd([](int i) {
       bool right = counter == 7 && zeroed == 0;
       counter = i;
@@ -75,7 +75,7 @@ TEST_CASE("own tls: thread_local variables go along with their fiber") {
 
 TEST_CASE("own tls: thread_local objects are made at first use and destroyed at the fiber's end") {
   NEEDS_OWN_TLS();
-  on_each_runtime([] {
+  on_each_own_runtime([] {
     made.store(0, std::memory_order_relaxed);
     destroyed.store(0, std::memory_order_relaxed);
     for (int round = 0; round < 3; ++round) {
@@ -107,7 +107,7 @@ TEST_CASE("own tls: exceptions in flight, nested and while unwinding, are the fi
       CHECK(std::uncaught_exceptions() == expected);
     }
   };
-  on_each_runtime([] {
+  on_each_own_runtime([] {
     run_crowd([](int i) {
       int seen = 0;
       try {
@@ -134,7 +134,7 @@ TEST_CASE("own tls: exceptions in flight, nested and while unwinding, are the fi
 
 TEST_CASE("own tls: malloc's cache is the fiber's, and its memory may end elsewhere") {
   NEEDS_OWN_TLS();
-  on_each_runtime([] {
+  on_each_own_runtime([] {
     hilo::channel<char*> handed(64);
     std::vector<hilo::fiber<bool>> all;
     auto sink = hilo::spawn(own, [&] {
@@ -178,7 +178,7 @@ TEST_CASE("own tls: as the runtime's default, for all that do not say otherwise"
 
 TEST_CASE("own tls: stays with a fiber that blocks while another carrier takes its place") {
   NEEDS_OWN_TLS();
-  on_each_runtime([] {
+  on_each_own_runtime([] {
     hilo::spawn(own, [] {
       counter = 5;
       int& mine = errno_here();

@@ -74,14 +74,15 @@ concept tells = requires(const C c) {
   typename C::value_type;
 };
 
-using channel = hilo::channel<int>;
-using sender = hilo::sender<int>;
-using receiver = hilo::receiver<int>;
+using int_channel = hilo::channel<int>;
+using int_sender = hilo::sender<int>;
+using int_receiver = hilo::receiver<int>;
 
-static_assert(sends<channel> && receives<channel> && tells<channel>);
-static_assert(sends<sender> && tells<sender>);
-static_assert(receives<receiver> && tells<receiver>);
-static_assert(sends<const sender> && receives<const receiver>, "an end is used as a pointer is");
+static_assert(sends<int_channel> && receives<int_channel> && tells<int_channel>);
+static_assert(sends<int_sender> && tells<int_sender>);
+static_assert(receives<int_receiver> && tells<int_receiver>);
+static_assert(sends<const int_sender> && receives<const int_receiver>,
+              "an end is used as a pointer is");
 
 template <class C>
 concept has_any_receive = requires(C c, std::optional<int>& result, std::vector<int>& results) {
@@ -105,8 +106,8 @@ concept has_any_send = requires(C c) {
     c.close();
   };
 };
-static_assert(!has_any_receive<sender> && !has_any_send<receiver>);
-static_assert(has_any_receive<channel> && has_any_send<channel>);
+static_assert(!has_any_receive<int_sender> && !has_any_send<int_receiver>);
+static_assert(has_any_receive<int_channel> && has_any_send<int_channel>);
 
 // In select too.
 template <class C>
@@ -117,10 +118,10 @@ template <class C>
 concept sent_to_by_select = requires(C& c, int& lvalue) {
   hilo::select{hilo::send_to(c, 1), hilo::send_to(c, lvalue), hilo::send_to(c, 1, false)};
 };
-static_assert(received_from_by_select<channel> && sent_to_by_select<channel>);
-static_assert(received_from_by_select<receiver> && !sent_to_by_select<receiver>);
-static_assert(!received_from_by_select<sender> && sent_to_by_select<sender>);
-static_assert(received_from_by_select<const receiver> && sent_to_by_select<const sender>);
+static_assert(received_from_by_select<int_channel> && sent_to_by_select<int_channel>);
+static_assert(received_from_by_select<int_receiver> && !sent_to_by_select<int_receiver>);
+static_assert(!received_from_by_select<int_sender> && sent_to_by_select<int_sender>);
+static_assert(received_from_by_select<const int_receiver> && sent_to_by_select<const int_sender>);
 
 // --- an lvalue is copied, and what cannot be copied is refused by the compiler
 // --------------------
@@ -175,12 +176,14 @@ struct everything {
 static_assert(std::is_aggregate_v<everything>);
 static_assert(default_is_implicit<hilo::channel<int>> && default_is_implicit<everything>);
 
-static_assert(!std::convertible_to<int, channel> && !std::convertible_to<std::size_t, channel>);
-static_assert(!std::convertible_to<hilo::unbounded_t, channel>);
-static_assert(std::constructible_from<channel, int> &&
-              std::constructible_from<channel, hilo::unbounded_t>);
+static_assert(!std::convertible_to<int, int_channel> &&
+              !std::convertible_to<std::size_t, int_channel>);
+static_assert(!std::convertible_to<hilo::unbounded_t, int_channel>);
+static_assert(std::constructible_from<int_channel, int> &&
+              std::constructible_from<int_channel, hilo::unbounded_t>);
 
-static_assert(std::ranges::input_range<channel> && std::ranges::input_range<const receiver>);
+static_assert(std::ranges::input_range<int_channel> &&
+              std::ranges::input_range<const int_receiver>);
 
 }  // namespace
 
