@@ -4,7 +4,9 @@
 #include <cstdlib>
 #include <string>
 
+#include "runtime/context/tls_block.hpp"
 #include "tests/process/programs.hpp"
+#include "tests/skip.hpp"
 
 namespace {
 
@@ -27,10 +29,15 @@ void check_ends(const std::string& how, const std::string& where, const std::str
 }  // namespace
 
 TEST_CASE("exit: in a fiber keeps the status and runs the handlers once") {
-  for (const char* where : {"fiber", "own tls"}) {
-    for (const char* runtime : {"global", "local static", "in main"}) {
-      check_ends("exit", where, runtime);
-    }
+  for (const char* runtime : {"global", "local static", "in main"}) {
+    check_ends("exit", "fiber", runtime);
+  }
+}
+
+TEST_CASE("exit: in a fiber with a thread block of its own, likewise") {
+  if (!hilo::context::tls_refusal().empty()) HILO_SKIP(hilo::context::tls_refusal());
+  for (const char* runtime : {"global", "local static", "in main"}) {
+    check_ends("exit", "own tls", runtime);
   }
 }
 

@@ -1,5 +1,6 @@
 // In the child of a fork nothing of the parent's runtime runs, and the child's own does.
 #include "runtime/base/sanitizers.hpp"
+#include "runtime/context/tls_block.hpp"
 #include "tests/process/programs.hpp"
 #include "tests/skip.hpp"
 
@@ -23,6 +24,7 @@ TEST_CASE("fork: in a fiber, the child is a plain thread and can start a runtime
 
 TEST_CASE("fork: in a fiber with a thread block of its own") {
   NOT_UNDER_SANITIZERS();
+  if (!hilo::context::tls_refusal().empty()) HILO_SKIP(hilo::context::tls_refusal());
   check_forks("own tls", {"both", "exit"});
 }
 
