@@ -24,9 +24,9 @@
 #include <cstdint>
 
 #include "runtime/base/cpu.hpp"
-#include "runtime/sched/common_queues.hpp"
 #include "runtime/sched/fiber.hpp"
 #include "runtime/sched/injector.hpp"
+#include "runtime/sched/shared_queues.hpp"
 #include "runtime/sched/work_ring.hpp"
 
 namespace hilo::sched {
@@ -36,7 +36,7 @@ class run_queue {
   static constexpr std::uint32_t poll_period = 61;  // as Go; prime, to fall out of step with loops
   static constexpr std::uint32_t longest_streak = 16;  // guess: bounds what a pair can keep away
 
-  run_queue(common_queues& common, bool shared) noexcept : shared_(shared), common_(common) {}
+  run_queue(shared_queues& common, bool shared) noexcept : shared_(shared), common_(common) {}
 
   // --- fibers that become runnable; none of them is special ---
 
@@ -227,7 +227,7 @@ class run_queue {
   std::uint32_t special_streak_ = 0;  // how often in a row a special fiber was chosen
   std::uint32_t owed_ = 0;
   std::uint32_t polled_ = 0, idle_turn_ = 0;  // ticks
-  common_queues& common_;
+  shared_queues& common_;
 
   // Filled by the owner, emptied by the owner or a watcher. seq_cst: a queue of the idle protocol.
   alignas(base::cache_line) std::atomic<fiber*> slot_{nullptr};

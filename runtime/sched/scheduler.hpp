@@ -14,10 +14,10 @@
 #include "hilo/thread.hpp"
 
 #include "runtime/context/stack_cache.hpp"
-#include "runtime/sched/common_queues.hpp"
 #include "runtime/sched/driver.hpp"
 #include "runtime/sched/fiber.hpp"
 #include "runtime/sched/monitor.hpp"
+#include "runtime/sched/shared_queues.hpp"
 #include "runtime/sched/spares.hpp"
 #include "runtime/sched/user_stacks.hpp"
 #include "runtime/sys/futex.hpp"
@@ -67,7 +67,7 @@ class scheduler {
   std::size_t workers() const noexcept { return made_.load(std::memory_order_acquire); }
   std::size_t most_workers() const noexcept { return workers_.size(); }
   worker& at(std::size_t index) noexcept { return *workers_[index]; }
-  common_queues& queues() noexcept { return queues_; }
+  shared_queues& queues() noexcept { return queues_; }
   idle_workers& idle() noexcept { return queues_.idle(); }
   spares& spare() noexcept { return spares_; }
   monitor& watching() noexcept { return monitor_; }
@@ -204,7 +204,7 @@ class scheduler {
   std::atomic<std::size_t> made_{0};              // written by start_spare() under starting_ (E)
   kernel::mutex starting_;
   std::atomic<std::uint32_t> prompts_{0};  // prompted next by a guest; relaxed: only a turn
-  common_queues queues_;
+  shared_queues queues_;
 
   std::uint64_t spawned() const noexcept;
   std::uint64_t ended() const noexcept;

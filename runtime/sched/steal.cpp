@@ -64,7 +64,7 @@ fiber* worker::search() noexcept {
 
 // Whether any queue has work, except the rings of `except`.
 bool worker::work_somewhere(const worker* except) const noexcept {
-  common_queues& common = scheduler_.queues();
+  shared_queues& common = scheduler_.queues();
   if (common.injected().settled_size() != 0 || queue_.settled_mail() != 0) return true;
   for (const priority which : {priority::high, priority::idle}) {
     if (common.lane(which).settled_size() != 0) return true;

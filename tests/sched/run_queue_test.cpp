@@ -16,9 +16,9 @@
 #include "tests/emulator.hpp"
 
 using hilo::priority;
-using hilo::sched::common_queues;
 using hilo::sched::fiber;
 using hilo::sched::run_queue;
+using hilo::sched::shared_queues;
 using hilo::sched::work_ring;
 
 namespace {
@@ -53,7 +53,7 @@ struct tested {
   }
 
   std::unique_ptr<fiber[]> all;
-  common_queues common;
+  shared_queues common;
   run_queue queue;
 };
 

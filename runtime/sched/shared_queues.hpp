@@ -16,9 +16,9 @@
 
 namespace hilo::sched {
 
-class common_queues {
+class shared_queues {
  public:
-  explicit common_queues(unsigned carriers) noexcept : carriers_(carriers) {}
+  explicit shared_queues(unsigned carriers) noexcept : carriers_(carriers) {}
 
   idle_workers& idle() noexcept { return idle_; }
   unsigned carriers() const noexcept { return carriers_; }
