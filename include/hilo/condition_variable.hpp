@@ -108,8 +108,7 @@ class condition_variable {
   template <class L, class C, class D>
   [[nodiscard]] status wait_until(L& lock, std::chrono::time_point<C, D> when, interruptible_t) {
     const status end = wait_once(lock, detail::deadline_at(when));
-    return end == status::timed_out && !detail::has_come(when) &&
-                   this_fiber::limit_reached() == status::ok
+    return end == status::timed_out && !detail::has_come(when) && detail::limit_now() == status::ok
                ? status::ok
                : end;
   }

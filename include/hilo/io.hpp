@@ -42,7 +42,8 @@
 namespace hilo::io {
 
 // The end of a call's wait: a duration from now, a time, or nothing for no end. When it comes, the
-// call ends with timed_out.
+// call ends with timed_out. A time of another clock than steady_clock is turned into the time that
+// is left when this object is made.
 class until {
  public:
   constexpr until() noexcept = default;

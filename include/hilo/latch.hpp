@@ -194,7 +194,8 @@ class auto_reset_event {
   }
   template <class C, class D>
   [[nodiscard]] bool wait_until(std::chrono::time_point<C, D> when) noexcept {
-    return wait_until_ns(detail::deadline_at(when)) == status::ok;
+    return detail::wait_until_time(
+               when, [&](std::int64_t deadline) { return wait_until_ns(deadline); }) == status::ok;
   }
 
  private:

@@ -67,8 +67,9 @@ struct stop_limit {
 
 }  // namespace detail
 
-// Calls `f` and returns its result. When the time is reached, waits in `f` end with timed_out.
-// Callable from: any fiber or thread. Exceptions: those of `f`.
+// Calls `f` and returns its result. When the time is reached, waits in `f` end with timed_out. A
+// time of another clock than steady_clock is turned into the time that is left when the call
+// begins. Callable from: any fiber or thread. Exceptions: those of `f`.
 template <class C, class D, class F>
 decltype(auto) with_deadline(std::chrono::time_point<C, D> when, F&& f) {
   const detail::wait_limit limit(detail::deadline_at(when));
@@ -99,8 +100,8 @@ decltype(auto) shielded(F&& f) {
 namespace this_fiber {
 
 // Tells why a wait that begins now would end at once: cancelled or timed_out. ok: it would not.
-// Never parks. Callable from: any fiber or thread.
-HILO_API status limit_reached() noexcept;  // NOLINT(readability-redundant-declaration)
+// Never parks; the answer ok counts (docs/fibers.md). Callable from: any fiber or thread.
+HILO_API status limit_reached() noexcept;
 
 }  // namespace this_fiber
 }  // namespace hilo

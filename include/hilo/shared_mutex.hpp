@@ -31,8 +31,9 @@ class shared_mutex {
   shared_mutex& operator=(const shared_mutex&) = delete;
 
   // Takes it for writing. Parks: while any reader or writer holds it; no stop request and no limit
-  // ends this wait. Callable from: any fiber or thread; a caller that already holds it waits for
-  // itself. Ordering: everything that earlier holders did happens before lock returns.
+  // ends this wait. Callable from: any fiber or thread. Errors: aborts if the caller holds it for
+  // writing already; a caller that holds it for reading waits for itself. Ordering: everything that
+  // earlier holders did happens before lock returns.
   void lock() noexcept {
     if (!attempt()) [[unlikely]]
       (void)lock_slow(detail::until_woken);
@@ -53,8 +54,12 @@ class shared_mutex {
     return detail::wait_until_time(
         when, [&](std::int64_t deadline) { return attempt() || lock_slow(deadline); });
   }
-  // Releases it after writing. Never parks. Errors: aborts if it is not held for writing.
+  // Releases it after writing. Never parks. Callable from: the fiber or thread that holds it.
+  // Errors: aborts if it is not held for writing, or if another holds it.
   void unlock() noexcept {
+    if (writer_.load(std::memory_order_relaxed) != detail::current_holder()) [[unlikely]]
+      refuse_unlock();
+    writer_.store(nullptr, std::memory_order_relaxed);
     std::uint32_t expected = writer;
     // (V2) release: publishes the critical section.
     if (!state_.compare_exchange_strong(expected, 0, std::memory_order_release,
@@ -64,7 +69,8 @@ class shared_mutex {
     detail::decision_point();
   }
 
-  // Takes it for reading. Parks: while a writer holds it or waits. Otherwise as lock.
+  // Takes it for reading. Parks: while a writer holds it or waits. Otherwise as lock. Errors:
+  // aborts if the caller holds it for writing.
   void lock_shared() noexcept {
     if (!attempt_shared()) [[unlikely]]
       (void)lock_shared_slow(detail::until_woken);
@@ -109,8 +115,12 @@ class shared_mutex {
     detail::decision_point();
     std::uint32_t expected = 0;
     // (V1) acquire: pairs with (V2) and (V4).
-    return state_.compare_exchange_strong(expected, writer, std::memory_order_acquire,
-                                          std::memory_order_relaxed);
+    if (!state_.compare_exchange_strong(expected, writer, std::memory_order_acquire,
+                                        std::memory_order_relaxed)) {
+      return false;
+    }
+    writer_.store(detail::current_holder(), std::memory_order_relaxed);
+    return true;
   }
   bool attempt_shared() noexcept {
     detail::decision_point();
@@ -128,10 +138,15 @@ class shared_mutex {
   HILO_API bool lock_shared_slow(std::int64_t deadline) noexcept;
   HILO_API void unlock_slow() noexcept;
   HILO_API void unlock_shared_slow() noexcept;
+  [[noreturn, gnu::cold]] HILO_API void refuse_unlock() noexcept;
+  void refuse_own(std::int64_t deadline, const char* call) noexcept;
   bool wait_turn(const char* how, std::int64_t deadline) noexcept;
   detail::wait_node* grant() noexcept;
 
   std::atomic<std::uint32_t> state_{0};
+  // The holder that writes (detail::holder_of); null if none does. Written by the holder, or by the
+  // caller that hands it over. relaxed: it equals a caller only if that caller is the holder.
+  std::atomic<const void*> writer_{nullptr};
   detail::sync_lock queue_lock_;
   detail::wait_list waiters_;  // guarded by queue_lock_; slot: the word that says how it waits
 };

@@ -148,10 +148,10 @@ class ticker {
   HILO_API bool stop() noexcept;
 
   // The time of the first tick that no wait has taken yet; time_point::max() if there is none.
-  // Never parks.
+  // Never parks; counts (docs/fibers.md).
   [[nodiscard]] HILO_API std::chrono::steady_clock::time_point next_tick() const noexcept;
 
-  // How many ticks skip has left out so far. Never parks.
+  // How many ticks skip has left out so far. Never parks; counts (docs/fibers.md).
   [[nodiscard]] HILO_API std::uint64_t skipped() const noexcept;
 
  private:

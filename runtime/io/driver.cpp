@@ -90,7 +90,7 @@ void epoll_port::begin(select_poll& one) noexcept {
 outcome make_at_once(const request& what, std::int64_t deadline) noexcept {
   detail::count_eager();
   // As before a wait: once a limit is reached no call begins.
-  const status end = this_fiber::limit_reached();
+  const status end = detail::limit_now();
   if (end != status::ok) return {0, end};
   if (deadline != detail::no_deadline && deadline <= 0) return {0, status::timed_out};
   bool waits_for_other_end = false;

@@ -70,7 +70,7 @@ int flags_of(const file_options& options) noexcept {
 template <class F>
 result<void> block(int fd, io::until when, F call) noexcept {
   const detail::wait_limit limit(when.ns());
-  const status end = this_fiber::limit_reached();
+  const status end = detail::limit_now();
   if (end != status::ok) return io::refused<void>({0, end});
   while (true) {
     const io::outcome done = io::make_blocking(fd, detail::no_deadline, call);

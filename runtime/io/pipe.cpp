@@ -86,7 +86,7 @@ result<std::size_t> pipe_writer::write(const void* data, std::size_t size, until
     detail::refuse_simulated("I/O");
   while (true) {
     // As before a wait: once a limit is reached no call begins.
-    const status end = this_fiber::limit_reached();
+    const status end = detail::limit_now();
     if (end != status::ok) return refused<std::size_t>({0, end});
     if (when.ns() != detail::no_deadline && when.ns() <= detail::monotonic_now()) {
       return refused<std::size_t>({0, status::timed_out});

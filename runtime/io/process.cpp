@@ -315,7 +315,7 @@ result<exit_status> process::communicate(std::string_view input, std::string* ou
     if (in_ && input.empty()) (void)in_.close();
     if (!in_ && !out_ && !err_) break;
     // A descriptor that is always ready would never notice the limit.
-    if (const status end = this_fiber::limit_reached(); end != status::ok) {
+    if (const status end = detail::limit_now(); end != status::ok) {
       done = io::refused<void>({0, end});
       break;
     }
@@ -356,7 +356,7 @@ result<program_end> run_program(program what, std::string_view input, io::until 
     its = process(what);
   } catch (const process_error& error) {
     const int number = error.code().value();
-    const status end = this_fiber::limit_reached();
+    const status end = detail::limit_now();
     if (end == status::ok || (number != ETIMEDOUT && number != ECANCELED)) throw;
     return io::refused<program_end>({0, end});
   }

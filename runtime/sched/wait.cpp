@@ -307,18 +307,23 @@ void wait_limit::interrupt() noexcept {
   finish_interrupt(who, depth);
 }
 
+status limit_now() noexcept {
+  waiter& self = current_waiter();
+  if (!self.limited()) return status::ok;
+  const status end = reached(self);
+  if (end != status::ok || self.limits == nullptr) return end;
+  const std::int64_t deadline = self.limits->deadline;
+  return deadline != no_deadline && deadline <= monotonic_now() ? status::timed_out : status::ok;
+}
+
 }  // namespace hilo::detail
 
 namespace hilo::this_fiber {
 
 status limit_reached() noexcept {
-  detail::waiter& self = detail::current_waiter();
-  if (!self.limited()) return status::ok;
-  const status end = detail::reached(self);
-  if (end != status::ok || self.limits == nullptr) return end;
-  const std::int64_t deadline = self.limits->deadline;
-  return deadline != detail::no_deadline && deadline <= detail::monotonic_now() ? status::timed_out
-                                                                                : status::ok;
+  const status end = detail::limit_now();
+  if (end == status::ok) detail::count_eager();
+  return end;
 }
 
 }  // namespace hilo::this_fiber

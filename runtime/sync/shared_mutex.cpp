@@ -26,12 +26,26 @@ shared_mutex::~shared_mutex() {
   HILO_CHECK(state_.load(std::memory_order_relaxed) == 0, "%s", message);
 }
 
+void shared_mutex::refuse_own(std::int64_t deadline, const char* call) noexcept {
+  if (writer_.load(std::memory_order_relaxed) != detail::current_holder()) return;
+  if (deadline != detail::until_woken && deadline != detail::no_deadline) return;
+  base::die("%s of a shared_mutex that the caller holds for writing already", call);
+}
+
+void shared_mutex::refuse_unlock() noexcept {
+  base::die(writer_.load(std::memory_order_relaxed) == nullptr
+                ? "unlock of a shared_mutex that is not locked exclusively"
+                : "unlock of a shared_mutex that another fiber or thread holds");
+}
+
 bool shared_mutex::lock_slow(std::int64_t deadline) noexcept {
+  refuse_own(deadline, "lock");
   queue_lock_.lock();
   // (V1) acquire: the lock may turn out to be free.
   const std::uint32_t before = state_.fetch_or(waiting, std::memory_order_acquire);
   if (before == 0) {
     state_.store(writer, std::memory_order_relaxed);  // `waiting` was set: only we can change it
+    writer_.store(detail::current_holder(), std::memory_order_relaxed);
     queue_lock_.unlock();
     return true;
   }
@@ -39,6 +53,7 @@ bool shared_mutex::lock_slow(std::int64_t deadline) noexcept {
 }
 
 bool shared_mutex::lock_shared_slow(std::int64_t deadline) noexcept {
+  refuse_own(deadline, "lock_shared");
   queue_lock_.lock();
   // (V3) acquire: the lock may turn out to be free, or held by readers with no waiter.
   const std::uint32_t before = state_.fetch_or(waiting, std::memory_order_acquire);
@@ -70,8 +85,6 @@ bool shared_mutex::wait_turn(const char* how, std::int64_t deadline) noexcept {
 // lock, and the destructor, which takes queue_lock_, waits for their last access.
 void shared_mutex::unlock_slow() noexcept {
   queue_lock_.lock();
-  HILO_CHECK((state_.load(std::memory_order_relaxed) & writer) != 0,
-             "unlock of a shared_mutex that is not locked exclusively");
   state_.fetch_and(~writer, std::memory_order_release);  // (V2)
   detail::wait_node* const granted = grant();
   queue_lock_.unlock();
@@ -100,6 +113,7 @@ detail::wait_node* shared_mutex::grant() noexcept {
     const bool writes = first->slot == &as_writer;
     if ((now & writer) != 0 || (writes && now >= reader)) break;
     if (!waiters_.take(*first)) continue;  // this waiter is giving up
+    if (writes) writer_.store(detail::holder_of(*first->owner), std::memory_order_relaxed);
     // relaxed: the wake orders the new holder after us. `waiting` keeps all other callers out.
     state_.fetch_add(writes ? writer : reader, std::memory_order_relaxed);
     first->next = nullptr;

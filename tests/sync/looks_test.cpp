@@ -69,6 +69,24 @@ TEST_CASE("look: a loop over a failed look lets the others run on the only carri
     hilo::event gate;
     others_run_meanwhile([&] { return gate.is_set(); }, [&] { gate.set(); });
   }
+  SUBCASE("the limits of the fiber") {
+    hilo::run({.carriers = 1}, [&] {
+      auto looking = hilo::spawn([] {
+        while (hilo::this_fiber::limit_reached() == hilo::status::ok) {
+        }
+      });
+      hilo::yield();
+      looking.request_stop();
+      looking.join();
+    });
+  }
+  SUBCASE("ticker") {
+    hilo::ticker ticks(std::chrono::hours(1));
+    bool done = false;
+    others_run_meanwhile([&] { return (void)ticks.next_tick(), done; }, [&] { done = true; });
+    done = false;
+    others_run_meanwhile([&] { return (void)ticks.skipped(), done; }, [&] { done = true; });
+  }
   SUBCASE("auto_reset_event") {
     hilo::auto_reset_event gate;
     others_run_meanwhile([&] { return gate.try_wait(); }, [&] { gate.set(); });

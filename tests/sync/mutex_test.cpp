@@ -171,6 +171,62 @@ TEST_CASE("mutex: misuse by a fiber or thread is one line and an abort, never a 
   guard.unlock();
 }
 
+TEST_CASE("shared_mutex: misuse by a fiber or thread is one line and an abort, never a hang") {
+  using hilo::test::run_in_child;
+  const auto by_both = [](const auto& body, const char* message) {
+    CHECK(run_in_child(body).aborted_with(message));
+    CHECK(run_in_child([&] { hilo::run({.carriers = 1}, body); }).aborted_with(message));
+    CHECK(run_in_child([&] { hilo::run({.carriers = 2}, body); }).aborted_with(message));
+  };
+  by_both(
+      [] {
+        hilo::shared_mutex guard;
+        guard.lock();
+        guard.lock();
+      },
+      "hilo: lock of a shared_mutex that the caller holds for writing already");
+  by_both(
+      [] {
+        hilo::shared_mutex guard;
+        guard.lock();
+        guard.lock_shared();
+      },
+      "hilo: lock_shared of a shared_mutex that the caller holds for writing already");
+  by_both(
+      [] {
+        hilo::shared_mutex guard;
+        guard.lock();
+        std::thread([&] { guard.unlock(); }).join();
+      },
+      "hilo: unlock of a shared_mutex that another fiber or thread holds");
+  // Also where it was handed over.
+  CHECK(run_in_child([] {
+          hilo::run({.carriers = 1}, [] {
+            hilo::shared_mutex guard;
+            guard.lock();
+            auto next = hilo::spawn([&] {
+              guard.lock();
+              guard.lock();
+            });
+            hilo::yield();
+            guard.unlock();
+            next.join();
+          });
+        }).aborted_with("hilo: lock of a shared_mutex that the caller holds for writing already"));
+  for (const bool shared : {false, true}) {
+    CHECK(run_in_child([&] {
+            hilo::shared_mutex guard;
+            if (shared) guard.lock_shared();
+            guard.unlock();
+          }).aborted_with("hilo: unlock of a shared_mutex that is not locked exclusively"));
+  }
+  hilo::shared_mutex guard;
+  guard.lock();
+  CHECK_FALSE(guard.try_lock_for(std::chrono::milliseconds(1)));
+  CHECK_FALSE(guard.try_lock_shared_for(std::chrono::milliseconds(1)));
+  guard.unlock();
+}
+
 TEST_CASE("mutex: its holder is the fiber, also on another carrier and on a spare") {
   on_each_runtime([] {
     hilo::mutex guard;

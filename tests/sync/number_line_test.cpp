@@ -308,6 +308,8 @@ TEST_CASE("number line: a wait lasts until the time has come by its own clock") 
     lasts(soon(),
           [&](auto when) { CHECK(nothing.receive_until(none, when) == status::timed_out); });
     lasts(soon(), [&](auto when) { CHECK_FALSE(shut.wait_until(when)); });
+    hilo::auto_reset_event unset;
+    lasts(soon(), [&](auto when) { CHECK_FALSE(unset.wait_until(when)); });
     // A limit still ends such a wait.
     CHECK(hilo::with_timeout(2ms, [&] {
             return nothing.receive_until(none, other_clock<2>::now() + std::chrono::hours(1));

@@ -14,15 +14,11 @@
 #include "hilo/status.hpp"
 
 namespace hilo {
-namespace this_fiber {
-
-HILO_API status limit_reached() noexcept;  // hilo/limit.hpp
-
-}  // namespace this_fiber
-
 namespace detail {
 
 HILO_API std::int64_t monotonic_now() noexcept;
+// As this_fiber::limit_reached (hilo/limit.hpp), but it does not count.
+HILO_API status limit_now() noexcept;
 
 // A duration from now. If it is too far to count, the result is no_deadline; a negative duration
 // has passed.
@@ -83,7 +79,7 @@ auto wait_until_time(const std::chrono::time_point<C, D>& when, Wait&& wait) {
     while (true) {
       auto end = wait(deadline_at(when));
       if (!is_timed_out(end) || has_come(when)) return end;
-      if (limited == ended_by_limits::yes && this_fiber::limit_reached() != status::ok) return end;
+      if (limited == ended_by_limits::yes && limit_now() != status::ok) return end;
     }
   }
 }

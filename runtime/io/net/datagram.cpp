@@ -65,7 +65,7 @@ result<void> send_to_unix(int fd, const void* data, std::size_t size, const sock
   count_eager();  // as for calls that the driver makes
   const wait_limit limit(when.ns());
   while (true) {
-    const status end = this_fiber::limit_reached();
+    const status end = detail::limit_now();
     if (end != status::ok) return limited(end);
     const long sent =
         sys::call(SYS_sendto, fd, data, size, MSG_DONTWAIT | MSG_NOSIGNAL, to, to_size);

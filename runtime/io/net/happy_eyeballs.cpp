@@ -66,7 +66,7 @@ class attempts {
   // Parks: until an attempt has connected, all have failed, or a limit is reached.
   result<tcp_stream> run() {
     while (!connected_) {
-      const status end = this_fiber::limit_reached();
+      const status end = detail::limit_now();
       if (end != status::ok) return io::refused<tcp_stream>({0, end});
       if (begun_ < all_.size() && (under_way_ == 0 || detail::monotonic_now() >= next_at_)) {
         begin(all_[begun_++]);

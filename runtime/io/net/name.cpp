@@ -102,7 +102,7 @@ void begin(std::string name, std::uint16_t port, look_up_permit permit,
 answer look_up(std::string_view name, std::uint16_t port, io::until when) noexcept try {
   const bool bounded = when.ns() != detail::no_deadline || detail::current_waiter().limited();
   const detail::wait_limit limit(when.ns());
-  const status reached = this_fiber::limit_reached();
+  const status reached = detail::limit_now();
   if (reached != status::ok) return io::refused<std::vector<address>>({0, reached});
   if (const std::optional<address> known = address::parse(name, port)) return std::vector{*known};
   if (name.empty() || name.find('\0') != name.npos) return failed<std::vector<address>>(EINVAL);

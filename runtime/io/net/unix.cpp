@@ -104,7 +104,7 @@ result<unix_stream> unix_stream::connect(const unix_address& to, io::until when)
   if (!made) return failed<unix_stream>(errno);
   const detail::wait_limit limit(when.ns());
   while (true) {
-    const status end = this_fiber::limit_reached();
+    const status end = detail::limit_now();
     if (end != status::ok) return {end, end == status::timed_out ? ETIMEDOUT : ECANCELED};
     const long done = sys::call(SYS_connect, made.fd(), to.data(), to.size());
     if (done == 0) break;
