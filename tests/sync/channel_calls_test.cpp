@@ -172,6 +172,11 @@ struct everything {
   hilo::broadcast_receiver<int> news_in;
   hilo::channel_ends<int> ends;
   hilo::oneshot_ends<int> oneshot_ends;
+  hilo::event events[2];
+  hilo::auto_reset_event turns[2];
+  hilo::wait_group group;
+  hilo::mutex guards[2];
+  hilo::timer timers[2];
 };
 static_assert(std::is_aggregate_v<everything>);
 static_assert(default_is_implicit<hilo::channel<int>> && default_is_implicit<everything>);

@@ -3,6 +3,7 @@
 
 #include <array>
 #include <atomic>
+#include <cerrno>
 #include <chrono>
 #include <condition_variable>
 #include <deque>
@@ -11,11 +12,13 @@
 #include <mutex>
 #include <stdexcept>
 #include <stop_token>
+#include <system_error>
 #include <thread>
 #include <type_traits>
 #include <vector>
 
 #include "hilo/hilo.hpp"
+#include "hilo/result.hpp"
 
 #include "tests/death.hpp"
 #include "tests/doctest.hpp"
@@ -69,6 +72,14 @@ struct throwing_lock {
 };
 
 }  // namespace
+
+TEST_CASE("contract: a result gives its value away as an rvalue, and throws if there is none") {
+  const auto made = [] { return hilo::result<std::unique_ptr<int>>(std::make_unique<int>(7)); };
+  const std::unique_ptr<int> value = made().value();
+  CHECK(*value == 7);
+  const auto none = [] { return hilo::result<std::unique_ptr<int>>(status::timed_out, ETIMEDOUT); };
+  CHECK_THROWS_AS((void)none().value(), std::system_error);
+}
 
 TEST_CASE("contract: waits that return nothing are ended by no stop request and no limit") {
   on_each_runtime([] {

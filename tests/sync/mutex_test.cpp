@@ -162,6 +162,11 @@ TEST_CASE("mutex: misuse by a fiber or thread is one line and an abort, never a 
           });
         }).aborted_with(foreign));
   CHECK(run_in_child([] {
+          hilo::recursive_mutex guard_of_another;
+          guard_of_another.lock();
+          std::thread([&] { guard_of_another.unlock(); }).join();
+        }).aborted_with("hilo: unlock of a recursive_mutex that the caller does not hold"));
+  CHECK(run_in_child([] {
           hilo::once_flag flag;
           hilo::call_once(flag, [&] { hilo::call_once(flag, [] {}); });
         }).aborted_with(relock));

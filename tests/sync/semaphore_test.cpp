@@ -178,6 +178,25 @@ TEST_CASE("auto_reset_event: each set lets exactly one through") {
     set.wait();
     CHECK_FALSE(set.try_wait());
   });
+  hilo::run({.carriers = 1}, [] {
+    hilo::auto_reset_event turn;
+    std::vector<int> order;
+    std::vector<hilo::fiber<void>> all;
+    for (int i = 0; i < 6; ++i) {
+      all.push_back(hilo::spawn([&, i] {
+        turn.wait();
+        order.push_back(i);
+      }));
+      let_others_park();  // so each began to wait before the next
+    }
+    all[2].request_stop();  // does not end such a wait, nor cost it its place
+    for (int i = 0; i < 6; ++i) {
+      turn.set();
+      let_others_park();
+    }
+    for (auto& one : all) one.join();
+    CHECK(order == std::vector<int>{0, 1, 2, 3, 4, 5});
+  });
   CHECK(run_in_child([] {
           hilo::run({.carriers = 1}, [] {
             auto waits = [] {
