@@ -15,8 +15,10 @@
 // all threads pass a full barrier. Either (L3) follows the barrier, and sees (L1). Or (J2) comes
 // before it, and (L2) sees that. Or (L2) sees the next life, and then that life is the protected
 // one. An end that sees the interrupt waits in forget_requests() until it is over. That is short,
-// because no user code runs meanwhile. The stop callbacks run between two such protections. The
-// second protection asks only a life that still has the stop state of the first.
+// because no user code runs meanwhile. An interrupt that is over has left bit 0 set, so the end
+// takes the stop state away then too. The bit is set after the count (detail::begin_interrupt), so
+// the end of the life before cannot clear it. The stop callbacks run between two such protections.
+// The second protection asks only a life that still has the stop state of the first.
 //
 // Slots are not closed meanwhile, because that is done under `tidying_` only. No stack of a user's
 // leaves the list of user stacks, because the list's lock is held too.

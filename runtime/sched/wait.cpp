@@ -267,8 +267,10 @@ void retire(wait_list& list, spin_lock& guard, const char* message) noexcept {
 // --- Interrupts ---------------------------------------------------------------------------------
 
 void begin_interrupt(waiter& who) noexcept {
-  who.interrupts.fetch_or(1, std::memory_order_acq_rel);  // (E3)
-  who.interrupts.fetch_add(2, std::memory_order_acq_rel);
+  // The count first: the end of a life clears the bit only where it sees a count of 0, so a bit
+  // that is set after the count stays set until this life's end has seen it.
+  who.interrupts.fetch_add(2, std::memory_order_acq_rel);  // (E3)
+  who.interrupts.fetch_or(1, std::memory_order_acq_rel);
 }
 
 void finish_interrupt(waiter& who, std::uint16_t depth) noexcept {

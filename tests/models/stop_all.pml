@@ -2,25 +2,28 @@
  * forget_requests in runtime/sched/spawn.cpp.
  *
  * Property: while the asker works on a life that it saw alive, that life does not end and the next one
- * does not begin on its control block; and the count of interrupts is right afterwards.
+ * does not begin on its control block; no life is given back with a stop state that the asker made; and
+ * the count of interrupts is right afterwards.
  *
  * Labels, as in the code: L1, L2 the asker, L3 the end of a life, which has written the join word (J2).
  *
  * Memory. The end's store of the join word waits in `end_buffered` until `memory` lets it out, or a
  * heavy fence does: the end may read `interrupts` before others see that it ended.
  *
- * Abstracted away. What the asker does is one step at the control block. Three lives, two rounds of asking.
+ * Abstracted away. What the asker does at the control block is one step: it makes the stop state. Three
+ * lives, two rounds of asking. `interrupts` is as in the code: twice the number under way, and bit 0.
  *
  * holds:
  * fault: -DFAULT_NO_FENCE        no heavy fence between (L1) and (L2)
  * fault: -DFAULT_NO_LOOK         the end of a life does not look at `interrupts` (L3)
  * fault: -DFAULT_NO_WAIT         the end sees the interrupt and does not wait until it is over
  * fault: -DFAULT_EARLY           (L2) comes before (L1)
+ * fault: -DFAULT_BIT_FIRST       bit 0 is set before the count, so the last life's end may clear it
  */
 
 #define LIVES 3
 
-bool alive, end_buffered;
+bool alive, end_buffered, made;
 byte interrupts, life, rounds;
 
 proctype fiber() {
@@ -32,17 +35,19 @@ proctype fiber() {
 #ifdef FAULT_NO_LOOK
     seen = 0;
 #else
-    seen = interrupts; /* (L3) */
+    seen = made; /* (L3): stop_made, then interrupts */
+    seen = seen | interrupts;
 #endif
     if
     :: seen != 0 ->
 #ifndef FAULT_NO_WAIT
-      interrupts == 0;
+      interrupts <= 1;
 #endif
-      skip
+      made = false;
+      atomic { interrupts <= 1 -> interrupts = 0 }
     :: else
     fi;
-    atomic { !end_buffered; seen = 0 } /* given back: who takes the stack sees that the life ended */
+    atomic { !end_buffered; seen = 0; assert(!made) } /* given back: who takes the stack sees that the life ended */
   :: else -> break
   od
 }
@@ -62,9 +67,16 @@ proctype asker() {
     rounds++;
 #ifdef FAULT_EARLY
     atomic { there = alive; whose = life };
-    interrupts++;
+    interrupts = interrupts + 2;
+    interrupts = interrupts | 1;
 #else
-    interrupts++; /* (L1) */
+#ifdef FAULT_BIT_FIRST
+    interrupts = interrupts | 1;
+    interrupts = interrupts + 2; /* (L1) */
+#else
+    interrupts = interrupts + 2; /* (L1) */
+    interrupts = interrupts | 1;
+#endif
 #ifndef FAULT_NO_FENCE
     atomic { /* heavy_fence */
       if
@@ -76,10 +88,10 @@ proctype asker() {
     atomic { there = alive; whose = life }; /* (L2) */
 #endif
     if
-    :: there -> assert(life == whose) /* asks it */
+    :: there -> atomic { assert(life == whose); made = true } /* asks it */
     :: else
     fi;
-    interrupts--
+    interrupts = interrupts - 2
   :: else -> break
   od
 }
