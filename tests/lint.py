@@ -7,6 +7,9 @@ a file in STAMPS under the digest of its files, all headers and the rules, and i
 
 misc-unused-alias-decls looks only at the file that clang-tidy is called for. So files that have an
 alias of a namespace are looked at by themselves as well, for this check alone.
+
+What a group is compiled with is in BUILD. A file by itself needs less: the rules of the tree say where
+its headers are.
 """
 
 import concurrent.futures
@@ -23,6 +26,7 @@ FOLDERS = ("runtime", "bench", "tests", "docs")
 # A group includes .cpp files by design.
 GROUPED = "-bugprone-suspicious-include"
 ALONE = "-*,misc-unused-alias-decls"
+FLAGS = ["-std=c++20", f"-I{ROOT}/include", f"-I{ROOT}"]
 
 
 def source_of(path):
@@ -69,15 +73,14 @@ def main():
     shared = digest(
         path.read_bytes()
         for path in sorted(
-            [*ROOT.glob("[!b]*/**/*.h*"), *ROOT.glob("bench/**/*.h*"), ROOT / ".clang-tidy",
-             pathlib.Path(__file__)]
+            [*ROOT.glob("[!b]*/**/*.h*"), *ROOT.glob("bench/**/*.h*"), ROOT / ".clang-tidy"]
         )
         if path.is_file()
     )
     jobs = []  # (path, checks, stamp)
     for unit, files in units_in(build):
         texts = [(ROOT / name).read_bytes() for name in files]
-        key = digest([shared.encode(), *texts])
+        key = digest([shared.encode(), GROUPED.encode(), *texts])
         jobs.append((unit, GROUPED, stamps / key))
         for name, text in zip(files, texts):
             if re.search(rb"^\s*namespace \w+ = ", text, re.MULTILINE):
@@ -88,7 +91,8 @@ def main():
         path, checks, stamp = job
         if stamp.exists():
             return True
-        command = ["clang-tidy", "--quiet", f"--checks={checks}", "-p", str(build), str(path)]
+        command = ["clang-tidy", "--quiet", f"--checks={checks}"]
+        command += [str(path), "--", *FLAGS] if checks == ALONE else ["-p", str(build), str(path)]
         result = subprocess.run(command, capture_output=True, text=True, check=False)
         if result.returncode != 0:
             print(result.stdout or result.stderr, flush=True)
