@@ -11,10 +11,9 @@
 
 #include "hilo/runtime.hpp"
 
+#include "runtime/context/first_frame.hpp"
 #include "tests/doctest.hpp"
 #include "tests/runtimes.hpp"
-
-extern "C" void hilo_context_entry();
 
 namespace {
 
