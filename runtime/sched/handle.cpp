@@ -153,10 +153,15 @@ void refuse_own_end(const fiber& one) noexcept {
 }
 
 void detach_fiber(fiber& one) noexcept {
-  // (J3) acq_rel: acquires the result of a fiber that has ended already.
-  const std::uintptr_t before =
-      one.join.exchange(sched::join_word::detached, std::memory_order_acq_rel);
-  if (before != sched::join_word::ended) return;
+  // (J3) acquires the result of a fiber that has ended already. The word of such a fiber stays as
+  // it is: a stop of all fibers (stop_all.cpp) takes every other word for a life.
+  std::uintptr_t seen = one.join.load(std::memory_order_acquire);
+  while (seen != sched::join_word::ended) {
+    if (one.join.compare_exchange_weak(seen, sched::join_word::detached, std::memory_order_acq_rel,
+                                       std::memory_order_acquire)) {
+      return;
+    }
+  }
   sched::drop_result(one);
   discard_fiber(one);
 }

@@ -184,6 +184,33 @@ TEST_CASE("runtime: fibers that begin and end while all are asked to stop lose n
   });
 }
 
+TEST_CASE("runtime: request_stop() does not reach fibers that begin after it, wherever they lie") {
+  on_runtimes([](hilo::runtime& one) {
+    // Some end before they are detached, and some after.
+    one.run([] {
+      std::vector<hilo::fiber<void>> all;
+      for (int i = 0; i < 20; ++i) {
+        all.push_back(hilo::spawn([i] {
+          if (i % 2 != 0) hilo::yield();
+        }));
+      }
+      hilo::yield();
+      for (auto& each : all) each.detach();
+    });
+    for (int i = 0; i < 50; ++i) one.request_stop();  // nobody lives, or for a moment only
+    one.run([] {
+      std::vector<hilo::fiber<bool>> all;
+      for (int i = 0; i < 40; ++i) {
+        all.push_back(hilo::spawn([] {
+          return hilo::this_fiber::limit_reached() == status::ok &&
+                 !hilo::this_fiber::stop_token().stop_requested();
+        }));
+      }
+      for (auto& each : all) CHECK(each.join());
+    });
+  });
+}
+
 TEST_CASE("runtime: stop() by one of its own fibers is refused") {
   const auto end = hilo::test::run_in_child([] {
     hilo::runtime one({.carriers = 1});
