@@ -66,7 +66,7 @@ static_assert(sizeof(fiber_extras) == sizeof(std::uint32_t));
 // where only one side can change it: (J1) of a fiber that cannot run meanwhile, (J2) when a joiner
 // waits.
 //   running -> joiner    join (J1)      running | joiner | watched -> ended   end of the fiber (J2)
-//   running -> detached  detach (J3)    detached -> (given back by the fiber itself)
+//   running | watched -> detached  detach (J3)  detached -> ended  given back by the fiber itself
 //   running -> watched   a wait that may be given up (J4): from then on end_waiters has the waiters
 namespace join_word {
 inline constexpr std::uintptr_t running = 0;

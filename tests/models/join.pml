@@ -177,9 +177,18 @@ join_returns:
       held = false; /* it may be run from now on */
 #ifdef FAULT_PLAIN_DETACH
       before = word;
-      word = DETACHED;
+      if
+      :: before != ENDED -> word = DETACHED
+      :: else
+      fi;
 #else
-      atomic { before = word; word = DETACHED } /* (J3) */
+      atomic { /* (J3) */
+        before = word;
+        if
+        :: before != ENDED -> word = DETACHED
+        :: else
+        fi
+      }
 #endif
       if
       :: before == ENDED -> destroy(); give_back()
