@@ -54,9 +54,7 @@ fiber* worker::search() noexcept {
       if (&victim == this) continue;
       if (fiber* one = victim.its_queue().steal_new(queue_)) return one;
     }
-    if (scheduler_.queues().injected().size() != 0) {
-      if (fiber* one = queue_.take_injected(false)) return one;
-    }
+    if (fiber* one = queue_.take_waited(false)) return one;
     if (fiber* one = queue_.take_special()) return one;
   }
   return nullptr;

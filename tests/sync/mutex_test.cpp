@@ -117,37 +117,45 @@ TEST_CASE("mutex: waiters get it in the order in which they came, though they lo
   });
 }
 
+namespace {
+
+// A kernel thread aborts with this message, and so does a fiber.
+template <class F>
+void both_abort(const F& body, const char* message) {
+  using hilo::test::run_in_child;
+  CHECK(run_in_child(body).aborted_with(message));
+  CHECK(run_in_child([&] { hilo::run({.carriers = 1}, body); }).aborted_with(message));
+  CHECK(run_in_child([&] { hilo::run({.carriers = 2}, body); }).aborted_with(message));
+}
+
+}  // namespace
+
 TEST_CASE("mutex: misuse by a fiber or thread is one line and an abort, never a hang") {
   using hilo::test::run_in_child;
   constexpr const char* relock = "hilo: lock of a mutex that the caller holds already";
   constexpr const char* foreign = "hilo: unlock of a mutex that another fiber or thread holds";
-  const auto by_both = [](const auto& body, const char* message) {
-    CHECK(run_in_child(body).aborted_with(message));
-    CHECK(run_in_child([&] { hilo::run({.carriers = 1}, body); }).aborted_with(message));
-    CHECK(run_in_child([&] { hilo::run({.carriers = 2}, body); }).aborted_with(message));
-  };
-  by_both(
+  both_abort(
       [] {
         hilo::mutex guard;
         guard.lock();
         guard.lock();
       },
       relock);
-  by_both(
+  both_abort(
       [] {
         hilo::mutex guard;
         guard.lock();
         (void)guard.try_lock_for(std::chrono::hours::max());
       },
       relock);
-  by_both(
+  both_abort(
       [] {
         hilo::mutex guard;
         guard.lock();
         std::thread([&] { guard.unlock(); }).join();
       },
       foreign);
-  by_both(
+  both_abort(
       [] {
         hilo::mutex guard;
         hilo::condition_variable changed;
@@ -178,26 +186,21 @@ TEST_CASE("mutex: misuse by a fiber or thread is one line and an abort, never a 
 
 TEST_CASE("shared_mutex: misuse by a fiber or thread is one line and an abort, never a hang") {
   using hilo::test::run_in_child;
-  const auto by_both = [](const auto& body, const char* message) {
-    CHECK(run_in_child(body).aborted_with(message));
-    CHECK(run_in_child([&] { hilo::run({.carriers = 1}, body); }).aborted_with(message));
-    CHECK(run_in_child([&] { hilo::run({.carriers = 2}, body); }).aborted_with(message));
-  };
-  by_both(
+  both_abort(
       [] {
         hilo::shared_mutex guard;
         guard.lock();
         guard.lock();
       },
       "hilo: lock of a shared_mutex that the caller holds for writing already");
-  by_both(
+  both_abort(
       [] {
         hilo::shared_mutex guard;
         guard.lock();
         guard.lock_shared();
       },
       "hilo: lock_shared of a shared_mutex that the caller holds for writing already");
-  by_both(
+  both_abort(
       [] {
         hilo::shared_mutex guard;
         guard.lock();
