@@ -54,7 +54,7 @@ TEST_CASE("try_read: takes what is there, and does not wait") {
 TEST_CASE("try_read: a fiber that only tries lets the writer run") {
   hilo::run(hilo::runtime_options{.carriers = 1}, [] {
     auto [left, right] = hilo::net::unix_stream::pair().value();
-    auto writer = hilo::spawn([&right] { CHECK(right.write_all("x")); });
+    auto writer = hilo::spawn([&right = right] { CHECK(right.write_all("x")); });
     char got = 0;
     while (left.try_read(&got, 1).status() == status::would_block) {
     }

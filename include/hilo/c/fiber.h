@@ -68,10 +68,10 @@ typedef struct hilo_spawn_options {
 HILO_API int hilo_run(const hilo_run_options* options, hilo_function* function, void* argument,
                       void** result) HILO_C_NOEXCEPT;
 
-// Starts a fiber that calls function(argument), and sets `made` to its handle. Each handle must be
-// joined or detached once. Parks: the new fiber may run first. Callable from: a fiber. Errors:
-// -EINVAL: a null argument, an option out of range, or the caller is no fiber; -ENOTSUP: own TLS is
-// not possible here; -ENOMEM and others: there is no stack.
+// Starts a fiber that calls function(argument). Before the new fiber runs, `made` is set to its
+// handle. Each handle must be joined or detached once. Parks: the new fiber may run first. Callable
+// from: a fiber. Errors: -EINVAL: a null argument, an option out of range, or the caller is not a
+// fiber; -ENOTSUP: own TLS is not possible here; -ENOMEM and others: there is no stack.
 HILO_API int hilo_spawn(hilo_fiber** made, const hilo_spawn_options* options,
                         hilo_function* function, void* argument) HILO_C_NOEXCEPT;
 
