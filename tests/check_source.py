@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Checks rules of the source that no compiler knows.
 
-  includes   include downward only: base < sys < thread < context < sched < {sync, io, simulate, tool} < capi;
+  includes   include downward only: base < sys < thread < context < sched < {sync, io, simulate, tool} < c;
              include/ never includes runtime/; users never include hilo/detail/; no cycles
   atomics    every atomic operation names its order; no operator and no implicit conversion that
              would be sequentially consistent without saying so
@@ -29,7 +29,7 @@ LAYERS = {
     "io": 5,
     "simulate": 5,
     "tool": 5,
-    "capi": 6,
+    "c": 6,
 }
 
 # Which trees a tree may include from, besides itself.

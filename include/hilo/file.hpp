@@ -19,6 +19,8 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <initializer_list>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -88,6 +90,19 @@ class file : public io::descriptor {
   // Writes all the data; the deadline is for the whole call. `done` as above.
   HILO_API result<void> write_all(const void* data, std::size_t size, io::until = {},
                                   std::size_t* done = nullptr) noexcept;
+  result<void> write_all(std::string_view text, io::until when = {},
+                         std::size_t* done = nullptr) noexcept {
+    return write_all(text.data(), text.size(), when, done);
+  }
+  // Writes all of several pieces in order, as if they were one, without copying them:
+  // write_parts({header, body}). `done` as above, of all bytes. A write of a large sum may mix with
+  // those of other callers, as write_all may.
+  HILO_API result<void> write_parts(std::span<const std::string_view> parts, io::until = {},
+                                    std::size_t* done = nullptr) noexcept;
+  result<void> write_parts(std::initializer_list<std::string_view> parts, io::until when = {},
+                           std::size_t* done = nullptr) noexcept {
+    return write_parts(std::span(parts.begin(), parts.size()), when, done);
+  }
   HILO_API result<void> write_all_at(std::int64_t offset, const void* data, std::size_t size,
                                      io::until = {}, std::size_t* done = nullptr) noexcept;
 

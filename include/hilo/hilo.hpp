@@ -12,6 +12,7 @@
 
 #include "hilo/blocking.hpp"
 #include "hilo/broadcast.hpp"
+#include "hilo/buffered_reader.hpp"
 #include "hilo/channel.hpp"
 #include "hilo/child.hpp"
 #include "hilo/clone.hpp"

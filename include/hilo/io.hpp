@@ -72,6 +72,10 @@ HILO_API result<std::size_t> pread(int fd, void* buffer, std::size_t size, std::
 HILO_API result<std::size_t> pwrite(int fd, const void* data, std::size_t size, std::int64_t offset,
                                     until = {}) noexcept;
 
+// Reads as read does if that needs no wait; else would_block. A file may make it wait for the disk.
+// Never parks; would_block counts (docs/fibers.md).
+HILO_API result<std::size_t> try_read(int fd, void* buffer, std::size_t size) noexcept;
+
 // Errors: those of recv(2), send(2). send and sendmsg add MSG_NOSIGNAL.
 HILO_API result<std::size_t> recv(int fd, void* buffer, std::size_t size, int flags = 0,
                                   until = {}) noexcept;

@@ -14,7 +14,10 @@
 #pragma once
 
 #include <cstddef>
+#include <initializer_list>
+#include <span>
 #include <string>
+#include <string_view>
 
 #include "hilo/descriptor.hpp"
 #include "hilo/detail/api.hpp"
@@ -33,7 +36,11 @@ class pipe_reader : public descriptor {
   result<std::size_t> read(void* buffer, std::size_t size, until when = {}) noexcept {
     return io::read(fd(), buffer, size, when);
   }
-  // The same, and appends the bytes to `text`. Errors: also ENOMEM.
+  // Reads what is there, if there is something; else would_block. Never parks.
+  result<std::size_t> try_read(void* buffer, std::size_t size) noexcept {
+    return io::try_read(fd(), buffer, size);
+  }
+  // The same as read, and appends the bytes to `text`. Errors: also ENOMEM.
   HILO_API result<std::size_t> read(std::string& text, std::size_t size, until when = {}) noexcept;
 };
 
@@ -53,6 +60,19 @@ class pipe_writer : public descriptor {
   // case: the number of bytes written.
   HILO_API result<void> write_all(const void* data, std::size_t size, until when = {},
                                   std::size_t* done = nullptr) noexcept;
+  result<void> write_all(std::string_view text, until when = {},
+                         std::size_t* done = nullptr) noexcept {
+    return write_all(text.data(), text.size(), when, done);
+  }
+  // Writes all of several pieces in order, as if they were one, without copying them:
+  // write_parts({header, body}). `done` as above, of all bytes. A write of a large sum may mix with
+  // those of other callers, as write_all may.
+  HILO_API result<void> write_parts(std::span<const std::string_view> parts, until = {},
+                                    std::size_t* done = nullptr) noexcept;
+  result<void> write_parts(std::initializer_list<std::string_view> parts, until when = {},
+                           std::size_t* done = nullptr) noexcept {
+    return write_parts(std::span(parts.begin(), parts.size()), when, done);
+  }
 };
 
 struct pipe_ends {

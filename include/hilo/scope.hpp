@@ -90,6 +90,17 @@ class scope {
     return status::ok;
   }
 
+  // Waits until fewer than `limit` children run, so that spawn() would not wait. For a loop that
+  // has to get something only when a child can take it, such as a connection. Returns ok; cancelled
+  // if the scope was stopped; cancelled or timed_out if a stop request or a limit of the caller, or
+  // the given time, came first. The children are not asked to stop. Parks: until then. Callable
+  // from: the scope's fiber.
+  [[nodiscard]] status wait_for_room() noexcept { return core_.wait_for_room(detail::no_deadline); }
+  template <class R, class P>
+  [[nodiscard]] status wait_for_room(std::chrono::duration<R, P> patience) noexcept {
+    return core_.wait_for_room(detail::deadline_after(patience));
+  }
+
   // Asks the children to stop, and refuses new ones. May park briefly, while other children begin
   // or end. Callable from: any fiber or thread, while the scope lives.
   void request_stop() noexcept { core_.request_stop(); }

@@ -6,10 +6,13 @@
 #include <cstdint>
 #include <type_traits>
 
+#include "hilo/detail/decision.hpp"
+#include "hilo/detail/waiter.hpp"
 #include "hilo/result.hpp"
 
 #include "runtime/io/port.hpp"
 #include "runtime/io/request.hpp"
+#include "runtime/sched/current.hpp"
 
 namespace hilo::io {
 
@@ -41,6 +44,20 @@ result<T> value_of(const outcome& what) noexcept {
   } else {
     return static_cast<T>(what.value);
   }
+}
+
+// Makes a call that never waits: would_block if it would have to.
+template <class T>
+result<T> try_call(const request& one) noexcept {
+  if (detail::simulating() && sched::current_worker() != nullptr) [[unlikely]]
+    detail::refuse_simulated("I/O");
+  long value;
+  do {
+    value = attempt(one);
+  } while (value == -EINTR);
+  if (value != -EAGAIN) return value_of<T>({value});
+  detail::count_eager();
+  return {status::would_block, EAGAIN};
 }
 
 }  // namespace hilo::io

@@ -18,6 +18,7 @@
 
 #include "runtime/io/blocking_call.hpp"
 #include "runtime/io/call.hpp"
+#include "runtime/io/gathered.hpp"
 #include "runtime/io/in_parts.hpp"
 #include "runtime/io/net/option.hpp"
 #include "runtime/sys/syscall.hpp"
@@ -106,6 +107,12 @@ result<void> file::write_all(const void* data, std::size_t size, io::until when,
                              std::size_t* done) noexcept {
   return io::in_parts(size, done, [&](std::size_t from, std::size_t rest) {
     return write(static_cast<const char*>(data) + from, rest, when);
+  });
+}
+result<void> file::write_parts(std::span<const std::string_view> parts, io::until when,
+                               std::size_t* done) noexcept {
+  return io::gathered(parts, done, [&](const iovec* buffers, std::size_t count) {
+    return io::writev(fd(), buffers, static_cast<int>(count), when);
   });
 }
 result<void> file::write_all_at(std::int64_t offset, const void* data, std::size_t size,

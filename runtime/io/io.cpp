@@ -21,6 +21,9 @@ result<T> make_call(const request& what, until when) noexcept {
 result<std::size_t> read(int fd, void* buffer, std::size_t size, until when) noexcept {
   return make_call({.what = call::read, .fd = fd, .address = buffer, .length = size}, when);
 }
+result<std::size_t> try_read(int fd, void* buffer, std::size_t size) noexcept {
+  return try_call<std::size_t>({.what = call::read, .fd = fd, .address = buffer, .length = size});
+}
 result<std::size_t> write(int fd, const void* data, std::size_t size, until when) noexcept {
   return make_call({.what = call::write, .fd = fd, .address = data, .length = size}, when);
 }

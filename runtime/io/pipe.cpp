@@ -26,6 +26,7 @@
 #include "hilo/limit.hpp"
 
 #include "runtime/io/call.hpp"
+#include "runtime/io/gathered.hpp"
 #include "runtime/io/in_parts.hpp"
 #include "runtime/io/quiet_write.hpp"
 #include "runtime/sched/current.hpp"
@@ -61,12 +62,19 @@ class sigpipe_block {
 
 }  // namespace
 
-long write_quietly(int fd, const void* data, std::size_t size) noexcept {
+namespace {
+
+long make_quietly(const request& write) noexcept {
   const sigpipe_block guard;
-  const long written =
-      attempt({.what = request::call::write, .fd = fd, .address = data, .length = size});
+  const long written = attempt(write);
   if (written == -EPIPE) guard.take();
   return written;
+}
+
+}  // namespace
+
+long write_quietly(int fd, const void* data, std::size_t size) noexcept {
+  return make_quietly({.what = request::call::write, .fd = fd, .address = data, .length = size});
 }
 
 result<std::size_t> pipe_reader::read(std::string& text, std::size_t size, until when) noexcept {
@@ -81,7 +89,11 @@ result<std::size_t> pipe_reader::read(std::string& text, std::size_t size, until
   return got;
 }
 
-result<std::size_t> pipe_writer::write(const void* data, std::size_t size, until when) noexcept {
+namespace {
+
+// Calls write(), which writes at once what there is room for, until it has written something.
+template <class F>
+result<std::size_t> write_when_ready(int fd, until when, F write) noexcept {
   if (detail::simulating() && sched::current_worker() != nullptr) [[unlikely]]
     detail::refuse_simulated("I/O");
   while (true) {
@@ -92,18 +104,34 @@ result<std::size_t> pipe_writer::write(const void* data, std::size_t size, until
       return refused<std::size_t>({0, status::timed_out});
     }
     detail::count_eager();
-    const long written = write_quietly(fd(), data, size);
+    const long written = write();
     if (written == -EINTR) continue;
     if (written != -EAGAIN) return value_of<std::size_t>({written});
-    const result<short> ready = poll(fd(), POLLOUT, when);
+    const result<short> ready = poll(fd, POLLOUT, when);
     if (!ready) return {ready.status(), ready.error().value()};
   }
+}
+
+}  // namespace
+
+result<std::size_t> pipe_writer::write(const void* data, std::size_t size, until when) noexcept {
+  return write_when_ready(fd(), when, [&] { return write_quietly(fd(), data, size); });
 }
 
 result<void> pipe_writer::write_all(const void* data, std::size_t size, until when,
                                     std::size_t* done) noexcept {
   return in_parts(size, done, [&](std::size_t from, std::size_t rest) {
     return write(static_cast<const char*>(data) + from, rest, when);
+  });
+}
+
+result<void> pipe_writer::write_parts(std::span<const std::string_view> parts, until when,
+                                      std::size_t* done) noexcept {
+  return gathered(parts, done, [&](const iovec* buffers, std::size_t count) {
+    return write_when_ready(fd(), when, [&] {
+      return make_quietly(
+          {.what = request::call::writev, .fd = fd(), .address = buffers, .length = count});
+    });
   });
 }
 

@@ -73,6 +73,18 @@ status scope_core::admit() {
   return status::ok;
 }
 
+// Only the scope's fiber takes a place, so a place that was free stays free until it does.
+status scope_core::wait_for_room(std::int64_t deadline) noexcept {
+  if (stop_.stop_requested()) return status::cancelled;
+  if (bounded_) {
+    const wait_limit limit(deadline);
+    const status end = free_.acquire(interruptible);
+    if (end != status::ok) return end;
+    free_.release();
+  }
+  return stop_.stop_requested() ? status::cancelled : status::ok;
+}
+
 void scope_core::dismiss() noexcept {
   if (bounded_) free_.release();
   running_.done();

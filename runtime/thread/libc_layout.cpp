@@ -21,9 +21,12 @@ extern "C" {
 struct hilo_thread_db_field {
   std::uint32_t bits, count, offset;
 };
-#define HILO_THREAD_DB_SIZE(name) [[gnu::weak]] extern const std::uint32_t _thread_db_sizeof_##name;
-#define HILO_THREAD_DB_FIELD(name) \
-  [[gnu::weak]] extern const hilo_thread_db_field _thread_db_##name;
+// Hidden, so that only a definition in the program itself is linked: in a static program. In a
+// dynamic one the reference is null, and neither the program nor the library needs a symbol of
+// GLIBC_PRIVATE, which would tie it to one build of libc.
+#define HILO_OF_LIBC [[gnu::weak, gnu::visibility("hidden")]]
+#define HILO_THREAD_DB_SIZE(name) HILO_OF_LIBC extern const std::uint32_t _thread_db_sizeof_##name;
+#define HILO_THREAD_DB_FIELD(name) HILO_OF_LIBC extern const hilo_thread_db_field _thread_db_##name;
 HILO_THREAD_DB_SIZE(pthread)
 HILO_THREAD_DB_SIZE(list_t)
 HILO_THREAD_DB_SIZE(pthread_key_data)
@@ -42,14 +45,14 @@ HILO_THREAD_DB_FIELD(pthread_key_struct_seq)
 HILO_THREAD_DB_FIELD(pthread_key_struct_destr)
 HILO_THREAD_DB_FIELD(__pthread_keys)
 HILO_THREAD_DB_FIELD(__nptl_nthreads)
-[[gnu::weak]] extern std::uint32_t __nptl_nthreads;
-[[gnu::weak]] extern const unsigned char __pthread_keys[];
-[[gnu::weak]] extern const std::ptrdiff_t __rseq_offset;
-[[gnu::weak]] extern const unsigned int __rseq_size;
-[[gnu::weak]] void* _dl_allocate_tls(void*);
-[[gnu::weak]] void __call_tls_dtors();
-[[gnu::weak]] void __ctype_init();
-[[gnu::weak]] void __libc_thread_freeres();
+HILO_OF_LIBC extern std::uint32_t __nptl_nthreads;
+HILO_OF_LIBC extern const unsigned char __pthread_keys[];
+HILO_OF_LIBC extern const std::ptrdiff_t __rseq_offset;
+HILO_OF_LIBC extern const unsigned int __rseq_size;
+HILO_OF_LIBC void* _dl_allocate_tls(void*);
+HILO_OF_LIBC void __call_tls_dtors();
+HILO_OF_LIBC void __ctype_init();
+HILO_OF_LIBC void __libc_thread_freeres();
 }
 
 namespace hilo::kernel {

@@ -4,9 +4,11 @@
 #pragma once
 
 // Every public header includes this one first. So if hilo does not support a compiler, the error is
-// one line here, and not a hundred lines elsewhere.
+// one line here, and not a hundred lines elsewhere. An include that does not exist ends the
+// compilation at once; #error alone does not.
 #if __cplusplus < 202002L
 #error "hilo needs C++20: compile with -std=c++20 or newer"
+#include <hilo needs C++20>
 #elif !defined(__cpp_exceptions)
 #error "hilo needs exceptions: compile without -fno-exceptions"
 #endif

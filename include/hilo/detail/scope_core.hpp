@@ -35,6 +35,9 @@ class HILO_API scope_core {
   // Counts a child that will be spawned. Unless ok, the child must not be spawned, and all are
   // asked to stop.
   [[nodiscard]] status admit();
+  // Waits until admit() would not wait, until `deadline` at most. Does not ask the children to
+  // stop.
+  status wait_for_room(std::int64_t deadline) noexcept;
   // Undoes the count of admit(), after a failed spawn or at the child's end.
   void dismiss() noexcept;
 

@@ -3,6 +3,9 @@
 
 #include <concepts>
 #include <cstddef>
+#include <initializer_list>
+#include <span>
+#include <string_view>
 
 #include <sys/socket.h>
 
@@ -55,6 +58,10 @@ class stream : public socket {
   result<std::size_t> read(void* buffer, std::size_t size, io::until when = {}) noexcept {
     return io::recv(fd(), buffer, size, 0, when);
   }
+  // Reads what is there, if there is something; else would_block. Never parks.
+  result<std::size_t> try_read(void* buffer, std::size_t size) noexcept {
+    return io::try_read(fd(), buffer, size);
+  }
   // Writes a part of the data, at least one byte.
   result<std::size_t> write(const void* data, std::size_t size, io::until when = {}) noexcept {
     return io::send(fd(), data, size, 0, when);
@@ -67,6 +74,19 @@ class stream : public socket {
   // Writes all the data; the deadline is for the whole call. `done` as above.
   HILO_API result<void> write_all(const void* data, std::size_t size, io::until = {},
                                   std::size_t* done = nullptr) noexcept;
+  result<void> write_all(std::string_view text, io::until when = {},
+                         std::size_t* done = nullptr) noexcept {
+    return write_all(text.data(), text.size(), when, done);
+  }
+  // Writes all of several pieces in order, as if they were one, without copying them:
+  // write_parts({header, body}). `done` as above, of all bytes. A write of a large sum may mix with
+  // those of other callers, as write_all may.
+  HILO_API result<void> write_parts(std::span<const std::string_view> parts, io::until = {},
+                                    std::size_t* done = nullptr) noexcept;
+  result<void> write_parts(std::initializer_list<std::string_view> parts, io::until when = {},
+                           std::size_t* done = nullptr) noexcept {
+    return write_parts(std::span(parts.begin(), parts.size()), when, done);
+  }
 
   // Ends this side: after the written data, the peer reads the end. This side can still read.
   result<void> end_writing() noexcept { return io::shutdown(fd(), SHUT_WR); }

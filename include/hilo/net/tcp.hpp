@@ -55,6 +55,10 @@ class tcp_listener : public addressed<address> {
   // were reset before they were accepted are skipped. So both an error and closed mean that the
   // listener cannot be used any more.
   HILO_API result<tcp_stream> accept(io::until = {}) noexcept;
+  // Returns a connection that waits already; else would_block. Without a descriptor or memory left
+  // it fails (EMFILE, ENFILE, ENOBUFS, ENOMEM), and the listener can still be used. Sets the
+  // listening socket's non-blocking mode. Never parks; would_block counts (docs/fibers.md).
+  HILO_API result<tcp_stream> try_accept() noexcept;
 };
 
 }  // namespace hilo::net

@@ -85,6 +85,10 @@ class unix_listener : public addressed<unix_address> {
 
   // Returns the next connection; errors as those of tcp_listener::accept.
   HILO_API result<unix_stream> accept(io::until = {}) noexcept;
+  // Returns a connection that waits already; else would_block. Without a descriptor or memory left
+  // it fails (EMFILE, ENFILE, ENOBUFS, ENOMEM), and the listener can still be used. Sets the
+  // listening socket's non-blocking mode. Never parks; would_block counts (docs/fibers.md).
+  HILO_API result<unix_stream> try_accept() noexcept;
 };
 
 // Datagrams of Unix sockets are neither lost nor reordered; a sender waits for its receiver.

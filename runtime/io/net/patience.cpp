@@ -8,6 +8,7 @@
 #include "hilo/detail/deadline.hpp"
 #include "hilo/fiber.hpp"
 
+#include "runtime/io/call.hpp"
 #include "runtime/io/net/option.hpp"
 
 namespace hilo::net {
@@ -46,6 +47,15 @@ result<int> next_connection(int listener, io::until when) noexcept {
     if (!out_of_room(error)) return peer;
     const result<void> paused = retry_later(when);
     if (!paused) return because<int>(paused);
+  }
+}
+
+result<int> waiting_connection(int listener) noexcept {
+  while (true) {
+    const result<int> peer = io::try_call<int>(
+        {.what = io::request::call::accept, .fd = listener, .flags = SOCK_CLOEXEC});
+    if (peer || peer.status() != status::failed) return peer;
+    if (!of_the_connection(peer.error().value())) return peer;
   }
 }
 

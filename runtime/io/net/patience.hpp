@@ -13,4 +13,7 @@ result<void> retry_later(io::until when) noexcept;
 // Returns the next connection of a listener, as tcp_listener::accept does.
 result<int> next_connection(int listener, io::until when) noexcept;
 
+// Returns a connection that waits already, as tcp_listener::try_accept does.
+result<int> waiting_connection(int listener) noexcept;
+
 }  // namespace hilo::net

@@ -3,6 +3,7 @@
 #include <array>
 #include <cerrno>
 
+#include "runtime/io/gathered.hpp"
 #include "runtime/io/in_parts.hpp"
 #include "runtime/io/net/option.hpp"
 
@@ -47,6 +48,16 @@ result<void> stream::write_all(const void* data, std::size_t size, io::until whe
                                std::size_t* done) noexcept {
   return io::in_parts(size, done, [&](std::size_t from, std::size_t rest) {
     return write(static_cast<const char*>(data) + from, rest, when);
+  });
+}
+
+result<void> stream::write_parts(std::span<const std::string_view> parts, io::until when,
+                                 std::size_t* done) noexcept {
+  return io::gathered(parts, done, [&](iovec* buffers, std::size_t count) {
+    msghdr message{};
+    message.msg_iov = buffers;
+    message.msg_iovlen = count;
+    return io::sendmsg(fd(), &message, 0, when);
   });
 }
 

@@ -58,4 +58,12 @@ result<tcp_stream> tcp_listener::accept(io::until when) noexcept {
   return made;
 }
 
+result<tcp_stream> tcp_listener::try_accept() noexcept {
+  const result<int> peer = waiting_connection(fd());
+  if (!peer) return because<tcp_stream>(peer);
+  tcp_stream made(*peer);
+  (void)made.set_nodelay(true);
+  return made;
+}
+
 }  // namespace hilo::net

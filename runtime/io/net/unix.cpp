@@ -178,6 +178,12 @@ result<unix_stream> unix_listener::accept(io::until when) noexcept {
   return unix_stream(*peer);
 }
 
+result<unix_stream> unix_listener::try_accept() noexcept {
+  const result<int> peer = waiting_connection(fd());
+  if (!peer) return because<unix_stream>(peer);
+  return unix_stream(*peer);
+}
+
 unix_datagram::unix_datagram(const unix_address& at) : datagram_socket(make(SOCK_DGRAM)) {
   if (fd() < 0 || ::bind(fd(), at.data(), at.size()) != 0) {
     refuse(errno, "receive datagrams at ", at);
