@@ -80,10 +80,14 @@ std::string describe(const frame& one) {
   return text;
 }
 
-std::string describe_spawn_site(symbols& names, address returned_to) {
+const frame& find_spawn_site(symbols& names, address returned_to) {
   // The return address, minus one, lies in the call.
   const frame* const site = find_user_frame(names, returned_to - 1);
-  return describe(site != nullptr ? *site : names.at(returned_to - 1).back());
+  return site != nullptr ? *site : names.at(returned_to - 1).back();
+}
+
+std::string describe_spawn_site(symbols& names, address returned_to) {
+  return describe(find_spawn_site(names, returned_to));
 }
 
 }  // namespace hilo::command

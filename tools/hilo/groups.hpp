@@ -25,6 +25,8 @@ std::vector<group> group_fibers(const picture& all);
 // and not to a library. Null if there is none.
 const frame* find_user_frame(symbols& names, const backtrace& stack);
 const frame* find_user_frame(symbols& names, address code);
+// The place where a fiber was spawned, for the address to which the call of spawn returned.
+const frame& find_spawn_site(symbols& names, address returned_to);
 
 // "site_3() at many.cpp:33", or the module and the address in it.
 std::string describe(const frame& one);

@@ -1,5 +1,7 @@
 #include "tools/hilo/json.hpp"
 
+#include <algorithm>
+
 namespace hilo::command {
 namespace {
 
@@ -19,12 +21,21 @@ std::size_t character_length(std::string_view text) noexcept {
   return wrong ? 0 : length;
 }
 
+bool is_plain(char one) noexcept {
+  return one >= 0x20 && one < 0x7f && one != '"' && one != '\\';
+}
+
 }  // namespace
 
 // Names of fibers are whatever the program chose; a byte that is not UTF-8 becomes U+FFFD.
 void json::write(std::string_view value) {
   std::fputc('"', out_);
   while (!value.empty()) {
+    const auto plain = static_cast<std::size_t>(
+        std::find_if_not(value.begin(), value.end(), is_plain) - value.begin());
+    std::fwrite(value.data(), 1, plain, out_);
+    value.remove_prefix(plain);
+    if (value.empty()) break;
     const std::size_t length = character_length(value);
     const auto first = static_cast<unsigned char>(value.front());
     if (length == 0) {

@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <string>
+#include <unordered_map>
 
 #include "hilo/detail/channel_core.hpp"
 
@@ -129,9 +130,10 @@ class json_report {
   }
 
   void print_site(address returned_to) {
-    const frame* const site = find_user_frame(names_, returned_to - 1);
+    const frame*& site = sites_[returned_to];
+    if (site == nullptr) site = &find_spawn_site(names_, returned_to);
     out_.begin_object("spawned_at");
-    print_frame(site != nullptr ? *site : names_.at(returned_to - 1).back());
+    print_frame(*site);
     out_.end_object();
   }
 
@@ -181,7 +183,7 @@ class json_report {
         break;
       default:
         out_.text("address", hex(its.at));
-        if (const std::string name = names_.variable_at(its.at); !name.empty()) {
+        if (const std::string& name = names_.variable_at(its.at); !name.empty()) {
           out_.text("variable", name);
         }
     }
@@ -232,6 +234,7 @@ class json_report {
   const picture& all_;
   const unwinder* const stacks_;
   symbols& names_;
+  std::unordered_map<address, const frame*> sites_;
 };
 
 }  // namespace

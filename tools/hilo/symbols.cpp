@@ -200,7 +200,13 @@ void symbols::add_inlined(Dwfl_Module* module, address code, std::vector<frame>&
   }
 }
 
-std::string symbols::variable_at(address data) {
+const std::string& symbols::variable_at(address data) {
+  const auto [found, is_new] = variables_.try_emplace(data);
+  if (is_new) found->second = find_variable(data);
+  return found->second;
+}
+
+std::string symbols::find_variable(address data) {
   Dwfl_Module* const module = dwfl_addrmodule(where_.modules(), data);
   if (module == nullptr) return {};
   GElf_Off offset = 0;

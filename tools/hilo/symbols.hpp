@@ -31,14 +31,17 @@ class symbols {
   const std::vector<frame>& at(address code);
 
   // "name" or "name+8" of the variable at an address; empty if it is none.
-  std::string variable_at(address data);
+  const std::string& variable_at(address data);
 
  private:
   std::vector<frame> find(address code);
+  std::string find_variable(address data);
   static void add_inlined(Dwfl_Module* module, address code, std::vector<frame>& frames);
 
   target& where_;
   std::unordered_map<address, std::vector<frame>> known_;
+  // libdwfl walks the whole table of symbols for each question.
+  std::unordered_map<address, std::string> variables_;
 };
 
 // A symbol as the programmer wrote it.

@@ -11,7 +11,7 @@ namespace hilo::command {
 namespace {
 
 std::string describe_object(symbols& names, const std::string& kind, address at) {
-  const std::string variable = names.variable_at(at);
+  const std::string& variable = names.variable_at(at);
   return kind + " " + (variable.empty() ? hex(at) : variable);
 }
 
