@@ -22,7 +22,7 @@ import subprocess
 import sys
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-FOLDERS = ("runtime", "bench", "tests", "docs")
+FOLDERS = ("runtime", "tools", "bench", "tests", "docs")
 # A group includes .cpp files by design.
 GROUPED = "-bugprone-suspicious-include"
 ALONE = "-*,misc-unused-alias-decls"

@@ -132,6 +132,7 @@ outcome poller::wait_and_try(const request& call, std::int64_t deadline, int& er
     return {0, end};
   }
   waiting_.fetch_add(1, std::memory_order_relaxed);
+  self.slot = const_cast<request*>(&call);  // for dumps
   detail::show_wait(self);
   end = detail::sit_out(self, deadline, "io");
   waiting_.fetch_sub(1, std::memory_order_relaxed);

@@ -289,6 +289,7 @@ outcome ring_port::make(const request& what, std::int64_t deadline) noexcept {
     detail::count_eager();
     return {one.result};
   }
+  self.slot = const_cast<request*>(&what);  // for dumps
   detail::show_wait(self);
   end = detail::sit_out(self, deadline, "io");
   if (end != status::ok) abandon(one);

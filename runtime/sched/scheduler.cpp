@@ -19,6 +19,7 @@
 #include "runtime/base/exiting.hpp"
 #include "runtime/context/guard_report.hpp"
 #include "runtime/sched/forked_fiber.hpp"
+#include "runtime/sched/registry.hpp"
 #include "runtime/sched/worker.hpp"
 #include "runtime/thread/loaded.hpp"
 
@@ -103,6 +104,7 @@ scheduler::scheduler(const runtime_options& options, decider* decides)
   }
   made_.store(carriers_, std::memory_order_relaxed);  // starting the carriers publishes it
   if (decides_ == nullptr) start_carriers();
+  list_runtime(*this);
 }
 
 void scheduler::restart_clock(std::int64_t now) noexcept {
@@ -182,6 +184,7 @@ scheduler::~scheduler() {
       "a runtime ends while %llu fiber handles are neither joined nor detached; a handle may "
       "not outlive its runtime",
       static_cast<unsigned long long>(unjoined));
+  unlist_runtime(*this);
   for (auto& one : pools_) delete one.load(std::memory_order_relaxed);  // no carrier is left
 }
 

@@ -1,0 +1,130 @@
+"""Processes and cores for the tests of the hilo command and of the gdb script."""
+
+import json
+import os
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+class Skipped(Exception):
+    """Why a check cannot be made here."""
+
+
+SITES = 20
+# The reason of the fibers at each site of parked_program.cpp.
+REASONS = [
+    "channel receive", "channel receive", "channel receive", "channel send", "channel send", "mutex", "mutex",
+    "mutex", "event", "event", "semaphore", "semaphore", "latch", "condition_variable", "sleep", "join",
+    "shared_mutex shared", "io", "shared_mutex", "select",
+]
+
+
+class Target:
+    """A parked_program that is ready, until the end of a with statement."""
+
+    def __init__(self, program, *arguments, folder=None):
+        # Cores are wanted in a folder of the test only.
+        most = resource.getrlimit(resource.RLIMIT_CORE)[1] if folder else 0
+        self.process = subprocess.Popen(
+            [os.path.abspath(program), *map(str, arguments)], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+            text=True, cwd=folder,
+            preexec_fn=lambda: resource.setrlimit(
+                resource.RLIMIT_CORE, (most, resource.getrlimit(resource.RLIMIT_CORE)[1])),
+        )
+        self.pid = self.process.pid
+        self.folder = folder
+        self.said = ""
+        line = self.process.stdout.readline()
+        if line != "ready\n":
+            self.process.kill()
+            raise RuntimeError(f"{program} is not ready: {line!r}")
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.end()
+
+    def end(self):
+        """Lets it end; the rest of its output is in said."""
+        if self.process.returncode is None:
+            os.kill(self.pid, signal.SIGCONT)
+            self.process.stdin.close()
+            self.said += self.process.stdout.read()
+            self.process.wait()
+
+    def state(self):
+        with open(f"/proc/{self.pid}/stat", encoding="utf-8", errors="replace") as file:
+            return file.read().rsplit(")", 1)[1].split()[0]
+
+    def wait_for(self, state):
+        deadline = time.monotonic() + 10
+        while self.state() != state and time.monotonic() < deadline:
+            time.sleep(0.01)
+
+    def core(self):
+        """Ends it with a core, and returns the core's path. Needs a folder."""
+        os.kill(self.pid, signal.SIGQUIT)
+        self.process.stdin.close()
+        self.process.wait()
+        found = [name for name in os.listdir(self.folder) if name.startswith("core")]
+        if not found:
+            with open("/proc/sys/kernel/core_pattern", encoding="utf-8") as file:
+                raise Skipped(f"the kernel writes no core into the directory (core_pattern is {file.read().strip()})")
+        return os.path.join(self.folder, found[0])
+
+
+class Command:
+    """The hilo command."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def run(self, *arguments, code=0, **how):
+        done = subprocess.run(
+            [self.path, *map(str, arguments)], stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False,
+            timeout=300, **how)
+        if done.returncode != code:
+            raise AssertionError(
+                f"hilo {' '.join(map(str, arguments))} ended with {done.returncode}, not {code}:\n"
+                f"{done.stdout[-3000:]}{done.stderr}")
+        return done.stdout if code == 0 else done.stderr
+
+    def dump(self, which, *arguments):
+        return json.loads(self.run("dump", which, "--json", *arguments))
+
+
+def strip(program, folder, *, keep_debug):
+    """A copy of a program without symbols; with keep_debug they are in a file beside it."""
+    copy = os.path.join(folder, "stripped_" + os.path.basename(program))
+    shutil.copy(program, copy)
+    if keep_debug:
+        debug = copy + ".debug"
+        subprocess.run(["objcopy", "--only-keep-debug", program, debug], check=True)
+        subprocess.run(["strip", copy], check=True)
+        subprocess.run(["objcopy", f"--add-gnu-debuglink={debug}", copy], check=True, cwd=folder)
+    else:
+        subprocess.run(["strip", copy], check=True)
+    return copy
+
+
+def run_checks(subject, checks):
+    """Runs functions, prints a line for each and the total, and returns the exit code."""
+    passed = failed = skipped = 0
+    for name, check in checks:
+        try:
+            check()
+            outcome = "ok"
+            passed += 1
+        except Skipped as reason:
+            outcome = f"skipped: {reason}"
+            skipped += 1
+        except Exception as fault:  # pylint: disable=broad-except
+            outcome = f"FAILED: {type(fault).__name__}: {fault}"
+            failed += 1
+        print(f"  {subject}: {name} ... {outcome}", flush=True)
+    print(f"hilo-tests: {passed} passed, {failed} failed, {skipped} skipped")
+    sys.exit(1 if failed else 0)
