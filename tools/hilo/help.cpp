@@ -12,6 +12,7 @@ constexpr std::string_view overview =
 The program needs no preparation, and does not notice.
 
   hilo dump PID|CORE   show all fibers: state, what they wait for, backtraces
+  hilo top PID         show the fibers of a process again and again, with rates
   hilo info            show what hilo uses on this machine, and why
   hilo help [COMMAND]  this text, or the text of a command
   hilo --version       the version
@@ -39,6 +40,27 @@ The command needs the right to trace the process: the same user, or root. See pt
 /proc/sys/kernel/yama/ptrace_scope.
 )";
 
+constexpr std::string_view top_help =
+    R"(hilo top PID [--every SECONDS] [--count N]
+
+Shows what the fibers of a process do, and draws it anew every second: fibers by state, by what they
+wait for and by where they were spawned; how many were spawned, ended and switched a second; the
+load of each worker; the fibers that have computed and waited for the longest. The process is not
+stopped.
+
+  --every SECONDS  draw at this interval, from 0.1 to 3600
+  --count N        end after so many pictures
+
+Keys: the arrows choose a group of fibers, enter shows the backtrace of one of them, escape goes
+back. c, s, r and p sort by count, state, reason and place of spawning. q quits.
+
+Where the output is no terminal, plain text is printed once for each picture. top ends when the
+process ends.
+
+A fiber that waits, goes on, and waits in the same place again between two looks counts as one that
+waits in one place.
+)";
+
 constexpr std::string_view info_help =
     R"(hilo info [--json]
 
@@ -52,6 +74,7 @@ a second line says what to change.
 std::string_view help_for(std::string_view which) {
   if (which.empty()) return overview;
   if (which == "dump") return dump_help;
+  if (which == "top") return top_help;
   if (which == "info") return info_help;
   throw failure(exit_code::wrong_usage,
                 "there is no command \"" + std::string(which) + "\"; see hilo help");

@@ -14,6 +14,7 @@
 #include "tools/hilo/failure.hpp"
 #include "tools/hilo/help.hpp"
 #include "tools/hilo/info.hpp"
+#include "tools/hilo/top.hpp"
 
 namespace hilo::command {
 namespace {
@@ -50,6 +51,8 @@ void run(std::span<char* const> arguments) {
     print(help_for(first));
   } else if (first == "dump") {
     dump(rest);
+  } else if (first == "top") {
+    top(rest);
   } else if (first == "info") {
     info(rest);
   } else {

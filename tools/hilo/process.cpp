@@ -8,6 +8,7 @@
 #include <ctime>
 #include <filesystem>
 #include <fstream>
+#include <sstream>
 #include <string>
 #include <unordered_set>
 
@@ -83,6 +84,18 @@ std::string first_line(const std::string& path) {
   return line;
 }
 
+// Of a line of /proc/PID/task/TID/stat, from its third field on (proc(5)): utime and stime are the
+// 14th and 15th.
+std::int64_t cpu_time(const std::string& fields) {
+  std::istringstream from(fields);
+  std::string skipped;
+  for (int field = 3; field < 14; ++field) from >> skipped;
+  std::int64_t user = 0;
+  std::int64_t kernel = 0;
+  if (!(from >> user >> kernel)) return 0;
+  return (user + kernel) * (1'000'000'000 / ::sysconf(_SC_CLK_TCK));
+}
+
 class process final : public target {
  public:
   explicit process(int number) : number_(number), memory_(number) {
@@ -114,7 +127,10 @@ class process final : public target {
       // The state follows the name in parentheses, which may itself contain parentheses.
       const std::string status = first_line(folder + "/stat");
       const std::size_t end = status.rfind(')');
-      if (end != std::string::npos && end + 2 < status.size()) one.state = status[end + 2];
+      if (end != std::string::npos && end + 2 < status.size()) {
+        one.state = status[end + 2];
+        one.cpu_ns = cpu_time(status.substr(end + 2));
+      }
       all.push_back(one);
     }
     return all;

@@ -18,8 +18,9 @@ namespace hilo::command {
 
 struct kernel_thread {
   int number = 0;
-  std::string name;  // empty if it is not known
-  char state = '?';  // as in proc(5)
+  std::string name;         // empty if it is not known
+  char state = '?';         // as in proc(5)
+  std::int64_t cpu_ns = 0;  // that it has used; 0 if it is not known
 };
 
 // The registers with which unwinding begins, by their DWARF numbers.
