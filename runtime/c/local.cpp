@@ -14,30 +14,27 @@
 
 #include "runtime/c/result.hpp"
 
-namespace {
-
-using destructor = void (*)(void* value);
-// Written by hilo_local_destroy, read at the end of fibers. relaxed: it publishes nothing else.
-using shared_destructor = std::shared_ptr<std::atomic<destructor>>;
-
-struct value {
-  explicit value(shared_destructor its) noexcept : destroy(std::move(its)) {}
-  value(value&& other) noexcept
-      : destroy(std::move(other.destroy)), held(std::exchange(other.held, nullptr)) {}
-  value& operator=(value&&) = delete;
-  // An exception that leaves the program's destructor ends the program, as that of a callback does.
-  ~value() {
-    if (held == nullptr) return;
-    if (const destructor call = destroy->load(std::memory_order_relaxed)) call(held);
-  }
-
-  shared_destructor destroy;
-  void* held = nullptr;
-};
-
-}  // namespace
-
 struct hilo_local {
+  using destructor = void (*)(void* value);
+  // Written by hilo_local_destroy, read at the end of fibers. relaxed: it publishes nothing else.
+  using shared_destructor = std::shared_ptr<std::atomic<destructor>>;
+
+  struct value {
+    explicit value(shared_destructor its) noexcept : destroy(std::move(its)) {}
+    value(value&& other) noexcept
+        : destroy(std::move(other.destroy)), held(std::exchange(other.held, nullptr)) {}
+    value& operator=(value&&) = delete;
+    // An exception that leaves the program's destructor ends the program, as that of a callback
+    // does.
+    ~value() {
+      if (held == nullptr) return;
+      if (const destructor call = destroy->load(std::memory_order_relaxed)) call(held);
+    }
+
+    shared_destructor destroy;
+    void* held = nullptr;
+  };
+
   explicit hilo_local(destructor its)
       : destroy(std::make_shared<std::atomic<destructor>>(its)),
         values([shared = destroy] { return value(shared); }) {}

@@ -7,6 +7,7 @@
 #include "hilo/stack_usage.hpp"
 
 #include "runtime/base/check.hpp"
+#include "runtime/base/cpu.hpp"
 #include "runtime/base/error.hpp"
 #include "runtime/context/stack_usage.hpp"
 #include "runtime/sched/forked_fiber.hpp"
@@ -25,26 +26,28 @@ constexpr std::uint8_t with(std::uint8_t kept, std::uint8_t state) noexcept {
 
 }  // namespace
 
-// Made by the first side that needs it, the fiber or its handle.
+// Made by the first side that needs it, the fiber or its handle. If that fails, another side that
+// waits for it tries too.
 std::stop_source& stop_source_of(fiber& one) {
   using namespace stop_state;
-  std::uint8_t seen = one.stop_made.load(std::memory_order_acquire);  // (T2)
-  if ((seen & there) != 0) return one.stop;
-  const std::uint8_t kept = only_user_stack(seen);
-  seen = kept;
-  if (one.stop_made.compare_exchange_strong(seen, with(kept, being_made),
-                                            std::memory_order_acquire)) {
-    try {
-      one.stop = std::stop_source();
-    } catch (...) {
-      one.stop_made.store(kept, std::memory_order_release);
-      throw;
+  while (true) {
+    std::uint8_t seen = one.stop_made.load(std::memory_order_acquire);  // (T2)
+    if ((seen & there) != 0) return one.stop;
+    const std::uint8_t kept = only_user_stack(seen);
+    seen = kept;
+    if (one.stop_made.compare_exchange_strong(seen, with(kept, being_made),
+                                              std::memory_order_acquire)) {
+      try {
+        one.stop = std::stop_source();
+      } catch (...) {
+        one.stop_made.store(kept, std::memory_order_release);
+        throw;
+      }
+      one.stop_made.store(with(kept, there), std::memory_order_release);  // (T1) publishes it
+      return one.stop;
     }
-    one.stop_made.store(with(kept, there), std::memory_order_release);  // (T1) publishes the source
-    return one.stop;
+    base::cpu_relax();
   }
-  while ((one.stop_made.load(std::memory_order_acquire) & there) == 0) base::cpu_relax();  // (T2)
-  return one.stop;
 }
 
 void set_stop_source(fiber& one, const std::stop_source& stop) noexcept {

@@ -67,6 +67,7 @@ struct scheduler::asked {
     const char* top = nullptr;
     const context::stack_pool* pool = nullptr;  // null: it runs on a stack of the user's
     std::stop_source stop{std::nostopstate};
+    bool claimed = false;  // its wait is ours to end
   };
   std::array<entry, at_a_time> entries;
   std::size_t count = 0;
@@ -131,8 +132,13 @@ void scheduler::ask(asked& some) {
   }
   detail::heavy_fence();  // between (E3) and (E4)
   for (std::size_t i = 0; i < some.count; ++i) {
-    detail::finish_interrupt(*some.entries[i].who, 0);  // its last access
-    some.entries[i].stop = std::stop_source(std::nostopstate);
+    asked::entry& one = some.entries[i];
+    one.claimed = detail::claim_interrupted(*one.who, 0);  // its last access, if not claimed
+  }
+  for (std::size_t i = 0; i < some.count; ++i) {
+    asked::entry& one = some.entries[i];
+    if (one.claimed) detail::end_interrupted(*one.who);  // its last access
+    one.stop = std::stop_source(std::nostopstate);
   }
   some.count = 0;
   if (failed != nullptr) {

@@ -31,6 +31,10 @@ constexpr std::uint16_t full_shield = 0xffff;
 // The interrupts under way are in their last steps. None of them holds a claim: otherwise the wait
 // that it was for would not be over. Without this wait, one of them might take the next wait for
 // the last one.
+//
+// The caller may hold the lock of the primitive that it is about to wait for. So an interrupter
+// that has counted itself in waits for no such lock before it has claimed or counted itself out
+// (claim_interrupted).
 void settle(waiter& self) noexcept {
   for (int spins = 0; self.interrupts.load(std::memory_order_acquire) > 1; ++spins) {
     if (spins < 100) {
@@ -273,13 +277,23 @@ void begin_interrupt(waiter& who) noexcept {
   who.interrupts.fetch_or(1, std::memory_order_acq_rel);
 }
 
-void finish_interrupt(waiter& who, std::uint16_t depth) noexcept {
-  const undecided section;  // the caller may hold a lock, or be in a stop_callback
+bool claim_interrupted(waiter& who, std::uint16_t depth) noexcept {
   // (E4) acquire: pairs with (E5); `shield` is the wait's.
   const bool mine = who.linked.load(std::memory_order_acquire) &&
-                    depth >= who.shield.load(std::memory_order_relaxed) && end_wait(who);
+                    depth >= who.shield.load(std::memory_order_relaxed) && who.claim();  // (E7)
+  if (!mine) who.interrupts.fetch_sub(2, std::memory_order_release);  // pairs with settle()
+  return mine;
+}
+
+void end_interrupted(waiter& who) noexcept {
+  const undecided section;  // the caller may hold a lock, or be in a stop_callback
+  leave_claimed(who);
   who.interrupts.fetch_sub(2, std::memory_order_release);  // pairs with settle()
-  if (mine) wake(who, status::cancelled);
+  wake(who, status::cancelled);
+}
+
+void finish_interrupt(waiter& who, std::uint16_t depth) noexcept {
+  if (claim_interrupted(who, depth)) end_interrupted(who);
 }
 
 wait_limit::wait_limit(std::int64_t when, bool is_shield) noexcept

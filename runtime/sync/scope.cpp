@@ -130,7 +130,10 @@ void scope_core::request_stop() noexcept {
   }
   heavy_fence();  // between (E3) and (E4)
   for (scope_child* one = children_; one != nullptr; one = one->next) {
-    finish_interrupt(*one->who, 0);
+    one->claimed = claim_interrupted(*one->who, 0);
+  }
+  for (scope_child* one = children_; one != nullptr; one = one->next) {
+    if (one->claimed) end_interrupted(*one->who);
   }
 }
 

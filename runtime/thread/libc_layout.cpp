@@ -15,18 +15,16 @@
 #include "runtime/base/error.hpp"
 #include "runtime/sys/syscall.hpp"
 #include "runtime/thread/cpu.hpp"
+#include "runtime/thread/libc_symbols.h"
 #include "runtime/thread/resolver.hpp"
 
 extern "C" {
 struct hilo_thread_db_field {
   std::uint32_t bits, count, offset;
 };
-// Hidden, so that only a definition in the program itself is linked: in a static program. In a
-// dynamic one the reference is null, and neither the program nor the library needs a symbol of
-// GLIBC_PRIVATE, which would tie it to one build of libc.
-#define HILO_OF_LIBC [[gnu::weak, gnu::visibility("hidden")]]
-#define HILO_THREAD_DB_SIZE(name) HILO_OF_LIBC extern const std::uint32_t _thread_db_sizeof_##name;
-#define HILO_THREAD_DB_FIELD(name) HILO_OF_LIBC extern const hilo_thread_db_field _thread_db_##name;
+// Only their types are used: the addresses are in hilo_libc_symbols.
+#define HILO_THREAD_DB_SIZE(name) extern const std::uint32_t _thread_db_sizeof_##name;
+#define HILO_THREAD_DB_FIELD(name) extern const hilo_thread_db_field _thread_db_##name;
 HILO_THREAD_DB_SIZE(pthread)
 HILO_THREAD_DB_SIZE(list_t)
 HILO_THREAD_DB_SIZE(pthread_key_data)
@@ -45,14 +43,20 @@ HILO_THREAD_DB_FIELD(pthread_key_struct_seq)
 HILO_THREAD_DB_FIELD(pthread_key_struct_destr)
 HILO_THREAD_DB_FIELD(__pthread_keys)
 HILO_THREAD_DB_FIELD(__nptl_nthreads)
-HILO_OF_LIBC extern std::uint32_t __nptl_nthreads;
-HILO_OF_LIBC extern const unsigned char __pthread_keys[];
-HILO_OF_LIBC extern const std::ptrdiff_t __rseq_offset;
-HILO_OF_LIBC extern const unsigned int __rseq_size;
-HILO_OF_LIBC void* _dl_allocate_tls(void*);
-HILO_OF_LIBC void __call_tls_dtors();
-HILO_OF_LIBC void __ctype_init();
-HILO_OF_LIBC void __libc_thread_freeres();
+extern std::uint32_t __nptl_nthreads;
+extern const unsigned char __pthread_keys[];
+extern const std::ptrdiff_t __rseq_offset;
+extern const unsigned int __rseq_size;
+void* _dl_allocate_tls(void*);
+void __call_tls_dtors();
+void __ctype_init();
+void __libc_thread_freeres();
+
+// libc_symbols.S
+#define HILO_SYMBOL(name) void* name##_at;
+[[gnu::visibility("hidden")]] extern const struct {
+  HILO_LIBC_SYMBOLS(HILO_SYMBOL)
+} hilo_libc_symbols;
 }
 
 namespace hilo::kernel {
@@ -71,16 +75,15 @@ class descriptors {
  public:
   explicit descriptors(symbol_lookup find) : find_(find) {}
 
-  // The linked address of a weak symbol, or the address that the lookup finds for its name.
+  // The linked address of a symbol, or the address that the lookup finds for its name.
   template <class T>
-  T* optional(const char* name, T* linked) const {
-    return reinterpret_cast<T*>(
-        find_(name, reinterpret_cast<void*>(reinterpret_cast<std::uintptr_t>(linked))));
+  T* optional(const char* name, void* linked) const {
+    return reinterpret_cast<T*>(find_(name, linked));
   }
 
   template <class T>
-  T* required(const char* name, T* linked) const {
-    T* found = optional(name, linked);
+  T* required(const char* name, void* linked) const {
+    T* found = optional<T>(name, linked);
     if (found == nullptr) throw not_understood{std::string("libc has no ") + name};
     return found;
   }
@@ -89,8 +92,8 @@ class descriptors {
   symbol_lookup find_;
 };
 
-#define HILO_REQUIRED(name) symbols.required(#name, &::name)
-#define HILO_OPTIONAL(name) symbols.optional(#name, &::name)
+#define HILO_REQUIRED(name) symbols.required<decltype(::name)>(#name, hilo_libc_symbols.name##_at)
+#define HILO_OPTIONAL(name) symbols.optional<decltype(::name)>(#name, hilo_libc_symbols.name##_at)
 
 constexpr std::uint32_t pointer_bits = 8 * sizeof(void*);
 
@@ -129,7 +132,8 @@ void read_key_fields(const descriptors& symbols, libc_layout& layout) {
   layout.key.size = *HILO_REQUIRED(_thread_db_sizeof_pthread_key_struct);
   layout.key.sequence = HILO_REQUIRED(_thread_db_pthread_key_struct_seq)->offset;
   layout.key.destructor = HILO_REQUIRED(_thread_db_pthread_key_struct_destr)->offset;
-  layout.key.table = symbols.required("__pthread_keys", &::__pthread_keys[0]);
+  layout.key.table =
+      symbols.required<const unsigned char>("__pthread_keys", hilo_libc_symbols.__pthread_keys_at);
   const auto& keys = *HILO_REQUIRED(_thread_db___pthread_keys);
   expect(layout.value.size == 2 * sizeof(void*) && layout.key.size == 2 * sizeof(void*) &&
              layout.value.sequence + layout.value.data == sizeof(void*) &&

@@ -90,6 +90,33 @@ TEST_CASE("runtime: stop() ends fibers wherever they wait, detached ones too") {
   });
 }
 
+// A fiber that begins a wait sits out its interrupts under the channel's lock, and the stop takes
+// that lock for the fibers that wait already.
+TEST_CASE("runtime: stop() ends waits for a channel while other fibers begin waits for it") {
+  on_runtimes([](hilo::runtime& one) {
+    for (int round = 0; round < 50; ++round) {
+      hilo::channel<int> none;
+      std::atomic<int> begun{0};
+      for (int i = 0; i < 30; ++i) {
+        one.spawn([&] {
+             begun.fetch_add(1, std::memory_order_release);
+             (void)none.receive();
+           })
+            .detach();
+        one.spawn([&] {
+             begun.fetch_add(1, std::memory_order_release);
+             std::optional<int> value;
+             while (none.receive_for(value, 1us) != status::cancelled) {
+             }
+           })
+            .detach();
+      }
+      wait_for(begun, 60);
+      CHECK(one.stop(1h) == 0);
+    }
+  });
+}
+
 TEST_CASE("runtime: stop() tells how many fibers live on, and its time bounds it") {
   on_runtimes([](hilo::runtime& one) {
     hilo::event go;

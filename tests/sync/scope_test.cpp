@@ -62,6 +62,33 @@ TEST_CASE("scope: the first exception stops the siblings and is rethrown") {
   });
 }
 
+TEST_CASE("scope: a stop ends waits for a channel while other children begin waits for it") {
+  on_each_runtime([] {
+    for (int round = 0; round < 50; ++round) {
+      hilo::channel<int> none;
+      std::atomic<int> ended{0};
+      hilo::scope<> all;
+      for (int i = 0; i < 30; ++i) {
+        CHECK(all.spawn([&] {
+          if (!none.receive()) ended.fetch_add(1, std::memory_order_relaxed);
+        }) == status::ok);
+        CHECK(all.spawn([&] {
+          std::optional<int> value;
+          while (none.receive_for(value, 1us) != status::cancelled) {
+          }
+          ended.fetch_add(1, std::memory_order_relaxed);
+        }) == status::ok);
+      }
+      hilo::sleep_for(100us);
+      all.request_stop();
+      status how = status::ok;
+      all.join(how);
+      CHECK(how == status::cancelled);
+      CHECK(ended.load(std::memory_order_relaxed) == 60);
+    }
+  });
+}
+
 TEST_CASE("scope: leaving the block stops the children and waits for them") {
   on_each_runtime([] {
     std::atomic<int> ended{0};

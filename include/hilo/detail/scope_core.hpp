@@ -20,6 +20,7 @@ struct scope_child {
   scope_child* next = nullptr;      // guarded by the scope's lock_
   scope_child* previous = nullptr;  // likewise
   waiter* who = nullptr;
+  bool claimed = false;  // guarded by lock_; its wait is ended by the stop that goes on
 };
 
 [[noreturn]] HILO_API void refuse_shared_stack();

@@ -327,10 +327,17 @@ bool end_wait(waiter& who) noexcept;
 void leave_claimed(waiter& who) noexcept;
 
 // These two end the wait of `who` with cancelled, unless it is shielded against `depth`. Between
-// them the caller stores the reason where reached() finds it, and calls heavy_fence(); several
-// interrupts may share one fence.
+// them the caller stores the reason where reached() finds it, and calls heavy_fence(). Several
+// interrupts may share one fence, and then their second halves are in two steps, below.
 void begin_interrupt(waiter& who) noexcept;
 void finish_interrupt(waiter& who, std::uint16_t depth) noexcept;
+
+// finish_interrupt() for several waiters: first all are claimed, then those for which that returned
+// true are ended. Between begin_interrupt() and the claim the caller waits for nothing, because a
+// waiter that begins its next wait sits out its interrupts under the lock of a primitive. To end a
+// wait takes such a lock. A waiter that was claimed is parked, and holds none.
+bool claim_interrupted(waiter& who, std::uint16_t depth) noexcept;
+void end_interrupted(waiter& who) noexcept;
 
 // The first half for a fiber's own stop request, which has depth 0.
 inline void begin_stop(waiter& who) noexcept {
