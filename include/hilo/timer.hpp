@@ -125,7 +125,8 @@ class ticker {
   ticker& operator=(const ticker&) = delete;
 
   // Waits for the next tick, and returns ok. Each tick ends one wait or select; if there are
-  // several waits, the wait that began first. closed: the ticker was stopped. cancelled or
+  // several waits, the wait that began first, or the first that begins anew after reset(). closed:
+  // the ticker was stopped. cancelled or
   // timed_out: a stop request or a limit ended the wait (hilo/limit.hpp), which then took no tick.
   // Parks: until then. Callable from: any fiber or thread.
   HILO_API status wait() noexcept;

@@ -144,7 +144,9 @@ status ticker::wait() noexcept {
   char mine = 0;  // its address distinguishes this wait from other waits
   while (true) {
     lock_.lock();
-    status end = stopped_ ? status::closed : take() ? status::ok : status::would_block;
+    // A tick that is due belongs to the wait that began first.
+    const bool foremost = first_ == nullptr || first_ == &mine;
+    status end = stopped_ ? status::closed : foremost && take() ? status::ok : status::would_block;
     std::int64_t deadline = detail::no_deadline;
     if (end == status::would_block) {
       if (first_ == nullptr) first_ = &mine;

@@ -1,4 +1,5 @@
 // What a primitive of the kernel floor cannot report to its caller ends the process with one line.
+#include <chrono>
 #include <functional>
 #include <string>
 
@@ -45,6 +46,52 @@ TEST_CASE("kernel misuse: giving up what is not held aborts with one line") {
     mutex.lock();
     hilo::thread([&] { mutex.unlock(); }).join();
   });
+}
+
+TEST_CASE("kernel misuse: taking a mutex again and giving up another's aborts with one line") {
+  using namespace std::chrono_literals;
+  check_aborts("lock of a hilo::kernel::mutex that the thread holds already", [] {
+    kernel::mutex mutex;
+    mutex.lock();
+    mutex.lock();
+  });
+  check_aborts("lock of a hilo::kernel::mutex that the thread holds already", [] {
+    kernel::mutex mutex;
+    mutex.lock();
+    (void)mutex.try_lock_for(std::chrono::hours::max());
+  });
+  check_aborts("unlock of a hilo::kernel::mutex that another thread holds", [] {
+    kernel::mutex mutex;
+    mutex.lock();
+    hilo::thread([&] { mutex.unlock(); }).join();
+  });
+  // A thread that never took a lock, and a mutex for which another thread waits.
+  check_aborts("unlock of a hilo::kernel::mutex that another thread holds", [] {
+    kernel::mutex mutex;
+    kernel::event held;
+    const hilo::thread holder([&] {
+      mutex.lock();
+      held.set();
+      kernel::event().wait();
+    });
+    held.wait();
+    const hilo::thread waiting([&] { mutex.lock(); });
+    CHECK_FALSE(mutex.try_lock_for(20ms));
+    mutex.unlock();
+  });
+  check_aborts("lock of a hilo::kernel::mutex that the thread holds already", [] {
+    kernel::mutex mutex;
+    kernel::condition_variable changed;
+    mutex.lock();
+    changed.notify_one();
+    (void)changed.wait_for(mutex, 1ms);  // holds it again afterwards
+    mutex.lock();
+  });
+  kernel::mutex mutex;
+  mutex.lock();
+  CHECK_FALSE(mutex.try_lock());
+  CHECK_FALSE(mutex.try_lock_for(1ms));
+  mutex.unlock();
 }
 
 TEST_CASE("kernel misuse: counts out of range abort with one line") {

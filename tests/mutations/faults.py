@@ -1,20 +1,7 @@
-"""The faults that the seeded tests must find: a missing wake, a wrong order, a dropped recheck, ...
+"""The faults that the seeded tests must find: a missing wake, a wrong order, a dropped recheck, ..."""
 
-Of a source (.cpp) the library's part is compiled again; of a header the file of tests that `tests`
-names.
-"""
-
-import dataclasses
-
-
-@dataclasses.dataclass(frozen=True)
-class Fault:
-    name: str
-    file: str
-    text: str
-    instead: str
-    tests: str | None = None
-
+from fault import Fault
+from timer_faults import TIMER_FAULTS
 
 FAULTS = [
     Fault(
@@ -179,50 +166,6 @@ FAULTS = [
         "    completing_ = false;\n",
     ),
     Fault(
-        "ticker: two waits get the same tick",
-        "runtime/sync/timer.cpp",
-        "  next_ = detail::nanoseconds_later(policy_ == missed_ticks::delay ? now : next_, period_);\n",
-        "",
-    ),
-    Fault(
-        "timer: the waits that a new time finds fired wait again",
-        "runtime/sync/timer.cpp",
-        "  const status how = had_fired ? status::ok : detail::try_again;",
-        "  const status how = detail::try_again;",
-    ),
-    Fault(
-        "timer: a fired one is taken back",
-        "runtime/sync/timer.cpp",
-        "  if (!set_ || is_due()) {\n    lock_.unlock();\n    return false;",
-        "  if (!set_) {\n    lock_.unlock();\n    return false;",
-    ),
-    Fault(
-        "timer: a new time does not wake selects",
-        "runtime/sync/timer.cpp",
-        "  detail::wake_all(selects, how);\n  return was_active;",
-        "  detail::wake_all(nullptr, how);\n  return was_active;",
-    ),
-    Fault(
-        "timer: a select forgets that it fired while it waited",
-        "runtime/sync/timer.cpp",
-        "  if (answer_ == status::ok || what_.is_due()) return status::ok;",
-        "  if (what_.is_due()) return status::ok;",
-    ),
-    Fault(
-        "ticker: the wait that takes a tick leaves the others without a time",
-        "runtime/sync/timer.cpp",
-        "    detail::wait_node* const next = pass_on(&mine);\n    lock_.unlock();\n"
-        "    if (next != nullptr) detail::wake(*next->owner, detail::try_again);\n"
-        "    detail::count_eager();",
-        "    lock_.unlock();\n    detail::count_eager();",
-    ),
-    Fault(
-        "ticker: a wait that a limit ends leaves the others without a time",
-        "runtime/sync/timer.cpp",
-        "        detail::wait_node* const next = pass_on(&mine);\n        lock_.unlock();\n",
-        "        detail::wait_node* const next = nullptr;\n        lock_.unlock();\n",
-    ),
-    Fault(
         "select: a timer's time is taken for its case",
         "runtime/sync/select.cpp",
         "      if (timed->lock() != nullptr) return {no_case, try_again};\n",
@@ -233,12 +176,6 @@ FAULTS = [
         "runtime/sync/select.cpp",
         "        if (undecided_times && one.deadline() != no_deadline) {",
         "        if (false) {",
-    ),
-    Fault(
-        "select: it waits for the time that a timer had before the locks were taken",
-        "runtime/sync/timer.cpp",
-        "  answer_.reset();\n  due_ = what_.next();",
-        "  answer_.reset();\n  if (due_ == no_deadline) due_ = what_.next();",
     ),
     Fault(
         "channel: close forgets the senders",
@@ -493,4 +430,13 @@ FAULTS = [
         "  return self.stop_requested.load(std::memory_order_acquire) ? status::cancelled : status::ok;",
         "  return status::ok;",
     ),
+    Fault(
+        "auto_reset_event: the newest waiter is let through",
+        "runtime/sync/latch.cpp",
+        "  detail::wait_node* const one = waiters_.pop();\n",
+        "  detail::wait_node* one = waiters_.first();\n"
+        "  while (one != nullptr && one->next != nullptr) one = one->next;\n"
+        "  if (one != nullptr && !waiters_.take(*one)) one = nullptr;\n",
+    ),
+    *TIMER_FAULTS,
 ]

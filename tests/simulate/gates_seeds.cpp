@@ -212,6 +212,26 @@ HILO_SEEDED("auto_reset_event: each set lets exactly one through") {
   require(!turn.try_wait(), "an auto_reset_event stays set");
 }
 
+// Each wait begins before the next. The second gives up.
+HILO_SEEDED("auto_reset_event: the longest waiter is let through") {
+  hilo::auto_reset_event turn;
+  std::vector<int> order;
+  std::vector<hilo::fiber<void>> all;
+  for (int i = 0; i < 4; ++i) {
+    all.push_back(hilo::spawn([&, i] {
+      if (turn.wait(hilo::interruptible) == status::ok) order.push_back(i);
+    }));
+    hilo::sleep_for(50ms);
+  }
+  all[1].request_stop();
+  for (std::size_t i = 0; i < 3; ++i) {
+    turn.set();
+    while (order.size() <= i) hilo::sleep_for(10us);
+  }
+  for (auto& one : all) one.join();
+  require(order == std::vector{0, 2, 3}, "a later waiter is let through first");
+}
+
 HILO_SEEDED("sleep: ends in the order of time, never early") {
   const auto start = hilo::now();
   std::vector<int> order;

@@ -149,6 +149,36 @@ HILO_SEEDED("ticker: a wait that is ended takes no tick, and leaves none without
   require(beat.next_tick() == start + (taken + 1) * 100us, "a wait that was ended takes a tick");
 }
 
+// Each wait begins before the next, so the ticks come in that order, also if the first one gives
+// up.
+HILO_SEEDED("ticker: a tick goes to the wait that began first") {
+  hilo::ticker beat(1s);
+  std::vector<int> order;
+  std::vector<hilo::fiber<void>> all;
+  for (int i = 0; i < 4; ++i) {
+    all.push_back(hilo::spawn([&, i] {
+      if (beat.wait() == status::ok) order.push_back(i);
+    }));
+    hilo::sleep_for(50ms);
+  }
+  all[0].request_stop();
+  for (auto& one : all) one.join();
+  require(order == std::vector{1, 2, 3}, "a later wait gets an earlier tick");
+}
+
+HILO_SEEDED("ticker: a wait that begins when a tick is due leaves it to an earlier wait") {
+  hilo::ticker beat(1s, hilo::missed_ticks::catch_up);
+  const auto start = hilo::now();
+  auto earlier = hilo::spawn([&] {
+    require(beat.wait() == status::ok, "a tick is lost");
+    return hilo::now() - start;
+  });
+  hilo::sleep_until(start + 1s);
+  require(beat.wait() == status::ok, "a tick is lost");
+  require(hilo::now() - start >= 2s, "a later wait takes the tick of an earlier one");
+  require(earlier.join() < 2s, "an earlier wait gets a later tick");
+}
+
 HILO_SEEDED("ticker: reset and stop reach every wait and select") {
   hilo::ticker beat(1h);
   const auto start = hilo::now();

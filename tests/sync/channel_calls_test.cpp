@@ -315,11 +315,15 @@ TEST_CASE("channel calls: a receive that ends without a value empties its destin
     }
     auto answer = hilo::make_oneshot<int>();
     auto news = hilo::make_broadcast<int>(1);
+    auto outcome = hilo::make_oneshot<int>();
+    hilo::shared_result<int> shared = std::move(outcome.in);
     std::shared_ptr<const int> message;
     const auto old_message = std::make_shared<const int>(5);
     for (const bool closed : {false, true}) {
       if (closed) answer.out = {};
       if (closed) news.out = {};
+      if (closed) outcome.out = {};
+      check_emptied(shared, message, old_message, closed);
       check_emptied(answer.in, number, old, closed);
       check_emptied(news.in, message, old_message, closed);
     }

@@ -115,6 +115,34 @@ TEST_CASE("contract: waits that return nothing are ended by no stop request and 
     }
     hilo::barrier pair(2);
     ends_only_when_opened([&] { pair.arrive_and_wait(); }, [&] { pair.arrive_and_wait(); }, [] {});
+    ends_only_when_opened([&] { pair.wait(pair.arrive()); }, [&] { pair.arrive_and_wait(); },
+                          [] {});
+    ends_only_when_opened([&] { (void)pair.arrive_and_elect(); }, [&] { pair.arrive_and_wait(); },
+                          [] {});
+    for (int turns = 0; turns < 3; ++turns) {
+      hilo::once_flag flag;
+      hilo::event called;
+      hilo::event enough;
+      auto caller = hilo::spawn([&] {
+        hilo::call_once(flag, [&] {
+          called.set();
+          enough.wait();
+        });
+      });
+      called.wait();
+      bool first = false;
+      auto waiting = hilo::spawn([&] {
+        hilo::with_timeout(0ms, [&] { hilo::call_once(flag, [&] { first = true; }); });
+        CHECK(enough.is_set());
+      });
+      for (int i = 0; i < turns; ++i) hilo::yield();
+      waiting.request_stop();
+      for (int i = 0; i < 4; ++i) hilo::yield();
+      enough.set();
+      waiting.join();
+      caller.join();
+      CHECK_FALSE(first);
+    }
     hilo::mutex guard;
     hilo::condition_variable changed;
     bool there = false;

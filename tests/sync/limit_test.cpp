@@ -60,6 +60,18 @@ TEST_CASE("stop: ends every kind of wait with cancelled") {
     });
     hilo::latch latch(1);
     ends_when_stopped([&] { CHECK(latch.wait(hilo::interruptible) == status::cancelled); });
+    ends_when_stopped([] {
+      hilo::latch pair(2);
+      CHECK(pair.arrive_and_wait(hilo::interruptible) == status::cancelled);
+      pair.count_down();  // the arrival counts
+      CHECK(pair.arrive_and_wait(0, hilo::interruptible) == status::ok);
+    });
+    ends_when_stopped([] {
+      hilo::latch three(3);
+      CHECK(three.arrive_and_wait(2, hilo::interruptible) == status::cancelled);
+      three.count_down();
+      CHECK(three.try_wait());
+    });
     hilo::wait_group group;
     group.add();
     ends_when_stopped([&] { CHECK(group.wait(hilo::interruptible) == status::cancelled); });

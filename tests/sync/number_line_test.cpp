@@ -6,6 +6,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <stop_token>
 #include <vector>
 
 #include "hilo/hilo.hpp"
@@ -86,6 +87,47 @@ static_assert(nanoseconds_between(0ns, real_seconds(no_number)) < 0);
 
 // --- The calls -----------------------------------------------------------------------------------
 
+// Calls of a condition_variable that a stop request or a limit may end too.
+template <class V, class Check>
+void each_ended_condition_wait(V value, Check check) {
+  hilo::mutex m;
+  hilo::condition_variable c;
+  bool ready = false;
+  const auto is_ready = [&] { return ready; };
+  const auto notify = [&] {
+    const std::scoped_lock lock(m);
+    ready = true;
+    c.notify_one();
+  };
+  std::unique_lock lock(m);
+  const auto wait = [&](auto... more) {
+    if constexpr (is_duration<V>) {
+      return c.wait_for(lock, value, more...);
+    } else {
+      return c.wait_until(lock, value, more...);
+    }
+  };
+  check(
+      "condition_variable, interruptible", [&] { return wait(hilo::interruptible) == status::ok; },
+      notify);
+  ready = false;
+  check(
+      "condition_variable, interruptible, with a condition",
+      [&] { return wait(is_ready, hilo::interruptible) == status::ok; }, notify);
+  ready = false;
+  const std::stop_source never;
+  check(
+      "condition_variable, with a stop_token",
+      [&] {
+        if constexpr (is_duration<V>) {
+          return c.wait_for(lock, never.get_token(), value, is_ready);
+        } else {
+          return c.wait_until(lock, never.get_token(), value, is_ready);
+        }
+      },
+      notify);
+}
+
 // check(name, wait, end): as in tests/timed_waits.hpp.
 template <class V, class Check>
 void each_call(V value, Check check) {
@@ -164,7 +206,27 @@ void each_call(V value, Check check) {
   }
   each_gate<hilo::event, hilo::latch, hilo::semaphore>(value, check);
   each_condition_wait<hilo::mutex, hilo::condition_variable>(value, status::ok, check);
+  each_ended_condition_wait(value, check);
   {
+    hilo::auto_reset_event turn;
+    check(
+        "auto_reset_event", [&] { return HILO_TIMED(turn.wait, value); }, [&] { turn.set(); });
+    hilo::scope<> children;
+    hilo::event enough;
+    CHECK(children.spawn([&] { enough.wait(); }) == status::ok);
+    check(
+        "scope", [&] { return HILO_TIMED(children.wait, value) == status::ok; },
+        [&] { enough.set(); });
+    enough.set();
+    children.join();
+  }
+  {
+    auto outcome = hilo::make_oneshot<int>();
+    const hilo::shared_result<int> result = std::move(outcome.in);
+    std::shared_ptr<const int> shared;
+    check(
+        "shared_result", [&] { return HILO_TIMED(result.receive, value, shared) == status::ok; },
+        [&] { (void)outcome.out.send(1); });
     auto [its_sender, its_receiver] = hilo::make_oneshot<int>();
     auto& out = its_sender;  // clang 14 captures no bindings
     auto& in = its_receiver;
@@ -202,6 +264,23 @@ void each_call(V value, Check check) {
         "timer", [&] { return !fired && alarm.wait() == status::ok; },
         [&] { CHECK(alarm.fire_after(0ns)); });
     CHECK(alarm.has_fired());
+    hilo::timer again;
+    if constexpr (is_duration<V>) {
+      CHECK_FALSE(again.fire_after(value));
+    } else {
+      CHECK_FALSE(again.fire_at(value));
+    }
+    const bool at_once = again.has_fired();
+    check(
+        "timer, set later", [&] { return !at_once && again.wait() == status::ok; },
+        [&] { CHECK(again.fire_after(0ns)); });
+    if constexpr (!is_duration<V>) {
+      hilo::ticker beat(1h);
+      CHECK(beat.reset(2h, value));
+      check(
+          "ticker", [&] { return beat.next_tick() > hilo::now() && beat.wait() == status::ok; },
+          [&] { CHECK(beat.reset(1h, hilo::now())); });
+    }
   }
 }
 

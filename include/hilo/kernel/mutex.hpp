@@ -19,6 +19,7 @@
 
 #include "hilo/detail/api.hpp"
 #include "hilo/detail/kernel_wait.hpp"
+#include "hilo/detail/thread_number.hpp"
 
 namespace hilo::kernel {
 
@@ -28,23 +29,18 @@ class mutex {
   mutex(const mutex&) = delete;
   mutex& operator=(const mutex&) = delete;
 
-  // Takes the mutex. Sleeps: while another thread holds it. A thread that already holds it would
-  // wait for itself.
-  // Ordering: everything that the last holder did happens before lock returns.
+  // Takes the mutex. Sleeps: while another thread holds it. Errors: aborts if the calling thread
+  // holds it already. Ordering: everything that the last holder did happens before lock returns.
   void lock() noexcept {
     if (!try_lock()) [[unlikely]]
       lock_slow(nullptr);
   }
 
   // Takes the mutex if it is free; true if so. Ordering: as lock, when true.
-  [[nodiscard]] bool try_lock() noexcept {
-    std::uint32_t seen = open;
-    // (M1) acquire: pairs with (M3)
-    return word_.compare_exchange_strong(seen, held, std::memory_order_acquire,
-                                         std::memory_order_relaxed);
-  }
+  [[nodiscard]] bool try_lock() noexcept { return take(detail::thread_number()); }
 
-  // Takes the mutex unless the time passes first; true if it did.
+  // Takes the mutex unless the time passes first; true if it did. A thread that already holds it
+  // gets false when the time is over; if the time never comes, it aborts.
   template <class Rep, class Period>
   [[nodiscard]] bool try_lock_for(const std::chrono::duration<Rep, Period>& patience) {
     return try_lock() || try_lock_until(detail::kernel_time_after(patience));
@@ -56,21 +52,31 @@ class mutex {
            });
   }
 
-  // Releases the mutex. Callable from: the thread that holds it; releasing a free mutex aborts.
-  // unlock does not touch the mutex after the release, so the next holder may destroy it.
+  // Releases the mutex. Callable from: the thread that holds it. Errors: releasing a mutex that is
+  // free, or that another thread holds, aborts. unlock does not touch the mutex after the release,
+  // so the next holder may destroy it.
   void unlock() noexcept {
+    const std::uint32_t me = detail::known_thread_number();
     // (M3) release: publishes the critical section to (M1) and (M2)
     const std::uint32_t was = word_.exchange(open, std::memory_order_release);
-    if (was != held) [[unlikely]]
-      unlock_slow(was);
+    if (was != me) [[unlikely]]
+      unlock_slow(was, me);
   }
 
  private:
-  // contended: held, and a thread may sleep, so unlock must wake.
-  static constexpr std::uint32_t open = 0, held = 1, contended = 2;
+  // The word is 0 or the holder's number, with the bit `contended` while a thread may sleep, so
+  // that unlock must wake.
+  static constexpr std::uint32_t open = 0, contended = 0x8000'0000;
+
+  bool take(std::uint32_t as) noexcept {
+    std::uint32_t seen = open;
+    // (M1) acquire: pairs with (M3)
+    return word_.compare_exchange_strong(seen, as, std::memory_order_acquire,
+                                         std::memory_order_relaxed);
+  }
 
   HILO_API bool lock_slow(const detail::kernel_deadline* deadline) noexcept;
-  HILO_API void unlock_slow(std::uint32_t was) noexcept;
+  HILO_API void unlock_slow(std::uint32_t was, std::uint32_t me) noexcept;
 
   detail::kernel_word word_{open};
 };
