@@ -14,37 +14,40 @@
 
 #include "runtime/c/result.hpp"
 
+namespace hilo::c {
+
+using destructor = void (*)(void* value);
+// Written by hilo_local_destroy, read at the end of fibers. relaxed: it publishes nothing else.
+using shared_destructor = std::shared_ptr<std::atomic<destructor>>;
+
+struct local_value {
+  explicit local_value(shared_destructor its) noexcept : destroy(std::move(its)) {}
+  local_value(local_value&& other) noexcept
+      : destroy(std::move(other.destroy)), held(std::exchange(other.held, nullptr)) {}
+  local_value& operator=(local_value&&) = delete;
+  // An exception that leaves the program's destructor ends the program, as that of a callback does.
+  ~local_value() {
+    if (held == nullptr) return;
+    if (const destructor call = destroy->load(std::memory_order_relaxed)) call(held);
+  }
+
+  shared_destructor destroy;
+  void* held = nullptr;
+};
+
+}  // namespace hilo::c
+
+using namespace hilo::c;
+
 struct hilo_local {
-  using destructor = void (*)(void* value);
-  // Written by hilo_local_destroy, read at the end of fibers. relaxed: it publishes nothing else.
-  using shared_destructor = std::shared_ptr<std::atomic<destructor>>;
-
-  struct value {
-    explicit value(shared_destructor its) noexcept : destroy(std::move(its)) {}
-    value(value&& other) noexcept
-        : destroy(std::move(other.destroy)), held(std::exchange(other.held, nullptr)) {}
-    value& operator=(value&&) = delete;
-    // An exception that leaves the program's destructor ends the program, as that of a callback
-    // does.
-    ~value() {
-      if (held == nullptr) return;
-      if (const destructor call = destroy->load(std::memory_order_relaxed)) call(held);
-    }
-
-    shared_destructor destroy;
-    void* held = nullptr;
-  };
-
   explicit hilo_local(destructor its)
       : destroy(std::make_shared<std::atomic<destructor>>(its)),
-        values([shared = destroy] { return value(shared); }) {}
+        values([shared = destroy] { return local_value(shared); }) {}
   ~hilo_local() { destroy->store(nullptr, std::memory_order_relaxed); }
 
   shared_destructor destroy;
-  hilo::fiber_local<value> values;
+  hilo::fiber_local<local_value> values;
 };
-
-using namespace hilo::c;
 
 int hilo_local_create(hilo_local** made, void (*destroy)(void* value)) noexcept {
   return create(made, destroy);
