@@ -118,6 +118,7 @@ struct alignas(64) fiber : detail::fork_list, context::stack, detail::waiter {
   bool special = false;
   bool pin_first = false;  // to the worker that runs it first
   priority urgency = priority::normal;
+  std::uint32_t parked_at = 0;  // when it parked (coarse_clock.hpp), for dumps; 0: not known
 
   static constexpr std::size_t name_room = 24;
   char name[name_room] = "";

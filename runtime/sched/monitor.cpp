@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "runtime/sched/busy_report.hpp"
+#include "runtime/sched/coarse_clock.hpp"
 #include "runtime/sched/worker.hpp"
 
 namespace hilo::sched {
@@ -45,6 +46,7 @@ monitor::monitor(scheduler& watched, const runtime_options& options)
       word_(stuck_after_ == 0 && busy_after_ == 0 ? awake : absent) {}
 
 void monitor::rouse() noexcept {
+  note_time(detail::monotonic_now());
   std::uint32_t seen = dozing;
   if (word_.compare_exchange_strong(seen, awake, std::memory_order_acq_rel,
                                     std::memory_order_acquire)) {
@@ -117,6 +119,7 @@ void monitor::watch() noexcept {
   while (word_.load(std::memory_order_acquire) != ended) {
     take_order();
     const std::int64_t now = detail::monotonic_now();
+    note_time(now);
     const finding worst = look(now);
     nap = worst == finding::moves
               ? shortest_nap

@@ -11,6 +11,7 @@
 #include "hilo/detail/waiter.hpp"
 #include "hilo/fiber.hpp"
 
+#include "runtime/sched/coarse_clock.hpp"
 #include "runtime/sched/decider.hpp"
 #include "runtime/sched/forked_fiber.hpp"
 #include "runtime/sched/worker.hpp"
@@ -77,6 +78,7 @@ waiter& thread_waiter() noexcept {
 [[gnu::always_inline]] inline status park_on(worker& here, const char* reason) noexcept {
   fiber& me = here.running();
   me.parked_on = reason;
+  me.parked_at = sched::coarse_ms.load(std::memory_order_relaxed);
   fiber* const next = here.pick_quickly();
   if (next == nullptr) return park_slowly(here);
   if (next == &me) return static_cast<status>(me.context.result);  // it was woken before it left

@@ -21,6 +21,7 @@
   F(fiber_work, sched::fiber, work) \
   F(fiber_join, sched::fiber, join) \
   F(fiber_parked_on, sched::fiber, parked_on) \
+  F(fiber_parked_at, sched::fiber, parked_at) \
   F(fiber_id, sched::fiber, id) \
   F(fiber_spawned_at, sched::fiber, spawned_at) \
   F(fiber_started, sched::fiber, started) \
@@ -42,6 +43,8 @@
   F(runtime_guest_spawned, sched::scheduler, guest_spawned_) \
   F(runtime_guest_ended, sched::scheduler, guest_ended_) \
   F(runtime_guest_returned, sched::scheduler, guest_returned_) \
+  F(runtime_stuck_after, sched::scheduler, monitor_.stuck_after_) \
+  F(runtime_busy_after, sched::scheduler, monitor_.busy_after_) \
   /* A worker. */ \
   F(worker_running, sched::worker, forks) \
   F(worker_base, sched::worker, base_) \

@@ -15,6 +15,7 @@
 
 #include "runtime/context/stack_pool.hpp"
 #include "runtime/io/request.hpp"
+#include "runtime/sched/coarse_clock.hpp"
 #include "runtime/sched/fiber.hpp"
 #include "runtime/sched/scheduler.hpp"
 #include "runtime/sched/worker.hpp"
@@ -58,6 +59,7 @@ constinit hilo::tool::root hilo_root = {
     .version = HILO_VERSION,
     .runtimes = &hilo::sched::all_runtimes,
     .process = &hilo::kernel::forks_so_far,
+    .clock = &hilo::sched::coarse_ms,
     .room = hilo::sched::registry::room,
     .fields = hilo::tool::field_count,
     .table = {HILO_FIELDS(HILO_ENTRY) HILO_CONSTANTS(HILO_ENTRY)}};

@@ -23,7 +23,7 @@ namespace hilo::tool {
 
 // Changes whenever the meaning of a structure changes in a way that the table of fields does not
 // tell. A reader refuses a root with another number.
-inline constexpr std::uint32_t layout_number = 1;
+inline constexpr std::uint32_t layout_number = 2;
 
 // An entry of the table: the offset of a field, or a constant.
 struct field {
@@ -43,8 +43,9 @@ struct root {
   const sched::registry* runtimes;  // in the same module
   // A runtime with another number was left behind by a fork (runtime/thread/forked_process.hpp).
   const std::atomic<std::uint32_t>* process;
-  std::uint32_t room;    // of the registry
-  std::uint32_t fields;  // how many follow
+  const std::atomic<std::uint32_t>* clock;  // runtime/sched/coarse_clock.hpp
+  std::uint32_t room;                       // of the registry
+  std::uint32_t fields;                     // how many follow
   field table[field_count];
 };
 

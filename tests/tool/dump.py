@@ -64,6 +64,23 @@ def live():
         check_details(found)
 
 
+def times():
+    """For how long fibers wait: the two of `deadlock` since they met, and the sleeper of the ticker for moments."""
+    with Target(program, "deadlock") as its:
+        before = time.monotonic()
+        first = {one["number"]: one["waited_ms"] for one in hilo.dump(its.pid)["fibers"]}
+        time.sleep(1.5)
+        second = {one["number"]: one["waited_ms"] for one in hilo.dump(its.pid)["fibers"]}
+        passed = (time.monotonic() - before) * 1000
+        for number, waited in first.items():
+            must(1400 <= second[number] - waited <= passed + 500, f"{first} {second} {passed}")
+        text = hilo.run("dump", its.pid)
+        must(re.search(r"\n  has waited for \d+\.\d s\n", text), text)
+    with Target(program, "sleepers", 50) as its:
+        text = hilo.run("dump", its.pid, "--no-stacks")
+        must(re.search(r"\n  have waited for \d+\.\d m?s", text), text)
+
+
 def check_details(found):
     """What some of the fibers wait for."""
     sites = {}
@@ -322,7 +339,7 @@ def the_page():
         lines = dump.split("\nworkers")[0].splitlines()[1:]
         lines = [line for line in lines if not re.match(r"  +\d+ ", line)]
         kept = [re.sub(r"\d+", "N", line).replace("carriers", "carrier") for line in lines]
-        return sorted(line for line in kept if line and "bytes used" not in line and "spawned at" not in line)
+        return sorted(line for line in kept if line and "bytes used" not in line and "waited" not in line and "spawned at" not in line)
 
     with open(page, encoding="utf-8") as file:
         content = file.read()
@@ -346,6 +363,7 @@ run_checks("hilo dump", [
     ("the command tells its version and its commands", about_itself),
     ("all groups of a live process have the right function, count and reason", live),
     ("the text says the same", as_text),
+    ("for how long fibers have waited", times),
     ("one fiber", one_fiber),
     ("no stacks", without_stacks),
     ("a deadlock shows who holds what", deadlocked),

@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "runtime/sched/coarse_clock.hpp"
 #include "tools/hilo/failure.hpp"
 #include "tools/hilo/fibers.hpp"
 #include "tools/hilo/picture.hpp"
@@ -66,6 +67,18 @@ const std::string& picture::reason_of(const fiber_view& one) const {
   static const std::string none;
   const auto found = reasons.find(one.parked_on);
   return found == reasons.end() || one.state != fiber_state::waiting ? none : found->second;
+}
+
+std::optional<std::chrono::milliseconds> picture::waited(const fiber_view& one) const {
+  const runtime_view& its = runtimes[one.runtime];
+  if (one.state != fiber_state::waiting || one.parked_at == 0 || !its.tells_time) {
+    return std::nullopt;
+  }
+  // Nobody keeps the clock of a core.
+  const std::uint32_t at = now ? sched::coarse_time(*now) : its.hilo->clock;
+  // The clock may be read a little later than the fiber was.
+  const auto time = static_cast<std::int32_t>(at - one.parked_at);
+  return std::chrono::milliseconds(std::max(time, 0));
 }
 
 const fiber_view* picture::fiber_at(address block) const {

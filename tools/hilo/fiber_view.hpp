@@ -65,6 +65,7 @@ struct fiber_view {
   address sp = 0;
   address low = 0;  // its stack
   address top = 0;
+  std::uint32_t parked_at = 0;     // by the coarse clock; 0: not known
   std::int64_t deadline = 0;       // of its wait; the greatest number if it has none
   std::uint32_t stack = no_stack;  // the number of its backtrace
   std::uint32_t runtime = 0;       // index

@@ -146,6 +146,7 @@ class fiber_reader {
     view.id = value<std::uint64_t>(one, at_.fiber_id);
     view.spawned_at = value<address>(one, at_.fiber_spawned_at);
     view.parked_on = value<address>(one, at_.fiber_parked_on);
+    view.parked_at = value<std::uint32_t>(one, at_.fiber_parked_at);
     view.list = value<address>(one, at_.fiber_list);
     view.slot = value<address>(one, at_.fiber_slot);
     view.carrier = value<address>(one, at_.fiber_carrier);

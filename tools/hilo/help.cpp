@@ -56,9 +56,6 @@ back. c, s, r and p sort by count, state, reason and place of spawning. q quits.
 
 Where the output is no terminal, plain text is printed once for each picture. top ends when the
 process ends.
-
-A fiber that waits, goes on, and waits in the same place again between two looks counts as one that
-waits in one place.
 )";
 
 constexpr std::string_view info_help =

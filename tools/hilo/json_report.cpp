@@ -154,6 +154,9 @@ class json_report {
     if (const std::string& reason = all_.reason_of(one); !reason.empty()) {
       out_.text("reason", reason);
     }
+    if (const auto time = all_.waited(one)) {
+      out_.number("waited_ms", std::int64_t{time->count()});
+    }
     print_awaited(one);
     out_.number("stack_size", one.top - one.low);
     if (one.stack_used() != 0) out_.number("stack_used", one.stack_used());

@@ -165,6 +165,7 @@ found_hilo read_root(target& where, const module_root& its) {
   std::copy_if(places.begin(), places.end(), std::back_inserter(found.runtimes),
                [](address one) { return one != 0; });
   found.process = from.value<std::uint32_t>(reinterpret_cast<address>(head.process));
+  found.clock = from.value<std::uint32_t>(reinterpret_cast<address>(head.clock));
   found.unlisted = from.value<std::uint32_t>(registry + places.size() * sizeof places[0]);
   return found;
 }

@@ -27,6 +27,7 @@ struct found_hilo {
   std::vector<address> runtimes;  // their schedulers
   std::uint32_t unlisted = 0;     // runtimes for which the registry had no room
   std::uint32_t process = 0;      // the number of this process in its line of forks
+  std::uint32_t clock = 0;        // what its coarse clock shows; 0: it never ran
 };
 
 // Throws a failure if there is none, or if one has another version.

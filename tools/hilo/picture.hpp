@@ -1,8 +1,10 @@
 // All that a dump shows.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -29,6 +31,8 @@ struct picture {
   std::unordered_map<address, std::uint32_t> fibers_at;  // from control block to index
 
   const std::string& reason_of(const fiber_view& one) const;
+  // For how long a waiting fiber has waited, to some 10 ms. Null if that is not known.
+  std::optional<std::chrono::milliseconds> waited(const fiber_view& one) const;
   const fiber_view* fiber_at(address block) const;
   // What is printed of a fiber: `#7 "name"`.
   static std::string label(const fiber_view& one);

@@ -116,6 +116,8 @@ runtime_view read_runtime(target& where, const found_hilo& its, address at) {
   all.at = at;
   all.hilo = &its;
   all.left_behind = from.value<std::uint32_t>(at + its_layout.runtime_process) != its.process;
+  all.tells_time = from.value<std::int64_t>(at + its_layout.runtime_stuck_after) != 0 ||
+                   from.value<std::int64_t>(at + its_layout.runtime_busy_after) != 0;
   all.carriers = from.value<std::uint32_t>(at + its_layout.runtime_carriers);
   const auto made = from.value<std::uint64_t>(at + its_layout.runtime_made);
   std::vector<address> workers = from.pointers(at + its_layout.runtime_workers);

@@ -36,6 +36,7 @@ struct runtime_view {
   address at = 0;
   const found_hilo* hilo = nullptr;
   bool left_behind = false;  // by a fork: nothing of it runs in this process
+  bool tells_time = false;   // it has a monitor, which keeps the coarse clock
   unsigned carriers = 0;
   std::vector<worker_view> workers;
   std::vector<pool_view> pools;

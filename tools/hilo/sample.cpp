@@ -17,15 +17,9 @@ double seconds_between(clock::time_point from, clock::time_point to) {
   return std::chrono::duration<double>(to - from).count();
 }
 
-// A fiber may wait again in the same place, and then nothing tells the waits apart.
-address place_of(const fiber_view& one) {
-  return one.parked_on ^ one.list ^ (one.slot << 1) ^ static_cast<address>(one.deadline) ^
-         (static_cast<address>(one.waits_for.until) << 1);
-}
-
 void keep_longest(std::vector<long_stay>& all) {
   std::sort(all.begin(), all.end(), [](const long_stay& a, const long_stay& b) {
-    return a.since != b.since ? a.since < b.since : a.fiber->id < b.fiber->id;
+    return a.time != b.time ? a.time > b.time : a.fiber->id < b.fiber->id;
   });
   all.resize(std::min(all.size(), most_stays));
 }
@@ -36,11 +30,6 @@ std::string per_second(double rate) {
 
 std::string column(const std::string& text, std::size_t width) {
   return text.size() >= width ? text : std::string(width - text.size(), ' ') + text;
-}
-
-std::string time_in(const sample& one, const long_stay& stay) {
-  return duration(
-      std::chrono::duration_cast<std::chrono::nanoseconds>(one.at - stay.since).count());
 }
 
 void sort_groups(std::vector<load_group>& groups, symbols& names, top_order order) {
@@ -106,28 +95,26 @@ void sampler::take_workers(sample& into, double seconds) {
                 .fiber = one.fiber,
                 .since = stays ? before.since : into.at};
       const fiber_view* const running = into.all.fiber_at(one.fiber);
-      if (stays && running != nullptr) into.computing.push_back({running, before.since});
+      if (stays && running != nullptr) {
+        into.computing.push_back({running, into.at - before.since});
+      }
     }
   }
   cpu_ = std::move(cpu);
 }
 
 void sampler::take_fibers(sample& into) {
-  std::unordered_map<address, stay> now;
+  std::unordered_map<address, std::uint64_t> now;
   now.reserve(into.all.fibers.size());
-  const auto is_new = [&](const fiber_view& one) {
-    const auto found = fibers_.find(one.at);
-    return found == fibers_.end() || found->second.id != one.id;
-  };
   for (const fiber_view& one : into.all.fibers) {
     ++into.states[one.state];
-    const address place = one.state == fiber_state::waiting ? place_of(one) : 0;
-    const auto found = fibers_.find(one.at);
-    const bool stays = place != 0 && !is_new(one) && found->second.place == place;
-    const clock::time_point since = stays ? found->second.since : into.at;
-    now[one.at] = {.id = one.id, .place = place, .since = since};
-    if (stays) into.waiting.push_back({&one, since});
+    now[one.at] = one.id;
+    if (const auto time = into.all.waited(one)) into.waiting.push_back({&one, *time});
   }
+  const auto is_new = [&](const fiber_view& one) {
+    const auto found = fibers_.find(one.at);
+    return found == fibers_.end() || found->second != one.id;
+  };
   for (group& one : group_fibers(into.all)) {
     load_group& its = into.groups.emplace_back();
     if (!first_) {
@@ -184,17 +171,17 @@ top_text describe_sample(sample& one, symbols& names, top_order order, std::size
   }
   if (!one.computing.empty()) {
     say("");
-    say("without a switch for");
+    say("computing without a switch for");
     for (const long_stay& each : one.computing) {
-      say(column(time_in(one, each), 10) + "  " + picture::label(*each.fiber));
+      say(column(duration(each.time), 10) + "  " + picture::label(*each.fiber));
     }
   }
   if (!one.waiting.empty()) {
     say("");
-    say("seen waiting in one place for");
+    say("waiting for");
     for (const long_stay& each : one.waiting) {
       const std::string what = describe_awaited(one.all, names, *each.fiber);
-      say(column(time_in(one, each), 10) + "  " + picture::label(*each.fiber) + ": " +
+      say(column(duration(each.time), 10) + "  " + picture::label(*each.fiber) + ": " +
           (what.empty() ? one.all.reason_of(*each.fiber) : what));
     }
   }

@@ -28,10 +28,10 @@ struct load_group {
   std::size_t fresh = 0;  // fibers that were not there in the sample before
 };
 
-// A fiber that was in the same place in each sample since `since`.
+// A fiber that has waited, or computed without a switch, for so long.
 struct long_stay {
   const fiber_view* fiber = nullptr;
-  std::chrono::steady_clock::time_point since;
+  std::chrono::nanoseconds time{0};
 };
 
 struct sample {
@@ -42,7 +42,7 @@ struct sample {
   std::vector<worker_load> workers;
   std::vector<load_group> groups;    // the largest first
   std::vector<long_stay> waiting;    // the longest first
-  std::vector<long_stay> computing;  // likewise: without a switch of their worker
+  std::vector<long_stay> computing;  // likewise
 };
 
 class sampler {
@@ -51,11 +51,6 @@ class sampler {
   void take(target& where, sample& into);
 
  private:
-  struct stay {
-    std::uint64_t id = 0;
-    address place = 0;  // what tells two waits of a fiber apart
-    std::chrono::steady_clock::time_point since;
-  };
   struct counts {
     std::uint32_t switches = 0;
     std::uint64_t spawned = 0, ended = 0;
@@ -68,9 +63,9 @@ class sampler {
 
   bool first_ = true;
   std::chrono::steady_clock::time_point last_;
-  std::unordered_map<address, counts> workers_;  // by worker
-  std::unordered_map<int, std::int64_t> cpu_;    // by thread, ns
-  std::unordered_map<address, stay> fibers_;     // by control block
+  std::unordered_map<address, counts> workers_;        // by worker
+  std::unordered_map<int, std::int64_t> cpu_;          // by thread, ns
+  std::unordered_map<address, std::uint64_t> fibers_;  // numbers, by control block
 };
 
 // How the groups are sorted.

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <chrono>
 #include <map>
 #include <string>
 
@@ -53,6 +54,7 @@ class text_report {
     if (const std::string its = describe_awaited(all_, names_, one); !its.empty()) {
       say("  waits for " + its);
     }
+    if (const auto time = all_.waited(one)) say("  has waited for " + duration(*time));
     if (one.stop_requested) say("  was asked to stop");
     if (one.owns_tls) say("  owns its thread-local storage");
     say("  stack " + with_commas((one.top - one.low) / 1024) + " KiB" +
@@ -125,6 +127,7 @@ class text_report {
     say(count_of(one.fibers.size(), "fiber") + ": " + to_string(one.state) +
         (one.reason.empty() ? "" : ", " + one.reason));
     print_awaited(one);
+    print_waited(one);
     std::string list = "  fibers";
     for (std::size_t i = 0; i < std::min(one.fibers.size(), most_listed); ++i) {
       list += (i == 0 ? " " : ", ") + picture::label(*one.fibers[i]);
@@ -154,6 +157,19 @@ class text_report {
             ? "  all wait for " + first
             : "  they wait for " + with_commas(different.size()) + " different things, #" +
                   std::to_string(one.fibers.front()->id) + " for " + first);
+  }
+
+  void print_waited(const group& one) {
+    std::optional<std::chrono::milliseconds> least, most;
+    for (const fiber_view* each : one.fibers) {
+      const auto time = all_.waited(*each);
+      if (!time) continue;
+      least = std::min(*time, least.value_or(*time));
+      most = std::max(*time, most.value_or(*time));
+    }
+    if (!least) return;
+    say("  have waited for " + duration(*least) +
+        (*least == *most ? std::string() : " to " + duration(*most)));
   }
 
   void print_code(std::uint32_t stack, fiber_state state, address invoke) {

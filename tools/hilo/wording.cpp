@@ -49,7 +49,8 @@ std::string hex(address at) {
   return text;
 }
 
-std::string duration(std::int64_t ns) {
+std::string duration(std::chrono::nanoseconds time) {
+  const std::int64_t ns = time.count();
   char text[32];
   if (ns >= 1'000'000'000) {
     std::snprintf(text, sizeof text, "%.1f s", static_cast<double>(ns) * 1e-9);
@@ -136,7 +137,9 @@ std::string describe_deadline(const picture& all, const fiber_view& one) {
   const std::int64_t until =
       one.waits_for.what == awaited::kind::time ? one.waits_for.until : one.deadline;
   if (until == detail::no_deadline) return {};
-  return until <= *all.now ? "until now" : "for " + duration(until - *all.now) + " more";
+  return until <= *all.now
+             ? "until now"
+             : "for " + duration(std::chrono::nanoseconds(until - *all.now)) + " more";
 }
 
 }  // namespace hilo::command

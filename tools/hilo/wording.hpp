@@ -1,6 +1,7 @@
 // How the reports say things.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <string>
 
@@ -16,7 +17,7 @@ std::string count_of(std::uint64_t number, const std::string& noun);
 // "0x7ffe12".
 std::string hex(address at);
 // "1.5 s", "20 ms".
-std::string duration(std::int64_t ns);
+std::string duration(std::chrono::nanoseconds time);
 // The name of a function without result, parameters and long template arguments.
 std::string short_name(const std::string& function);
 // The name of a call on a descriptor, by its number in runtime/io/request.hpp.
