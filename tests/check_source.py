@@ -6,6 +6,8 @@
   atomics    every atomic operation names its order; no operator and no implicit conversion that
              would be sequentially consistent without saying so
   assembly   one routine a file, described to the linker and the unwinder; or data
+  umbrella   hilo/hilo.hpp reaches each public header, except those of the C interface
+  locks      the lock of a primitive is a sync_lock, so that a simulation may decide before it
   shape      no file over 500 lines, #pragma once, no leftovers, no names that say nothing
 
 Prints one line a fault and, last, a total for ./dev test. The rules prove themselves first: each must
@@ -241,6 +243,43 @@ def check_assembly(sources):
                 yield path, 1, f"lacks {directive}"
 
 
+UMBRELLA = "include/hilo/hilo.hpp"
+
+
+def check_umbrella(sources):
+    if UMBRELLA not in sources:
+        return
+    reached, next_ones = set(), [UMBRELLA]
+    while next_ones:
+        path = next_ones.pop()
+        if path in reached or path not in sources:
+            continue
+        reached.add(path)
+        next_ones += [resolve(include, path) for _, _, include in includes_of(sources[path])
+                      if include.startswith("hilo/")]
+    for path in sources:
+        public = path.startswith("include/") and path.endswith(".hpp") and "/detail/" not in path
+        if public and path not in reached:
+            yield path, 1, f"is not reached from {UMBRELLA}"
+
+
+# A plain spin_lock as a member or a variable. These are known to have a decision point elsewhere, or
+# need none (hilo/detail/decision.hpp): descriptors are not simulated, and stop_case is locked by a
+# select, which decides before it takes locks, and in stop callbacks, where nothing may be decided.
+PLAIN_LOCK = re.compile(r"^[^\S\n]*(?:mutable |static |constinit )*(?:detail::)?spin_lock\s+\w+\s*[;{=]", re.M)
+KNOWN_PLAIN_LOCKS = {"include/hilo/detail/ready_case.hpp": 1, "include/hilo/select.hpp": 1}
+
+
+def check_locks(sources):
+    for path, text in sources.items():
+        if not path.startswith(("include/", "runtime/sync/")):
+            continue
+        code = without_comments(text)
+        found = [line_of(code, match.end()) for match in PLAIN_LOCK.finditer(code)]
+        for line in found[KNOWN_PLAIN_LOCKS.get(path, 0) :]:
+            yield path, line, "a spin_lock without a decision point; use a sync_lock"
+
+
 LEFTOVER = re.compile(r"\b(TODO|FIXME|XXX|HACK|for now|stub|work in progress)\b")
 EMPTY_NAME = re.compile(r"(^|[_/.])(manager|utils?|helpers?|common|misc)([_/.]|$)")
 
@@ -263,6 +302,8 @@ CHECKS = {
     "includes": check_includes,
     "atomics": check_atomics,
     "assembly": check_assembly,
+    "umbrella": check_umbrella,
+    "locks": check_locks,
     "shape": check_shape,
 }
 
@@ -293,6 +334,10 @@ BAD = [
     ("atomics", {"runtime/sys/a.cpp": "void f() { std::atomic_thread_fence(); }\n"}),
     ("assembly", {"runtime/sys/a.S": ".type a, %function\n.size a, . - a\n"}),
     ("assembly", {"runtime/sys/a.S": ".text\n.type a, %function\n.size a, . - a\n.note.GNU-stack"}),
+    ("umbrella", {"include/hilo/hilo.hpp": '#include "hilo/a.hpp"\n', "include/hilo/a.hpp": "",
+                  "include/hilo/b.hpp": ""}),
+    ("locks", {"include/hilo/a.hpp": "class a {\n  mutable detail::spin_lock lock_;\n};\n"}),
+    ("locks", {"runtime/sync/a.cpp": "static spin_lock lock;\n"}),
     ("shape", {"runtime/sys/a.cpp": "\n" * 501}),
     ("shape", {"runtime/sys/a.hpp": "int f();\n"}),
     ("shape", {"runtime/sys/a.cpp": "// TODO: all of it\n"}),
@@ -301,6 +346,11 @@ BAD = [
 
 # None of it is a fault.
 GOOD = {
+    "include/hilo/hilo.hpp": '#pragma once\n#include "hilo/a.hpp"\n',
+    "include/hilo/a.hpp": '#pragma once\n#include "hilo/c.hpp"\n#include "hilo/detail/b.hpp"\n',
+    "include/hilo/c.hpp": "#pragma once\nstruct c {\n  sync_lock lock_;\n  spin_lock* lock();\n};\n",
+    "include/hilo/c.h": "#pragma once\n",
+    "include/hilo/detail/b.hpp": "#pragma once\n",
     "runtime/sys/b.hpp": "#pragma once\n" + A,
     "runtime/sys/a.cpp": '#include <atomic>\n#include "runtime/sys/b.hpp"\n'
     "std::atomic<int> left = 1;\nstd::atomic<bool> flags[2];\n"

@@ -1,5 +1,7 @@
 // Waits for a condition that other fibers or kernel threads make true under a lock. Works with any
-// BasicLockable, as std::condition_variable_any does. For a queue use a channel.
+// BasicLockable, as std::condition_variable_any does. Waits of one variable may use different
+// locks, also at the same time; a notification wakes them in the order in which they began. For a
+// queue use a channel.
 //
 //   std::unique_lock lock(guard);
 //   ready.wait(lock, [&] { return !jobs.empty(); });
@@ -39,9 +41,10 @@ class condition_variable {
   // predicate is true. Parks: until notified, and then for the lock. No stop request and no limit
   // ends the wait. Callable from: a fiber or thread that holds the lock, whose unlock must not
   // park.
-  // Errors: if the lock's unlock throws, the caller gets the exception and waits no more. If its
-  // lock throws, the program terminates, because the caller relies on holding the lock (C++20
-  // [thread.condition.condvarany]).
+  // Errors: a lock that the caller does not hold is refused by its unlock: a hilo::mutex aborts, a
+  // std::unique_lock throws. If the lock's unlock throws, the caller gets the exception and waits
+  // no more. If its lock throws, the program terminates, because the caller relies on holding the
+  // lock (C++20 [thread.condition.condvarany]).
   template <class L>
   void wait(L& lock) {
     (void)wait_once(lock, detail::until_woken);

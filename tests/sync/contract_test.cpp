@@ -407,6 +407,33 @@ TEST_CASE("contract: a wait that cannot take its lock again terminates") {
         }).aborted_with("the lock is lost"));
 }
 
+TEST_CASE("contract: waits of one condition_variable with different locks are woken in order") {
+  hilo::run({.carriers = 1}, [] {
+    hilo::mutex guards[2];
+    hilo::condition_variable changed;
+    std::vector<int> order;
+    std::vector<hilo::fiber<void>> all;
+    for (int i = 0; i < 4; ++i) {
+      all.push_back(hilo::spawn([&, i] {
+        std::unique_lock lock(guards[i % 2]);
+        changed.wait(lock);
+        CHECK(lock.owns_lock());
+        order.push_back(i);
+      }));
+      for (int turns = 0; turns < 4; ++turns) hilo::yield();
+    }
+    for (std::size_t i = 1; i <= 4; ++i) {
+      changed.notify_one();
+      while (order.size() != i) hilo::yield();
+    }
+    for (auto& one : all) one.join();
+    CHECK(order == std::vector{0, 1, 2, 3});
+    hilo::mutex guard;
+    std::unique_lock free(guard, std::defer_lock);
+    CHECK_THROWS_AS(changed.wait(free), std::system_error);
+  });
+}
+
 TEST_CASE("contract: a notification wakes no wait that begins after it") {
   on_each_runtime([] {
     hilo::mutex guard;
