@@ -16,7 +16,7 @@ namespace {
 
 struct registry {
   kernel::mutex lock;
-  std::vector<int> kept;  // guarded by lock
+  std::vector<sys::own_descriptor::identity> kept;  // guarded by lock
 };
 
 registry& all() {
@@ -27,7 +27,9 @@ registry& all() {
     seen = one;
     ::pthread_atfork([] { seen->lock.lock(); }, [] { seen->lock.unlock(); },
                      [] {
-                       for (const int fd : seen->kept) ::close(fd);
+                       for (const auto& one : seen->kept) {
+                         if (one.is_there()) ::close(one.number);
+                       }
                        seen->kept.clear();
                        forget_calls();
                        seen->lock.unlock();
@@ -47,21 +49,30 @@ between_forks::~between_forks() {
   all().lock.unlock();
 }
 
-// The caller holds the lock.
-void between_forks::keep(int fd) {
-  all().kept.push_back(fd);
+namespace {
+
+// The caller holds the lock. Returns false if it was not kept: this process is a child of a fork.
+bool forget(const sys::own_descriptor& which) noexcept {
+  const auto& its = which.known_by();
+  return std::erase_if(all().kept, [&](const auto& one) {
+           return one.number == its.number && one.mark == its.mark;
+         }) != 0;
 }
 
-void between_forks::release(int fd) noexcept {
-  std::erase(all().kept, fd);
+}  // namespace
+
+// The caller holds the lock.
+void between_forks::keep(const sys::own_descriptor& which) {
+  all().kept.push_back(which.known_by());
+}
+
+void between_forks::release(const sys::own_descriptor& which) noexcept {
+  (void)forget(which);
 }
 
 void close_kept(sys::own_descriptor& which) noexcept {
-  registry& its = all();
-  const std::scoped_lock guard(its.lock);
-  const auto at = std::find(its.kept.begin(), its.kept.end(), which.number());
-  if (at == its.kept.end()) return (void)which.release();
-  its.kept.erase(at);
+  const std::scoped_lock guard(all().lock);
+  if (!forget(which)) return (void)which.release();
   which = sys::own_descriptor();
 }
 

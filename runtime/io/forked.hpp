@@ -17,10 +17,10 @@ class between_forks {
   between_forks(const between_forks&) = delete;
   between_forks& operator=(const between_forks&) = delete;
 
-  // From now on a forked child closes `fd`. Throws std::bad_alloc.
-  void keep(int fd);
-  // Ends that. The caller closes `fd`.
-  void release(int fd) noexcept;
+  // From now on a forked child closes it, if it is still ours there. Throws std::bad_alloc.
+  void keep(const sys::own_descriptor& which);
+  // Ends that. The caller closes the descriptor.
+  void release(const sys::own_descriptor& which) noexcept;
 };
 
 // Closes the descriptor in this process, if it is still ours. In a child it does nothing, because

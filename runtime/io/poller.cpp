@@ -4,6 +4,7 @@
 #include <cerrno>
 #include <climits>
 #include <ctime>
+#include <exception>
 #include <mutex>
 
 #include <fcntl.h>
@@ -45,26 +46,29 @@ long wait_for_events(int set, epoll_event* events, std::int64_t timeout) noexcep
   return sys::call(SYS_epoll_pwait, set, events, most_events, ms, nullptr, 0);
 }
 
+constexpr const char* purpose = "wait for descriptors by epoll";
+
 }  // namespace
 
 poller::poller() {
-  between_forks guard;
-  const auto check = [](long result) {
-    if (result >= 0) return static_cast<int>(result);
-    base::fail(static_cast<int>(-result), "wait for descriptors by epoll",
-               "no descriptor is left: see ulimit -n and fs.file-max");
-  };
-  set_ = sys::own_descriptor(check(sys::call(SYS_epoll_create1, EPOLL_CLOEXEC)));
-  wake_ = sys::own_descriptor(check(sys::call(SYS_eventfd2, 0, EFD_CLOEXEC | EFD_NONBLOCK)));
-  epoll_event event{.events = EPOLLIN, .data = {.fd = -1}};
-  check(sys::call(SYS_epoll_ctl, set_.number(), EPOLL_CTL_ADD, wake_.number(), &event));
-  guard.keep(set_.number());
-  guard.keep(wake_.number());
+  make_set();
+  make_wake();
+  watch_wake();
 }
 
-poller::~poller() {
-  close_kept(set_);
-  close_kept(wake_);
+void poller::make_set() {
+  between_forks guard;
+  set_.take(sys::call(SYS_epoll_create1, EPOLL_CLOEXEC), purpose, guard);
+}
+
+void poller::make_wake() {
+  between_forks guard;
+  wake_.take(sys::call(SYS_eventfd2, 0, EFD_CLOEXEC | EFD_NONBLOCK), purpose, guard);
+}
+
+void poller::watch_wake() noexcept {
+  epoll_event event{.events = EPOLLIN, .data = {.fd = -1}};
+  (void)sys::call(SYS_epoll_ctl, set_.number(), EPOLL_CTL_ADD, wake_.number(), &event);
 }
 
 // Under the slot's lock: arms the descriptor for all fibers that wait for it.
@@ -99,7 +103,9 @@ int poller::enter(slot& its, pending& one, status& end) noexcept {
 int poller::begin(select_poll& one, status& end) noexcept {
   waiting_.fetch_add(1, std::memory_order_relaxed);
   slot* const its = slot_of(one.fd);
-  return its != nullptr ? enter(*its, one, end) : ENOMEM;
+  if (its == nullptr) return ENOMEM;
+  const int error = enter(*its, one, end);
+  return renewed_after(error) ? enter(*its, one, end) : error;
 }
 
 void poller::end(select_poll& one) noexcept {
@@ -129,6 +135,10 @@ outcome poller::wait_and_try(const request& call, std::int64_t deadline, int& er
   if (error != 0 || end != status::ok) {
     other.withdraw();
     detail::close_wait(self);
+    if (renewed_after(error)) {
+      error = 0;
+      return {-EINTR};  // the caller makes it again
+    }
     return {0, end};
   }
   waiting_.fetch_add(1, std::memory_order_relaxed);
@@ -143,6 +153,30 @@ outcome poller::wait_and_try(const request& call, std::int64_t deadline, int& er
   return {result == -EAGAIN ? -EINTR : result, end};
 }
 
+// Under the slot's lock. Its fiber unlinks it. So it is still linked, and close() waits until the
+// fiber has tried again.
+void poller::tell(pending& one, pending*& woken) noexcept {
+  if (one.of_select != nullptr) {
+    one.who = one.of_select->tell({});
+    if (one.who == nullptr) return;
+  } else if (!one.claim()) {
+    return;
+  }
+  one.told = true;
+  one.next_woken = woken;
+  woken = &one;
+}
+
+void poller::wake_all_of(pending* woken) noexcept {
+  while (woken != nullptr) {
+    pending* const one = woken;
+    woken = one->next_woken;
+    // From here on `one` may be gone.
+    sched::wake_in_turn(*one->who, one->of_select != nullptr ? detail::try_again : status::ok);
+  }
+  sched::woke_in_turn();
+}
+
 void poller::ready(int fd, std::uint32_t events, pending*& woken) noexcept {
   slot* const its = slot_of(fd);
   if (its == nullptr) return;
@@ -151,59 +185,71 @@ void poller::ready(int fd, std::uint32_t events, pending*& woken) noexcept {
   for (pending *one = its->first, *after = nullptr; one != nullptr; one = after) {
     after = one->next;
     if (one->fd != fd || one->several || one->told) continue;
-    if ((events & (one->events | always)) == 0) {
+    if ((events & (one->events | always)) != 0) {
+      tell(*one, woken);
+    } else {
       others = true;
-      continue;
     }
-    // Its fiber unlinks it. So it is still linked, and close() waits until the fiber has tried
-    // again.
-    if (one->of_select != nullptr) {
-      one->who = one->of_select->tell({});
-      if (one->who == nullptr) continue;
-    } else if (!one->claim()) {
-      continue;
-    }
-    one->told = true;
-    one->next_woken = woken;
-    woken = one;
   }
   if (others) (void)arm(*its, fd, 0);
 }
 
+void poller::wake_everybody() noexcept {
+  pending* woken = nullptr;
+  for_each_slot([&](slot& its) {
+    const std::scoped_lock lock(its.lock);
+    for (pending *one = its.first, *after = nullptr; one != nullptr; one = after) {
+      after = one->next;
+      if (one->events != 0 && !one->told) tell(*one, woken);
+    }
+  });
+  if (woken != nullptr) wake_all_of(woken);
+}
+
+bool poller::renewed_after(int error) noexcept {
+  if ((error != EBADF && error != EINVAL) || set_.is_ours()) [[likely]]
+    return false;
+  renew();
+  return set_.is_ours();
+}
+
 void poller::renew() noexcept {
   constexpr timespec moment{.tv_sec = 0, .tv_nsec = 1'000'000};
-  const auto put = [](long made, int number) {
-    if (made < 0) return false;
-    // Not if the program has put a file at this number meanwhile.
-    const bool free = sys::call(SYS_fcntl, number, F_GETFD) == -EBADF;
-    const bool done = free && sys::call(SYS_dup3, made, number, O_CLOEXEC) >= 0;
-    sys::call(SYS_close, made);
-    return done;
-  };
   static constinit kernel::mutex renewing;
   const std::scoped_lock guard(renewing);
-  if (sys::call(SYS_fcntl, set_.number(), F_GETFD) >= 0) {
+  const bool keeps_set = set_.is_ours();
+  const bool keeps_wake = wake_.is_ours();
+  if (keeps_set && keeps_wake) {
+    // Another caller made them. Or the kernel refuses our set, and looks get slow.
     (void)sys::call(SYS_clock_nanosleep, CLOCK_MONOTONIC, 0, &moment, nullptr);
-    return;  // another caller made it; or it is the program's, and looks get slow
   }
-  (void)put(sys::call(SYS_eventfd2, 0, EFD_CLOEXEC | EFD_NONBLOCK), wake_.number());
-  if (!put(sys::call(SYS_epoll_create1, EPOLL_CLOEXEC), set_.number())) {
+  try {
+    if (!keeps_wake) make_wake();
+    if (!keeps_set) make_set();
+  } catch (const std::exception&) {
+    // No descriptor or no memory is left now: the next look tries again.
     (void)sys::call(SYS_clock_nanosleep, CLOCK_MONOTONIC, 0, &moment, nullptr);
     return;
   }
-  epoll_event event{.events = EPOLLIN, .data = {.fd = -1}};
-  (void)sys::call(SYS_epoll_ctl, set_.number(), EPOLL_CTL_ADD, wake_.number(), &event);
-  for_each_slot([this](slot& its) {
-    const std::scoped_lock lock(its.lock);
-    for (const pending* one = its.first; one != nullptr; one = one->next) {
-      if (one->events != 0 && !one->told) (void)arm(its, one->fd, 0);
-    }
-  });
+  if (!keeps_set || !keeps_wake) watch_wake();
+  if (!keeps_set) {
+    sleep_.interrupt();
+    wake_everybody();
+  }
+  sleep_.found();
 }
 
+// The turn's holder counts its sleep as begun before it reads the set's number. So a renewal that
+// it does not see interrupts the sleep.
 bool poller::look(std::int64_t timeout) noexcept {
   epoll_event events[most_events];
+  if (timeout != 0) {
+    if (sleep_.lost()) [[unlikely]]
+      renew();
+    timeout = sleep_.begin(timeout);
+  }
   const long count = wait_for_events(set_.number(), events, timeout);
+  if (timeout != 0) sleep_.end();
   if (count == -EBADF || count == -EINVAL) [[unlikely]]
     renew();
   looked_at_.store(detail::monotonic_now(), std::memory_order_relaxed);
@@ -217,19 +263,17 @@ bool poller::look(std::int64_t timeout) noexcept {
     }
   }
   if (woken == nullptr) return false;
-  while (woken != nullptr) {
-    pending* const one = woken;
-    woken = one->next_woken;
-    // From here on `one` may be gone.
-    sched::wake_in_turn(*one->who, one->of_select != nullptr ? detail::try_again : status::ok);
-  }
-  sched::woke_in_turn();
+  wake_all_of(woken);
   return true;
 }
 
 void poller::wake() noexcept {
   const std::uint64_t one = 1;
-  if (wake_.is_ours()) (void)sys::call(SYS_write, wake_.number(), &one, sizeof one);
+  if (wake_.is_ours()) {
+    (void)sys::call(SYS_write, wake_.number(), &one, sizeof one);
+  } else {
+    sleep_.interrupt();
+  }
 }
 
 }  // namespace hilo::io

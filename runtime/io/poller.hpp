@@ -10,9 +10,10 @@
 // the next worker that falls asleep takes its turn, or the monitor looks.
 //
 // A program may close the set without hilo's knowledge, as a daemon does with all numbers that it
-// does not know. Then the next look makes a new set at the same number and arms all waiting
-// descriptors again. Only if the program has put another file there, fibers wait until a limit ends
-// them.
+// does not know, and may put a file of its own there. The next call that finds this out makes a new
+// set and wakes all waiting fibers, which try again and arm their descriptors there. The worker
+// that sleeps in the old set is interrupted (port_sleep.hpp). The same holds for the eventfd that
+// wakes the sleeper.
 #pragma once
 
 #include <atomic>
@@ -20,10 +21,11 @@
 
 #include "hilo/detail/waiter.hpp"
 
+#include "runtime/io/driver_descriptor.hpp"
 #include "runtime/io/pending.hpp"
 #include "runtime/io/port.hpp"
+#include "runtime/io/port_sleep.hpp"
 #include "runtime/io/request.hpp"
-#include "runtime/sys/own_descriptor.hpp"
 
 namespace hilo::sched {
 class worker;
@@ -35,7 +37,7 @@ class poller {
  public:
   // Throws std::system_error.
   poller();
-  ~poller();
+  ~poller() = default;
   poller(const poller&) = delete;
   poller& operator=(const poller&) = delete;
 
@@ -68,10 +70,19 @@ class poller {
   int enter(slot& its, pending& one, status& end) noexcept;
   int arm(slot& its, int fd, std::uint32_t events) noexcept;
   void ready(int fd, std::uint32_t events, pending*& woken) noexcept;
+  // Whether `error` is that of a set which is not ours any more. Then there is a new one.
+  bool renewed_after(int error) noexcept;
   void renew() noexcept;
+  void make_set();
+  void make_wake();
+  void watch_wake() noexcept;
+  void wake_everybody() noexcept;
+  static void wake_all_of(pending* woken) noexcept;
+  static void tell(pending& one, pending*& woken) noexcept;
 
-  sys::own_descriptor set_;
-  sys::own_descriptor wake_;                // an eventfd in the set; the turn's holder reads it
+  driver_descriptor set_;
+  driver_descriptor wake_;                  // an eventfd in the set; the turn's holder reads it
+  port_sleep sleep_;                        // of the turn's holder
   std::atomic<std::uint32_t> waiting_{0};   // how many wait; relaxed: a hint
   std::atomic<bool> asleep_{false};         // a worker has the turn
   std::atomic<std::int64_t> looked_at_{0};  // ns; relaxed: for the monitor

@@ -104,27 +104,25 @@ std::unique_ptr<port> open_ring(sched::worker& whose) {
 }
 
 ring_port::ring_port(sched::worker& whose) : owner_(whose) {
-  {
-    between_forks guard;
-    const long made = sys::call(SYS_eventfd2, 0, EFD_CLOEXEC | EFD_NONBLOCK);
-    if (made < 0) {
-      base::fail(static_cast<int>(-made), "make an io_uring for a carrier",
-                 "no descriptor is left: see ulimit -n");
-    }
-    wake_ = sys::own_descriptor(static_cast<int>(made));
-    guard.keep(wake_.number());
-  }
-  try {
-    open();
-  } catch (...) {
-    close_kept(wake_);
-    throw;
-  }
+  make_wake();
+  open();
 }
 
-ring_port::~ring_port() {
-  close();
-  close_kept(wake_);
+void ring_port::make_wake() {
+  between_forks guard;
+  wake_.take(sys::call(SYS_eventfd2, 0, EFD_CLOEXEC | EFD_NONBLOCK),
+             "make an io_uring for a carrier", guard);
+}
+
+// The program closed the eventfd.
+void ring_port::renew_wake() noexcept try {
+  if (!wake_.is_ours()) {
+    make_wake();
+    watch_wake();
+  }
+  sleep_.found();
+} catch (const std::exception&) {
+  // No descriptor or no memory is left now. Sleeps stay short.
 }
 
 // Called on the carrier's thread: the ring takes calls from that thread only.
@@ -140,7 +138,7 @@ void ring_port::open() {
     number_ = sys::own_descriptor(ring_.ring_fd);
     ring_.ring_fd = ring_.enter_ring_fd = number_.number();
     try {
-      guard.keep(ring_.ring_fd);
+      guard.keep(number_);
     } catch (...) {
       ring_.ring_fd = number_.release();
       ::io_uring_queue_exit(&ring_);
@@ -159,7 +157,7 @@ void ring_port::close() noexcept {
   if (!open_) return;
   open_ = false;
   between_forks guard;
-  guard.release(ring_.ring_fd);
+  guard.release(number_);
   // The number may belong to the program by now.
   const bool ours = number_.is_ours();
   (void)number_.release();
@@ -416,22 +414,27 @@ bool ring_port::poll() noexcept {
 
 bool ring_port::wait(std::int64_t until) noexcept {
   if (has_mail()) read_mail();
-  __kernel_timespec left{};
-  __kernel_timespec* limit = nullptr;
+  if (sleep_.lost()) [[unlikely]]
+    renew_wake();
+  std::int64_t ns = -1;
   if (until != sched::timer_wheel::never) {
-    const std::int64_t ns = std::max<std::int64_t>(0, until - detail::monotonic_now());
-    left.tv_sec = ns / 1'000'000'000;
-    left.tv_nsec = ns % 1'000'000'000;
-    limit = &left;
+    ns = std::max<std::int64_t>(0, until - detail::monotonic_now());
   }
+  ns = sleep_.begin(ns);
+  __kernel_timespec left{.tv_sec = ns / 1'000'000'000, .tv_nsec = ns % 1'000'000'000};
   io_uring_cqe* first = nullptr;
-  (void)::io_uring_submit_and_wait_timeout(&ring_, &first, 1, limit, nullptr);
+  (void)::io_uring_submit_and_wait_timeout(&ring_, &first, 1, ns < 0 ? nullptr : &left, nullptr);
+  sleep_.end();
   return collect(taken_at_once);
 }
 
 void ring_port::wake() noexcept {
   const std::uint64_t one = 1;
-  if (wake_.is_ours()) (void)sys::call(SYS_write, wake_.number(), &one, sizeof one);
+  if (wake_.is_ours()) {
+    (void)sys::call(SYS_write, wake_.number(), &one, sizeof one);
+  } else {
+    sleep_.interrupt();
+  }
 }
 
 void ring_port::evacuate() noexcept {

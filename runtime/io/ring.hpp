@@ -23,8 +23,10 @@
 
 #include "hilo/detail/spin_lock.hpp"
 
+#include "runtime/io/driver_descriptor.hpp"
 #include "runtime/io/pending.hpp"
 #include "runtime/io/port.hpp"
+#include "runtime/io/port_sleep.hpp"
 #include "runtime/io/request.hpp"
 #include "runtime/sys/own_descriptor.hpp"
 
@@ -37,7 +39,7 @@ class ring_port final : public port {
  public:
   // Throws std::system_error.
   explicit ring_port(sched::worker& whose);
-  ~ring_port() override;
+  ~ring_port() override { close(); }
 
   bool poll() noexcept override;
   bool may_wait() noexcept override { return in_flight_ != 0; }
@@ -76,6 +78,8 @@ class ring_port final : public port {
   void open();
   void close() noexcept;
   io_uring_sqe* entry() noexcept;
+  void make_wake();
+  void renew_wake() noexcept;
   void watch_wake() noexcept;
   void cancel(const pending& one) noexcept;
   void read_mail() noexcept;
@@ -88,8 +92,9 @@ class ring_port final : public port {
   sched::worker& owner_;
   io_uring ring_{};
   bool open_ = false;
-  sys::own_descriptor number_;   // of ring_
-  sys::own_descriptor wake_;     // an eventfd that the ring polls; never read
+  sys::own_descriptor number_;  // of ring_
+  driver_descriptor wake_;      // an eventfd that the ring polls; never read
+  port_sleep sleep_;
   std::uint32_t in_flight_ = 0;  // calls of fibers; the worker's own
   pending* hurried_ = nullptr;   // its fiber does not wait yet, while hurry() runs; likewise
 

@@ -71,11 +71,19 @@ void on_question(int, siginfo_t*, void* machine) {
   sys::futex_wake_one(&sample.answered);
 }
 
-bool ready_to_ask() noexcept {
+enum class handler : std::uint8_t { none, of_hilo, of_program };
+
+handler installed() noexcept {
   struct sigaction now {};
-  if (::sigaction(SIGURG, nullptr, &now) != 0) return false;
-  if ((now.sa_flags & SA_SIGINFO) != 0) return now.sa_sigaction == on_question;
-  if (now.sa_handler != SIG_DFL && now.sa_handler != SIG_IGN) return false;
+  if (::sigaction(SIGURG, nullptr, &now) != 0) return handler::none;
+  if ((now.sa_flags & SA_SIGINFO) != 0)
+    return now.sa_sigaction == on_question ? handler::of_hilo : handler::of_program;
+  return now.sa_handler == SIG_DFL || now.sa_handler == SIG_IGN ? handler::none
+                                                                : handler::of_program;
+}
+
+bool ready_to_ask() noexcept {
+  if (const handler there = installed(); there != handler::none) return there == handler::of_hilo;
   struct sigaction action {};
   action.sa_sigaction = on_question;
   action.sa_flags = SA_SIGINFO | SA_ONSTACK | SA_RESTART;
@@ -154,6 +162,11 @@ bool report_busy_fiber(worker& one, std::uint32_t tick, std::int64_t held, bool 
   return true;
 } catch (const std::exception&) {
   return false;  // no memory for the line
+}
+
+bool interrupt_call(int tid) noexcept {
+  if (!ready_to_ask() && installed() == handler::none) return false;
+  return ::syscall(SYS_tgkill, ::getpid(), tid, SIGURG) == 0;
 }
 
 void forget_question() noexcept {

@@ -5,6 +5,8 @@
 // for the same purpose: without a handler the signal is ignored, and programs that use it expect
 // stray ones. The handler is installed at the first report, and only if the program has no handler
 // of its own. If it has one, or if the carrier does not answer, the report does not name the place.
+// The same signal ends a system call in which a carrier sleeps and cannot be woken in another way
+// (runtime/io/port_sleep.hpp).
 #pragma once
 
 #include <cstdint>
@@ -20,6 +22,10 @@ class worker;
 // end. `sink` gets the line; if `sink` is empty, the line goes to standard error.
 bool report_busy_fiber(worker& one, std::uint32_t tick, std::int64_t held, bool ask,
                        const std::function<void(std::string_view)>& sink) noexcept;
+
+// Sends SIGURG to a carrier that sleeps in a system call of hilo's own, which then ends. Returns
+// false if the signal cannot be sent, or has no handler. A handler of the program's own will do.
+bool interrupt_call(int tid) noexcept;
 
 // In the child of a fork: drops a question that was under way in the parent.
 void forget_question() noexcept;

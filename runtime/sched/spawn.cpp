@@ -76,6 +76,7 @@ constexpr std::size_t least_alignment = 16;  // of a frame, and so of the task a
 // The stack goes back while its fiber may still stand on it, on this carrier or on another. The
 // taker of the stack waits until the fiber is off its CPU: create(), below.
 [[gnu::always_inline]] inline void give_back(fiber& one, worker* here) noexcept {
+  detail::light_fence();  // between (J2) and (L3); an end that a joiner waits for is a plain store
   // (L3)
   if ((one.stop_made.load(std::memory_order_relaxed) |
        one.interrupts.load(std::memory_order_relaxed)) != 0) [[unlikely]] {

@@ -8,7 +8,7 @@
 //
 //   the asker                                the end of a life
 //   (L1) interrupts += 2                     (J2) join := ended
-//   heavy_fence
+//   heavy_fence                              light_fence
 //   (L2) read join                           (L3) read interrupts, in give_back()
 //
 // Forbidden: (L2) sees a fiber that lives and (L3) of that life sees no interrupt. The fence makes

@@ -31,6 +31,18 @@ void on_each_driver(F&& body, std::initializer_list<unsigned> sizes = {1U, 4U}) 
   }
 }
 
+// body(options) for both drivers where there is a ring, with as many carriers as matter.
+template <class F>
+void for_each_machine(F body) {
+  for (const io_driver driver : {io_driver::any, io_driver::epoll}) {
+    for (const unsigned carriers : {1U, 2U, 4U}) {
+      CAPTURE(static_cast<int>(driver));
+      CAPTURE(carriers);
+      body(runtime_options{.carriers = carriers, .io = driver});
+    }
+  }
+}
+
 // The same, and in the calling thread, without a fiber.
 template <class F>
 void everywhere(F&& body, std::initializer_list<unsigned> sizes = {1U, 4U}) {

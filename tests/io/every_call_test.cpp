@@ -492,9 +492,9 @@ TEST_CASE("every call: ends at its limit, whatever it is for and in either mode"
   const std::vector<row> rows = all_rows();
   for (const bool nonblocking : {true, false}) {
     CAPTURE(nonblocking);
-    hilo::test::on_each_driver(
-        [&] { wait_with_all(rows, nonblocking, [](auto f) { return hilo::spawn(f); }); });
+    const auto wait = [&](auto start) { wait_with_all(rows, nonblocking, start); };
+    hilo::test::on_each_driver([&] { wait([](auto f) { return hilo::spawn(f); }); }, {1, 2, 4});
     INFO("in threads");
-    wait_with_all(rows, nonblocking, [](auto f) { return std::thread(f); });
+    wait([](auto f) { return std::thread(f); });
   }
 }

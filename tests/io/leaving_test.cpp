@@ -29,20 +29,32 @@ using namespace std::chrono_literals;
 using hilo::status;
 namespace io = hilo::io;
 
-// Runs body() as a fiber of one carrier. Where it calls leave(), fibers that it started before
-// began their calls in an extra place, and that place is closed again.
+unsigned carriers_now = 1;
+
+// Runs body() as a fiber. Where it calls leave(), fibers that it started before began their calls
+// in an extra place, and that place is closed again.
 template <class F>
 void on_a_carrier_that_leaves(F&& body) {
   for (const hilo::io_driver driver : {hilo::io_driver::uring, hilo::io_driver::epoll}) {
     if (driver == hilo::io_driver::uring && !hilo::test::has_uring()) continue;
-    CAPTURE(static_cast<int>(driver));
-    hilo::run(hilo::runtime_options{.carriers = 1, .io = driver, .stuck_after = 1ms}, body);
+    for (const unsigned carriers : {1U, 2U, 4U}) {
+      CAPTURE(static_cast<int>(driver));
+      CAPTURE(carriers);
+      carriers_now = carriers;
+      hilo::run(hilo::runtime_options{.carriers = carriers, .io = driver, .stuck_after = 1ms},
+                body);
+    }
   }
 }
 
-// A system call of the fiber's own holds its carrier up, so a spare runs the other fibers.
+// System calls of fibers' own hold all carriers up, so spares run the other fibers.
 void leave() {
+  std::vector<hilo::fiber<void>> others;
+  for (unsigned i = 1; i < carriers_now; ++i) {
+    others.push_back(hilo::spawn([] { std::this_thread::sleep_for(60ms); }));
+  }
   std::this_thread::sleep_for(60ms);
+  for (auto& one : others) one.join();
   for (int i = 0; i < 10; ++i) hilo::sleep_for(1ms);
 }
 
@@ -105,6 +117,70 @@ TEST_CASE("leaving: bytes that a call has moved are moved once") {
     CHECK(read_all_within(through.reader(), much) == sent);
     writer.join();
     CHECK(read_all_within(from.reader(), 3) == "wo ");
+  });
+}
+
+TEST_CASE("leaving: what is part sent or part received is neither lost nor repeated") {
+  on_a_carrier_that_leaves([] {
+    constexpr std::size_t much = std::size_t{300} * 1024;
+    const std::string sent = pattern(much);
+    const hilo::test::stream_pair messages, whole, lines;
+    // Each part sent is taken off the front of what is left.
+    const auto send_all = [&](auto call) {
+      std::size_t count = 0;
+      while (count < much) {
+        iovec parts[2] = {{const_cast<char*>(sent.data()) + count, (much - count) / 2},
+                          {const_cast<char*>(sent.data()) + count + (much - count) / 2,
+                           much - count - (much - count) / 2}};
+        const auto some = call(parts);
+        REQUIRE(some);
+        count += *some;
+      }
+    };
+    auto by_message = hilo::spawn([&] {
+      send_all([&](iovec* parts) {
+        msghdr message{};
+        message.msg_iov = parts;
+        message.msg_iovlen = 2;
+        return io::sendmsg(messages.right(), &message, MSG_NOSIGNAL, 60s);
+      });
+    });
+    auto by_writev = hilo::spawn(
+        [&] { send_all([&](iovec* parts) { return io::writev(lines.right(), parts, 2, 60s); }); });
+    std::string got_whole(much, '\0');
+    auto by_recv = hilo::spawn([&] {
+      std::size_t count = 0;
+      while (count < much) {
+        const auto some =
+            io::recv(whole.left(), got_whole.data() + count, much - count, MSG_WAITALL, 60s);
+        REQUIRE(some);
+        count += *some;
+      }
+    });
+    std::array<char, 6> first{};
+    std::array<char, 4> second{};
+    const hilo::test::stream_pair few;
+    auto by_readv = hilo::spawn([&] {
+      iovec parts[2] = {{first.data(), first.size()}, {second.data(), second.size()}};
+      return io::readv(few.left(), parts, 2, 60s).value();
+    });
+    REQUIRE(::send(whole.right(), sent.data(), 1000, 0) == 1000);
+    hilo::sleep_for(5ms);  // a part of what MSG_WAITALL waits for
+    leave();
+    REQUIRE(::send(few.right(), "0123456789", 10, 0) == 10);
+    CHECK(by_readv.join() == 10);
+    CHECK(std::string(first.data(), 6) + std::string(second.data(), 4) == "0123456789");
+    for (std::size_t count = 1000; count < much;) {
+      const auto some = io::send(whole.right(), sent.data() + count, much - count, 0, 60s);
+      REQUIRE(some);
+      count += *some;
+    }
+    by_recv.join();
+    CHECK(got_whole == sent);
+    CHECK(read_all_within(messages.left(), much) == sent);
+    by_message.join();
+    CHECK(read_all_within(lines.left(), much) == sent);
+    by_writev.join();
   });
 }
 

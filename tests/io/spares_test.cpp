@@ -79,6 +79,24 @@ TEST_CASE("spares: a limit ends the wait of every call that needs one") {
   });
 }
 
+TEST_CASE("spares: a limit ends the start of a program while there is none") {
+  without_a_spare([] {
+    const hilo::test::directory place;
+    const std::string path = place.path() + "/input";
+    const int made = ::open(path.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+    REQUIRE(made >= 0);
+    ::close(made);
+    // Opening the file needs a spare. The program itself needs none.
+    const auto with_file = hilo::with_timeout(20ms, [&] {
+      return hilo::run_program({.path = "true", .in = hilo::stdio::file(path)}).status();
+    });
+    CHECK(with_file == status::timed_out);
+    CHECK(hilo::run_program({.path = "true"}, {}, 60s));
+    const auto asleep = hilo::run_program({.path = "sleep", .arguments = {"60"}}, {}, 20ms);
+    CHECK(asleep.status() == status::timed_out);
+  });
+}
+
 TEST_CASE("spares: a stop request ends the wait for one") {
   without_a_spare([] {
     auto opener = hilo::spawn([] { return hilo::io::open("/", O_RDONLY | O_CLOEXEC).status(); });

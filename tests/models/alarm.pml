@@ -13,7 +13,9 @@
  * Memory. Sequentially consistent but for what the protocol is about: the fiber's stores of the
  * deadline, of the number in `claimed`, and of what opens its wait to others, go through a store
  * buffer that empties by itself, in order, at any time; a locked operation waits until it is empty,
- * and the heavy fence empties it.
+ * and the heavy fence empties it. With REFUSED the kernel refuses membarrier from now on: the heavy
+ * fence waits until the buffer has emptied by itself. With REAL it has refused it for long: the light
+ * fence waits until the buffer is empty, and the heavy fence orders its caller alone.
  *
  * Abstracted away. Time is a counter, and a deadline one of its values. How others link and find the
  * wait (interrupt.pml, timer.pml): it is one bit. A wake is one bit and the status it passes
@@ -21,6 +23,10 @@
  *
  * holds:
  * holds: -DALONE_AT_LAST                 nobody else ends the last wait
+ * holds: -DREFUSED -DALONE_AT_LAST
+ * holds: -DREAL -DALONE_AT_LAST
+ * fault: -DREFUSED -DALONE_AT_LAST -DFAULT_NO_GRACE   membarrier is refused, and the heavy fence does not wait
+ * fault: -DREAL -DALONE_AT_LAST -DFAULT_NO_LIGHT_FENCE   the fiber passes no fence between (D1) and (D2)
  * fault: -DALONE_AT_LAST -DFAULT_NO_HEAVY_FENCE   who fires passes no fence between (D3) and (D4)
  * fault: -DALONE_AT_LAST -DFAULT_NO_SECOND_LOOK   who fires passes the fence, and does not read again
  * fault: -DFAULT_CLAIM_ANY                who fires claims whatever wait there is, not the one it saw
@@ -118,6 +124,9 @@ proctype fiber() {
 #endif
     buffer ! OPEN, true;
     buffer ! UNTIL, deadline; /* (D1) */
+#if defined(REAL) && !defined(FAULT_NO_LIGHT_FENCE)
+    empty(buffer); /* the light fence */
+#endif
 #ifndef FAULT_LOOK_FIRST
     seen = phase; /* (D2) */
 #endif
@@ -214,7 +223,11 @@ look:
         wake(TIMED_OUT);
         won = false
       :: !won && !behind_fence ->
-#ifndef FAULT_NO_HEAVY_FENCE
+#ifdef REFUSED
+#ifndef FAULT_NO_GRACE
+        empty(buffer); /* the heavy fence */
+#endif
+#elif !defined(REAL) && !defined(FAULT_NO_HEAVY_FENCE)
         atomic {
           do
           :: nempty(buffer) -> empty_one()

@@ -14,7 +14,10 @@
  * Memory. Sequentially consistent but for what the protocol is about: a store may pass a later load.
  * The owner's and the waker's stores of `linked`, and the unlock after it, go through a store
  * buffer that empties by itself, in order, at any time; a locked operation waits until it is empty,
- * and the heavy fence empties all of them. `shield` is published by (E5) and written at once.
+ * and the heavy fence empties all of them. `shield` is published by (E5) and written at once. With
+ * REFUSED the kernel refuses membarrier from now on: the heavy fence waits until each buffer has
+ * emptied by itself. With REAL it has refused it for long: a light fence waits until the buffer of its
+ * side is empty, and the heavy fence orders its caller alone.
  *
  * Abstracted away. One waiter, one list; `in_list` is the list, guarded by the lock. A wake is one
  * bit and the status it passes (park.pml), and waits for its thread's own buffer, as stores are seen
@@ -23,8 +26,16 @@
  * holds:
  * holds: -DALONE
  * holds: -DSHIELDED
+ * holds: -DREFUSED
+ * holds: -DREFUSED -DALONE
+ * holds: -DREAL
+ * holds: -DREAL -DALONE
  * fault: -DALONE -DFAULT_NO_HEAVY_FENCE   the interrupter passes no fence between (E3) and (E4)
  * fault: -DFAULT_NO_HEAVY_FENCE           likewise, with a waker
+ * fault: -DREFUSED -DALONE -DFAULT_NO_GRACE   membarrier is refused, and the heavy fence does not wait
+ * fault: -DREFUSED -DFAULT_NO_GRACE           likewise, with a waker
+ * fault: -DREAL -DALONE -DFAULT_NO_LIGHT_FENCE   no light fence after (E1) and (E5)
+ * fault: -DREAL -DFAULT_NO_LIGHT_FENCE        likewise, with a waker
  * fault: -DALONE -DFAULT_NO_RECHECK       the owner parks without (E6)
  * fault: -DFAULT_NO_LOOK                  the waker takes every wait for a simple one: no (E2)
  * fault: -DFAULT_LOOK_FIRST               the waker does (E2) before (E1)
@@ -63,12 +74,27 @@ inline wake(how) {
   }
 }
 
+#if defined(REAL) || defined(FAULT_NO_GRACE)
+#define heavy_fence() skip
+#elif defined(REFUSED)
+inline heavy_fence() {
+  owner_buffer == 0;
+  waker_buffer == 0
+}
+#else
 inline heavy_fence() {
   atomic {
     DRAIN(owner_buffer, true);
     DRAIN(waker_buffer, false)
   }
 }
+#endif
+
+#if defined(REAL) && !defined(FAULT_NO_LIGHT_FENCE)
+#define LIGHT_FENCE(buffer) buffer == 0
+#else
+#define LIGHT_FENCE(buffer) skip
+#endif
 
 /* end_wait(), behind the claim. */
 inline leave() {
@@ -114,6 +140,7 @@ proctype owner() {
     in_list = true;
     owner_buffer = 1; /* (E5) */
     owner_buffer = 3;
+    LIGHT_FENCE(owner_buffer);
 #ifndef FAULT_NO_RECHECK
     limited = (interrupts != 0); /* (E6) */
     if
@@ -181,6 +208,7 @@ end_waker:
 #endif
       in_list = false;
       waker_buffer = 1; /* (E1) */
+      LIGHT_FENCE(waker_buffer);
 #ifdef FAULT_NO_LOOK
       simple = true;
 #else

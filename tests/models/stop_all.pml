@@ -8,13 +8,20 @@
  * Labels, as in the code: L1, L2 the asker, L3 the end of a life, which has written the join word (J2).
  *
  * Memory. The end's store of the join word waits in `end_buffered` until `memory` lets it out, or a
- * heavy fence does: the end may read `interrupts` before others see that it ended.
+ * heavy fence does: the end may read `interrupts` before others see that it ended. With REFUSED the
+ * kernel refuses membarrier from now on: the heavy fence waits until the buffer has emptied by itself.
+ * With REAL it has refused it for long: the light fence waits until the buffer is empty, and the heavy
+ * fence orders the asker alone.
  *
  * Abstracted away. What the asker does at the control block is one step: it makes the stop state. Three
  * lives, two rounds of asking. `interrupts` is as in the code: twice the number under way, and bit 0.
  *
  * holds:
+ * holds: -DREFUSED
+ * holds: -DREAL
  * fault: -DFAULT_NO_FENCE        no heavy fence between (L1) and (L2)
+ * fault: -DREFUSED -DFAULT_NO_GRACE     membarrier is refused, and the heavy fence does not wait
+ * fault: -DREAL -DFAULT_NO_LIGHT_FENCE  the end passes no fence between (J2) and (L3)
  * fault: -DFAULT_NO_LOOK         the end of a life does not look at `interrupts` (L3)
  * fault: -DFAULT_NO_WAIT         the end sees the interrupt and does not wait until it is over
  * fault: -DFAULT_EARLY           (L2) comes before (L1)
@@ -32,6 +39,9 @@ proctype fiber() {
   :: life < LIVES ->
     atomic { life++; alive = true }
     end_buffered = true; /* (J2) */
+#if defined(REAL) && !defined(FAULT_NO_LIGHT_FENCE)
+    !end_buffered;
+#endif
 #ifdef FAULT_NO_LOOK
     seen = 0;
 #else
@@ -77,7 +87,11 @@ proctype asker() {
     interrupts = interrupts + 2; /* (L1) */
     interrupts = interrupts | 1;
 #endif
-#ifndef FAULT_NO_FENCE
+#ifdef REFUSED
+#ifndef FAULT_NO_GRACE
+    !end_buffered; /* heavy_fence */
+#endif
+#elif !defined(REAL) && !defined(FAULT_NO_FENCE)
     atomic { /* heavy_fence */
       if
       :: end_buffered -> end_buffered = false; alive = false

@@ -1,6 +1,7 @@
 // A fiber or a thread forks while a runtime lives. The argument names what the child does. The
 // child ends with 17 if that was as it should be, and the parent with 0.
 #include <atomic>
+#include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <functional>
@@ -93,6 +94,47 @@ void be_a_plain_thread() {
 }
 
 hilo::runtime* outer = nullptr;
+// Of the parent: a fiber that runs, a fiber that has ended, and a thread.
+hilo::fiber<void>* running = nullptr;
+hilo::fiber<int>* ended = nullptr;
+hilo::thread* started = nullptr;
+
+// Whether f() in a child of its own aborts, and says why in one line.
+template <class F>
+bool aborts(F f) {
+  int ends[2];
+  expect(::pipe(ends) == 0, "pipe");
+  const pid_t child = ::fork();
+  if (child == 0) {
+    ::dup2(ends[1], STDERR_FILENO);
+    f();
+    ::_exit(0);
+  }
+  ::close(ends[1]);
+  std::string said;
+  char text[512];
+  for (ssize_t got = 0; (got = ::read(ends[0], text, sizeof text)) > 0;)
+    said.append(text, static_cast<std::size_t>(got));
+  int status = 0;
+  expect(::waitpid(child, &status, 0) == child, "waitpid");
+  return WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT &&
+         said.find("the child of a fork waits for fiber") != said.npos;
+}
+
+// docs/process-life.md has a table of what the parent's objects do in the child.
+void wait_for_the_parents() {
+  expect(ended->wait() == hilo::status::ok, "wait() for a fiber that had ended");
+  expect(ended->join() == 5, "join() of a fiber that had ended");
+  expect(aborts([] { running->join(); }), "join() of a fiber of the parent");
+  expect(aborts([] { (void)running->wait(); }), "wait() for a fiber of the parent");
+  expect(running->wait_for(3ms) == hilo::status::timed_out, "wait_for() a fiber of the parent");
+  try {
+    started->join();
+    expect(false, "join() of a thread of the parent");
+  } catch (const std::system_error& error) {
+    expect(error.code().value() == ESRCH, "ESRCH of a thread's join()");
+  }
+}
 hilo::fiber_local<int> mine([] { return 1; });
 
 // By name: run in the child of the fork, which ends by _exit(17) afterwards.
@@ -127,6 +169,7 @@ const std::map<std::string, std::function<void()>> in_child = {
        std::atexit([] { ::_exit(17); });
        std::exit(3);
      }},
+    {"wait", wait_for_the_parents},
     {"spawn there",
      [] {
        try {
@@ -174,6 +217,7 @@ void return_in_child(bool by_exception) {
         expect(!never.wait_for(2ms), "a limit of the fiber holds in the child");
         if (by_exception) throw std::runtime_error("leaves the fiber");
       });
+      if (child == 0) children.join();  // returns at once: they do not exist there
     } catch (const std::runtime_error&) {
     }
   }
@@ -193,6 +237,13 @@ int main(int, char** arguments) {
   hilo::runtime fibers(hilo::test::options());
   outer = &fibers;
   auto ticker = fibers.spawn(tick);
+  auto five = fibers.spawn([] { return 5; });
+  (void)five.wait();
+  hilo::event over;
+  hilo::thread waiting([&] { over.wait(); });
+  running = &ticker;
+  ended = &five;
+  started = &waiting;
   if (from == "fiber") {
     fibers.run([&] { fork_and(what); });
   } else if (from == "limited fiber") {
@@ -243,6 +294,8 @@ int main(int, char** arguments) {
   } else if (from == "main") {
     fork_and(what);
   }
+  over.set();
+  waiting.join();
   ticker.request_stop();
   ticker.join();
 }

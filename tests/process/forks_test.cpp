@@ -18,7 +18,8 @@ void check_forks(const char* from, std::initializer_list<const char*> what) {
 
 TEST_CASE("fork: in a fiber, the child is a plain thread and can start a runtime") {
   NOT_UNDER_SANITIZERS();
-  check_forks("fiber", {"thread", "runtime", "both", "nested", "exec", "exit", "spawn there"});
+  check_forks("fiber",
+              {"thread", "runtime", "both", "nested", "exec", "exit", "spawn there", "wait"});
   check_forks("limited fiber", {"both"});
 }
 
@@ -30,7 +31,7 @@ TEST_CASE("fork: in a fiber with a thread block of its own") {
 
 TEST_CASE("fork: in hilo::blocking, and the child may leave that") {
   NOT_UNDER_SANITIZERS();
-  check_forks("blocking", {"both", "exec", "exit"});
+  check_forks("blocking", {"both", "exec", "exit", "wait"});
   check_forks("after blocking", {"both", "exit"});
 }
 
@@ -41,8 +42,8 @@ TEST_CASE("fork: beside calls in flight") {
 
 TEST_CASE("fork: in a hilo thread and in main, while a runtime lives") {
   NOT_UNDER_SANITIZERS();
-  check_forks("thread", {"both", "exit", "spawn there"});
-  check_forks("main", {"both", "exit", "spawn there"});
+  check_forks("thread", {"both", "exit", "spawn there", "wait"});
+  check_forks("main", {"both", "exit", "spawn there", "wait"});
 }
 
 TEST_CASE("fork: a child of hilo::clone on a copy of the memory is like one of fork") {

@@ -8,11 +8,11 @@
 
 namespace {
 
-hilo::test::child_end run_host(const std::string& what) {
+hilo::test::child_end run_host(const std::string& what,
+                               const std::string& second = "libplugin_b.so") {
   using hilo::test::program_path;
-  return hilo::test::run_program(
-      program_path("plugin_host"),
-      {what, program_path("libplugin_a.so"), program_path("libplugin_b.so")}, {});
+  return hilo::test::run_program(program_path("plugin_host"),
+                                 {what, program_path("libplugin_a.so"), program_path(second)}, {});
 }
 
 }  // namespace
@@ -25,6 +25,20 @@ TEST_CASE("unload: handlers of a plugin that was unloaded can still be called") 
   HILO_NEEDS_PLUGINS();
   for (const char* what : {"urgent", "fork", "thread", "exit"}) {
     const auto end = run_host(what);
+    CAPTURE(what);
+    CAPTURE(end.describe());
+    CHECK(end.exited);
+    CHECK(end.code == 0);
+  }
+}
+
+TEST_CASE("unload: handlers of the shared library can still be called once its user is unloaded") {
+  HILO_NEEDS_PLUGINS();
+  if (!std::filesystem::exists(hilo::test::program_path("libplugin_shared.so"))) {
+    HILO_SKIP("this build has no shared library");
+  }
+  for (const char* what : {"urgent", "fork", "thread", "exit"}) {
+    const auto end = run_host(what, "libplugin_shared.so");
     CAPTURE(what);
     CAPTURE(end.describe());
     CHECK(end.exited);

@@ -61,6 +61,7 @@ constexpr blindness all_blindness[] = {
     {"after setuid", give_up_root, false},
     {"in an empty root", enter_empty_root, false},
     {"in an empty root, later", enter_empty_root, true},
+    {"without descriptors", use_up_descriptors, false},
     {"without descriptors, later", use_up_descriptors, true},
     {"where files cannot be opened", refuse_open, false},
     {"where files cannot be opened, later", refuse_open, true},
@@ -73,7 +74,7 @@ TEST_CASE("monitor: a fiber in a system call holds up nobody where /proc cannot 
   HILO_NEEDS(system_call_filters);
   for (const blindness& way : all_blindness) {
     CAPTURE(way.what);
-    for (const unsigned carriers : {1U, 2U}) {
+    for (const unsigned carriers : {1U, 2U, 4U}) {
       CAPTURE(carriers);
       const auto end = hilo::test::run_in_child([&] {
         int pipe[2];
@@ -107,6 +108,37 @@ TEST_CASE("monitor: a fiber in a system call holds up nobody where /proc cannot 
           for (auto& one : stuck) one.join();
         });
         if (reported.load(std::memory_order_relaxed)) std::_Exit(4);
+      });
+      if (end.exited && end.code == 77) {
+        MESSAGE("left out: this process may not");
+        continue;
+      }
+      CAPTURE(end.describe());
+      CHECK(end.exited);
+      CHECK(end.code == 0);
+    }
+  }
+}
+
+TEST_CASE("monitor: a fiber that computes is reported where /proc cannot be read") {
+  if (hilo::context::sanitizing) HILO_SKIP("a sanitizer needs /proc itself");
+  HILO_NEEDS(system_call_filters);
+  for (const blindness& way : all_blindness) {
+    CAPTURE(way.what);
+    for (const unsigned carriers : {1U, 2U, 4U}) {
+      CAPTURE(carriers);
+      const auto end = hilo::test::run_in_child([&] {
+        if (!way.later && !way.begin()) std::_Exit(77);
+        std::atomic<bool> reported{false};
+        runtime_options options{.carriers = carriers, .report_busy_after = 30ms};
+        options.report_busy = [&](std::string_view) {
+          reported.store(true, std::memory_order_relaxed);
+        };
+        hilo::run(options, [&] {
+          if (way.later && !way.begin()) std::_Exit(77);
+          while (!reported.load(std::memory_order_relaxed)) {
+          }
+        });
       });
       if (end.exited && end.code == 77) {
         MESSAGE("left out: this process may not");

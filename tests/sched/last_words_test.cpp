@@ -426,20 +426,23 @@ TEST_CASE("fiber_local: late destructors of the main thread have their values de
 TEST_CASE("handle: a fiber that would wait for its own end is told so") {
   using handle = hilo::fiber<void>;
   const auto ends_with = [](void (*what)(std::shared_ptr<handle>), const char* text) {
-    const auto end = run_in_child([what] {
-      hilo::run(hilo::runtime_options{.carriers = 2}, [what] {
-        auto self = std::make_shared<handle>();
-        hilo::event made;
-        *self = hilo::spawn([&] {
-          (void)made.wait();
-          what(self);
+    for (const unsigned carriers : {1U, 2U, 4U}) {
+      CAPTURE(carriers);
+      const auto end = run_in_child([what, carriers] {
+        hilo::run(hilo::runtime_options{.carriers = carriers}, [what] {
+          auto self = std::make_shared<handle>();
+          hilo::event made;
+          *self = hilo::spawn([&] {
+            (void)made.wait();
+            what(self);
+          });
+          made.set();
+          (void)hilo::sleep_for(1h);
         });
-        made.set();
-        (void)hilo::sleep_for(1h);
       });
-    });
-    CAPTURE(end.describe());
-    CHECK(end.aborted_with(text));
+      CAPTURE(end.describe());
+      CHECK(end.aborted_with(text));
+    }
   };
   ends_with([](std::shared_ptr<handle> self) { self->join(); }, "joins itself");
   ends_with([](std::shared_ptr<handle> self) { (void)self->wait(); }, "waits for its own end");

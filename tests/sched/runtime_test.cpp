@@ -272,6 +272,7 @@ TEST_CASE("runtime: a stack overflow is reported with the fiber, where it was sp
   CHECK(end.says("hilo: stack overflow in fiber #"));
   CHECK(end.says("\"deep one\", spawned at /"));
   CHECK(end.says(": its stack of 64 KiB is full"));
+  CHECK(end.says("addr2line -i"));
   // "spawned at module+0xoffset"; the child was a copy, so its addresses are ours.
   Dl_info module{};
   if (::dladdr(reinterpret_cast<void*>(&spawn_deep_one), &module) == 0) {

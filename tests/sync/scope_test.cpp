@@ -362,15 +362,18 @@ TEST_CASE("scope: a stop by one child's token reaches the siblings") {
 
 TEST_CASE("scope: a child that would wait for itself is told so") {
   const auto ends_with = [](void (*what)(std::optional<hilo::scope<>>&), const char* text) {
-    const auto end = hilo::test::run_in_child([what] {
-      hilo::run(hilo::runtime_options{.carriers = 2}, [what] {
-        std::optional<hilo::scope<>> all(std::in_place);
-        (void)all->spawn([&] { what(all); });
-        (void)hilo::sleep_for(1h);
+    for (const unsigned carriers : {1U, 2U, 4U}) {
+      CAPTURE(carriers);
+      const auto end = hilo::test::run_in_child([what, carriers] {
+        hilo::run(hilo::runtime_options{.carriers = carriers}, [what] {
+          std::optional<hilo::scope<>> all(std::in_place);
+          (void)all->spawn([&] { what(all); });
+          (void)hilo::sleep_for(1h);
+        });
       });
-    });
-    CAPTURE(end.describe());
-    CHECK(end.aborted_with(text));
+      CAPTURE(end.describe());
+      CHECK(end.aborted_with(text));
+    }
   };
   ends_with([](std::optional<hilo::scope<>>& all) { all->join(); }, "a child joins its own scope");
   ends_with([](std::optional<hilo::scope<>>& all) { (void)all->wait_for(1s); },
