@@ -44,13 +44,12 @@ TEST_CASE("number line: a time that never comes ends no wait for I/O") {
   const auto body = [] {
     each_endless([](auto value) {
       each_io_call(value, [](const char* name, auto wait, auto end) {
-        CAPTURE(name);
         hilo::thread partner([&] {
           std::this_thread::yield();
           end();
         });
         const bool ok = wait();
-        CHECK(ok);
+        CHECK_MESSAGE(ok, name);
         partner.join();
       });
       hilo::process quick({.path = "true"});
@@ -64,9 +63,8 @@ TEST_CASE("number line: a time that has passed ends each wait for I/O at once") 
   const auto body = [] {
     each_passed([](auto value) {
       each_io_call(value, [](const char* name, auto wait, auto) {
-        CAPTURE(name);
         const bool ok = wait();
-        CHECK_FALSE(ok);
+        CHECK_FALSE_MESSAGE(ok, name);
       });
     });
     hilo::process slow({.path = "sleep", .arguments = {"1000"}});
