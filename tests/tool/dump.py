@@ -106,7 +106,7 @@ def check_details(found):
             must((its["kind"], its["call"]) == ("descriptor", "read"), str(one))
         elif site in ("site_02", "site_07", "site_14"):
             must(9 * 3600e9 < one["ns_left"] < 11 * 3600e9, str(one))
-        if site is not None:
+        if site and site.startswith("site_"):
             must("park_at_sites" in one["spawned_at"]["function"], str(one))
             must(one["stack_size"] == 16384 and 0 < one["stack_used"] < 16384, str(one))
 
@@ -303,12 +303,21 @@ def wrong_usage():
         must(text.startswith("hilo: ") and text.count("\n") == 1, text)
 
 
+def handles(process, number):
+    """Whether it has begun to handle a signal."""
+    with open(f"/proc/{process.pid}/status", encoding="utf-8") as file:
+        caught = int(re.search(r"^SigCgt:\s*(\w+)", file.read(), flags=re.M)[1], 16)
+    return caught >> (number - 1) & 1
+
+
 def interrupted():
     with Target(program, "sleepers", 100000) as its:
         for wait in (0.05, 0.15, 0.3):
             running = subprocess.Popen(
                 [hilo.path, "dump", "--pause", "--json", str(its.pid)], stdout=subprocess.DEVNULL,
                 stderr=subprocess.PIPE, text=True)
+            while not handles(running, signal.SIGINT):
+                time.sleep(0.001)
             time.sleep(wait)
             running.send_signal(signal.SIGINT)
             _, said = running.communicate()
