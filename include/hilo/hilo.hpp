@@ -18,6 +18,7 @@
 #include "hilo/clone.hpp"
 #include "hilo/condition_variable.hpp"
 #include "hilo/descriptor.hpp"
+#include "hilo/directory.hpp"
 #include "hilo/ends.hpp"
 #include "hilo/fiber.hpp"
 #include "hilo/fiber_local.hpp"

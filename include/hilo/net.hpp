@@ -22,6 +22,7 @@
 #include "hilo/net/datagram.hpp"
 #include "hilo/net/line_reader.hpp"
 #include "hilo/net/name.hpp"
+#include "hilo/net/serve.hpp"
 #include "hilo/net/socket.hpp"
 #include "hilo/net/tcp.hpp"
 #include "hilo/net/udp.hpp"

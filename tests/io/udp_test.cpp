@@ -2,6 +2,7 @@
 #include "hilo/net/udp.hpp"
 
 #include <array>
+#include <cerrno>
 #include <chrono>
 #include <cstdint>
 #include <cstring>
@@ -10,8 +11,11 @@
 #include <string_view>
 #include <system_error>
 #include <thread>
+#include <utility>
 #include <vector>
 
+#include <net/if.h>
+#include <netinet/in.h>
 #include <sys/socket.h>
 
 #include "hilo/fiber.hpp"
@@ -40,6 +44,21 @@ int option_of(const hilo::net::socket& one, int level, int name) {
   socklen_t size = sizeof value;
   REQUIRE(::getsockopt(one.fd(), level, name, &value, &size) == 0);
   return value;
+}
+
+// All addresses of this machine, in the family of a group.
+address all_addresses(std::string_view group, std::uint16_t port) {
+  return *address::parse(group.find(':') == group.npos ? "0.0.0.0" : "::", port);
+}
+
+// Whether the loopback has groups of that family.
+bool can_join(const char* group) {
+  try {
+    udp_socket one(all_addresses(group, 0));
+    return bool(one.join(*address::parse(group, 1), ::if_nametoindex("lo")));
+  } catch (const std::system_error&) {
+    return false;
+  }
 }
 
 std::string text_of(udp_socket& from) {
@@ -294,4 +313,58 @@ TEST_CASE("udp: kernel threads make the same calls, with the same limits") {
   });
   CHECK(text_of(receiver) == "z");
   peer.join();
+}
+
+TEST_CASE("udp: each member of a group gets what is sent to it, until it leaves") {
+  std::vector<const char*> groups;
+  for (const char* name : {"239.255.77.7", "ff12::7707"}) {
+    if (can_join(name)) groups.push_back(name);
+  }
+  if (groups.empty()) HILO_SKIP("the loopback has no groups here");
+  on_each_driver([&groups] {
+    const unsigned loopback = ::if_nametoindex("lo");
+    for (const char* name : groups) {
+      CAPTURE(name);
+      // The first member's port is everybody's.
+      const address here = all_addresses(name, 0);
+      udp_socket first(here, {.reuse_address = true});
+      const std::uint16_t port = first.local()->port();
+      udp_socket second(all_addresses(name, port), {.reuse_address = true});
+      const address group = *address::parse(name, port);
+      REQUIRE(first.join(group, loopback));
+      REQUIRE(second.join(group, loopback));
+      CHECK(first.join(group, loopback).error().value() == EADDRINUSE);
+
+      udp_socket sender(here);
+      REQUIRE(sender.set_group_interface(loopback));
+      REQUIRE(sender.set_group_ttl(0));
+      REQUIRE(sender.set_group_loop(true));
+      REQUIRE(sender.send_to("both", 4, group));
+      CHECK(text_of(first) == "both");
+      CHECK(text_of(second) == "both");
+
+      REQUIRE(second.leave(group, loopback));
+      CHECK(second.leave(group, loopback).error().value() == EADDRNOTAVAIL);
+      REQUIRE(sender.send_to("one", 3, group));
+      CHECK(text_of(first) == "one");
+      char byte = 0;
+      CHECK(second.receive(&byte, 1, 2ms).status() == status::timed_out);
+    }
+  });
+}
+
+TEST_CASE("udp: what is no group is not joined, and options for groups are checked") {
+  udp_socket one(address::loopback(0));
+  CHECK(one.join(address::loopback(1)).error().value() == EINVAL);
+  CHECK(one.leave(address::loopback(1)).status() == status::failed);
+  CHECK(one.set_group_ttl(-1).error().value() == EINVAL);
+  CHECK(one.set_group_ttl(256).error().value() == EINVAL);
+  CHECK(one.set_group_interface(1'000'000'000).status() == status::failed);
+  REQUIRE(one.set_group_ttl(255));
+  CHECK(option_of(one, IPPROTO_IP, IP_MULTICAST_TTL) == 255);
+  udp_socket closed = std::move(one);
+  REQUIRE(closed.close());
+  CHECK(closed.set_group_loop(true).error().value() == EBADF);
+  CHECK(closed.set_group_interface(0).error().value() == EBADF);
+  CHECK(closed.join(address::loopback(1)).error().value() == EBADF);
 }

@@ -1,4 +1,5 @@
-// Unix sockets (unix(7)): streams and datagrams within a machine, which carry descriptors too.
+// Unix sockets (unix(7)): streams, packets and datagrams within a machine. Streams carry
+// descriptors too.
 //
 //   hilo::net::unix_listener listener(*hilo::net::unix_address::path("/run/server"));
 //   auto client = hilo::net::unix_stream::connect(*hilo::net::unix_address::path("/run/server"));
@@ -89,6 +90,36 @@ class unix_listener : public addressed<unix_address> {
   // it fails (EMFILE, ENFILE, ENOBUFS, ENOMEM), and the listener can still be used. Sets the
   // listening socket's non-blocking mode. Never parks; would_block counts (docs/fibers.md).
   HILO_API result<unix_stream> try_accept() noexcept;
+};
+
+// A connection that carries packets (SOCK_SEQPACKET): each arrives whole, in order, at one receive.
+class unix_packets : public addressed<unix_address> {
+ public:
+  using addressed::addressed;
+
+  // As those of unix_stream.
+  HILO_API static result<unix_packets> connect(const unix_address& to, io::until = {}) noexcept;
+  HILO_API static result<std::pair<unix_packets, unix_packets>> pair() noexcept;
+
+  // Sends one packet, whole. Parks: while there is no room. Errors: those of send(2); EMSGSIZE: it
+  // is too long; EINVAL: it is empty, which the receiver would take for the end.
+  HILO_API result<void> send(const void* data, std::size_t size, io::until = {}) noexcept;
+  // Receives one packet. If it is longer than the buffer, the rest is lost. closed: the peer has
+  // ended its side. Parks: until there is one. Errors: those of recv(2).
+  HILO_API result<received> receive(void* buffer, std::size_t size, io::until = {}) noexcept;
+
+  // Ends this side: after the packets that were sent, the peer receives the end.
+  result<void> end_writing() noexcept { return io::shutdown(fd(), SHUT_WR); }
+};
+
+class unix_packet_listener : public addressed<unix_address> {
+ public:
+  using addressed::addressed;  // of a descriptor that already listens
+
+  // As those of unix_listener.
+  HILO_API explicit unix_packet_listener(const unix_address& at, int backlog = 4096);
+  HILO_API result<unix_packets> accept(io::until = {}) noexcept;
+  HILO_API result<unix_packets> try_accept() noexcept;
 };
 
 // Datagrams of Unix sockets are neither lost nor reordered; a sender waits for its receiver.

@@ -35,6 +35,26 @@ result<std::pair<Socket, Socket>> pair_of(int type) noexcept {
   return std::pair(Socket(ends[0]), Socket(ends[1]));
 }
 
+template <class Socket>
+result<Socket> connect_to(const unix_address& to, int type, io::until when) noexcept {
+  if (sched::current_worker() != nullptr && detail::simulating()) [[unlikely]]
+    detail::refuse_simulated("I/O");
+  Socket made(make(type | SOCK_NONBLOCK));
+  if (!made) return failed<Socket>(errno);
+  const detail::wait_limit limit(when.ns());
+  while (true) {
+    const status end = detail::limit_now();
+    if (end != status::ok) return {end, end == status::timed_out ? ETIMEDOUT : ECANCELED};
+    const long done = sys::call(SYS_connect, made.fd(), to.data(), to.size());
+    if (done == 0) break;
+    if (done != -EAGAIN) return failed<Socket>(static_cast<int>(-done));
+    (void)retry_later({});  // a limit that ends this also ends the loop
+  }
+  const long waits_again = sys::call(SYS_fcntl, made.fd(), F_SETFL, O_RDWR);
+  if (waits_again < 0) return failed<Socket>(static_cast<int>(-waits_again));
+  return made;
+}
+
 [[noreturn, gnu::cold]] void refuse(int error, const char* what, const unix_address& at) {
   const char* hint = std::strerror(error);
   if (error == EADDRINUSE) {
@@ -47,6 +67,19 @@ result<std::pair<Socket, Socket>> pair_of(int type) noexcept {
     hint = "its directory may not be written or searched";
   }
   base::fail(error, what + at.to_string(), hint);
+}
+
+// Makes the socket behind `fd` listen.
+void listen_at(int fd, const unix_address& at, int backlog) {
+  if (fd < 0 || ::bind(fd, at.data(), at.size()) != 0 || ::listen(fd, backlog) != 0) {
+    refuse(errno, "listen on ", at);
+  }
+}
+
+template <class Socket>
+result<Socket> as_socket(const result<int>& fd) noexcept {
+  if (!fd) return because<Socket>(fd);
+  return Socket(*fd);
 }
 
 union control {
@@ -98,22 +131,7 @@ result<void> remove_stale(const unix_address& at) noexcept {
 }
 
 result<unix_stream> unix_stream::connect(const unix_address& to, io::until when) noexcept {
-  if (sched::current_worker() != nullptr && detail::simulating()) [[unlikely]]
-    detail::refuse_simulated("I/O");
-  unix_stream made(make(SOCK_STREAM | SOCK_NONBLOCK));
-  if (!made) return failed<unix_stream>(errno);
-  const detail::wait_limit limit(when.ns());
-  while (true) {
-    const status end = detail::limit_now();
-    if (end != status::ok) return {end, end == status::timed_out ? ETIMEDOUT : ECANCELED};
-    const long done = sys::call(SYS_connect, made.fd(), to.data(), to.size());
-    if (done == 0) break;
-    if (done != -EAGAIN) return failed<unix_stream>(static_cast<int>(-done));
-    (void)retry_later({});  // a limit that ends this also ends the loop
-  }
-  const long waits_again = sys::call(SYS_fcntl, made.fd(), F_SETFL, O_RDWR);
-  if (waits_again < 0) return failed<unix_stream>(static_cast<int>(-waits_again));
-  return made;
+  return connect_to<unix_stream>(to, SOCK_STREAM, when);
 }
 
 result<std::pair<unix_stream, unix_stream>> unix_stream::pair() noexcept {
@@ -167,21 +185,48 @@ result<ucred> unix_stream::peer_credentials() const noexcept {
 }
 
 unix_listener::unix_listener(const unix_address& at, int backlog) : addressed(make(SOCK_STREAM)) {
-  if (fd() < 0 || ::bind(fd(), at.data(), at.size()) != 0 || ::listen(fd(), backlog) != 0) {
-    refuse(errno, "listen on ", at);
-  }
+  listen_at(fd(), at, backlog);
 }
 
 result<unix_stream> unix_listener::accept(io::until when) noexcept {
-  const result<int> peer = next_connection(fd(), when);
-  if (!peer) return because<unix_stream>(peer);
-  return unix_stream(*peer);
+  return as_socket<unix_stream>(next_connection(fd(), when));
 }
 
 result<unix_stream> unix_listener::try_accept() noexcept {
-  const result<int> peer = waiting_connection(fd());
-  if (!peer) return because<unix_stream>(peer);
-  return unix_stream(*peer);
+  return as_socket<unix_stream>(waiting_connection(fd()));
+}
+
+result<unix_packets> unix_packets::connect(const unix_address& to, io::until when) noexcept {
+  return connect_to<unix_packets>(to, SOCK_SEQPACKET, when);
+}
+
+result<std::pair<unix_packets, unix_packets>> unix_packets::pair() noexcept {
+  return pair_of<unix_packets>(SOCK_SEQPACKET);
+}
+
+result<void> unix_packets::send(const void* data, std::size_t size, io::until when) noexcept {
+  if (size == 0) return failed<void>(EINVAL);
+  return detail::send_datagram(fd(), data, size, when);
+}
+
+result<received> unix_packets::receive(void* buffer, std::size_t size, io::until when) noexcept {
+  const result<std::size_t> length = detail::receive_datagram(fd(), buffer, size, when);
+  if (!length) return because<received>(length);
+  if (*length == 0) return {status::closed, EBADF};
+  return received{std::min(*length, size), *length};
+}
+
+unix_packet_listener::unix_packet_listener(const unix_address& at, int backlog)
+    : addressed(make(SOCK_SEQPACKET)) {
+  listen_at(fd(), at, backlog);
+}
+
+result<unix_packets> unix_packet_listener::accept(io::until when) noexcept {
+  return as_socket<unix_packets>(next_connection(fd(), when));
+}
+
+result<unix_packets> unix_packet_listener::try_accept() noexcept {
+  return as_socket<unix_packets>(waiting_connection(fd()));
 }
 
 unix_datagram::unix_datagram(const unix_address& at) : datagram_socket(make(SOCK_DGRAM)) {
