@@ -9,7 +9,8 @@ A program holds the workloads of one implementation and is asked for one measure
       {"workload": "yield", "missing": "why it has none"}
   PROGRAM run WORKLOAD CARRIERS SECONDS [key=value...]
       {"yield": 12.5}, each figure's value, after the program itself has checked the answer, or
-      {"skip": "why"}; a wrong answer is a message on standard error and a failure
+      {"skip": "why"}; a wrong answer is a message on standard error and a failure; the argument
+      cpus=N makes it use so many CPUs instead of as many as there are carriers
 
 Servers are measured from outside, by load.py, which speaks the same for each implementation.
 
@@ -20,6 +21,7 @@ medians over the rounds are compared. ./dev bench builds the programs and calls 
 
 import argparse
 import dataclasses
+import importlib.util
 import json
 import os
 import re
@@ -28,8 +30,12 @@ import sys
 import tempfile
 import time
 
+import compare
 import load
-from report import IMPLEMENTATIONS, PROGRAMS, Cell, Results, print_report, write_report
+import results as recorded
+from conditions import conditions
+from report import IMPLEMENTATIONS, PROGRAMS, markdown, print_report, print_table
+from results import Cell, Results
 
 # Implementations from elsewhere, measured with --peers.
 PEERS = {"go": "golang-go", "boost": "libboost-fiber1.81-dev", "tbb": "libtbb-dev"}
@@ -39,6 +45,14 @@ LONG = {"uts_t3", "memory_1m", "idle", "file_read", "file_copy", *load.all_workl
 
 # Measured in one round, since it takes its time and gives the same every time.
 ONCE = {"memory_1m"}
+
+# Measured also with more carriers, by --peers or when --only names them: the numbers, and what is
+# measured so. Carriers beyond the CPUs share them.
+MORE_CARRIERS = (4, 8)
+SCALING = {"skynet", "channel_4x4", "mutex_8", "fib_fork_join", "nqueens"}
+
+# The rounds that a run of which docs/results/ is made has at least.
+PUBLISHED_ROUNDS = 5
 
 # A measurement that takes longer than this hangs.
 TIME_LIMIT = 120
@@ -53,6 +67,7 @@ class Entry:
     carriers: int
     cells: dict  # of each figure
     skipped: str = ""
+    extra: tuple = ()  # arguments
 
 
 class Failure(Exception):
@@ -142,6 +157,11 @@ def programs(options, notes):
             yield name, [program]
 
 
+def more_carriers(workload, carriers, options):
+    many = workload in SCALING and (options.peers or options.only)
+    return list(MORE_CARRIERS) if many and len(carriers) > 1 else []
+
+
 def collect(options):
     """Asks each program what it can do: the entries of each workload to measure, and the notes."""
     workloads = {}
@@ -155,9 +175,11 @@ def collect(options):
             if "missing" in listed:
                 notes.append((workload, f"{workload}, {name}: {listed['missing']}"))
                 continue
-            for carriers in listed["carriers"]:
+            for carriers in listed["carriers"] + more_carriers(workload, listed["carriers"], options):
                 cells = {f: Cell(f, name, carriers, u) for f, u in listed["figures"].items()}
-                entries.append(Entry(name, command, carriers, cells))
+                cpus = min(carriers, len(os.sched_getaffinity(0)))
+                extra = (f"cpus={cpus}",) if carriers in MORE_CARRIERS else ()
+                entries.append(Entry(name, command, carriers, cells, extra=extra))
             if listed["note"]:
                 notes.append((workload, f"{workload}, {name}: {listed['note']}"))
     order = ["", *workloads]
@@ -178,7 +200,7 @@ def measure(workloads, options, scratch):
                 if entry.skipped:
                     continue
                 command = [*entry.program, "run", workload, str(entry.carriers)]
-                (answer,) = ask([*command, str(options.seconds), *extra])
+                (answer,) = ask([*command, str(options.seconds), *entry.extra, *extra])
                 if "skip" in answer:
                     entry.skipped = answer["skip"]
                     continue
@@ -193,21 +215,33 @@ def measure(workloads, options, scratch):
 def parse_arguments():
     parser = argparse.ArgumentParser(prog="./dev bench", description="compares hilo with other ways")
     parser.add_argument("--programs", help=argparse.SUPPRESS)
-    parser.add_argument("--report", help=argparse.SUPPRESS)
+    parser.add_argument("--output", help=argparse.SUPPRESS)  # the directory of the reports
+    parser.add_argument("--results", help=argparse.SUPPRESS)  # the directory of --publish
     parser.add_argument("--needs", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--only", default="", metavar="REGEX", help="workloads whose name matches")
     parser.add_argument("--rounds", type=int, metavar="N", help="rounds (5; 3 with --quick)")
     parser.add_argument("--peers", action="store_true", help="measure the peers, and all workloads")
     parser.add_argument("--quick", action="store_true", help="shorter loops and fewer rounds")
     parser.add_argument("--json", metavar="FILE", help="also write the results as JSON")
+    parser.add_argument("--compare", metavar="OLD.json", help="say what changed since an older run")
+    parser.add_argument(
+        "--publish", action="store_true", help="renew docs/results/; measures everything, as --peers"
+    )
+    parser.add_argument("--from", dest="source", metavar="FILE", help="report an older run, measure nothing")
     parser.add_argument("--tree", default="/usr/include", metavar="DIR", help="for wordcount")
     options = parser.parse_args()
     try:
         re.compile(options.only)
     except re.error as error:
         parser.error(f"--only {options.only}: {error}")
+    if options.publish:
+        if options.only or options.quick:
+            parser.error("--publish takes a full run: it does not go with --only or --quick")
+        options.peers = True
     if options.rounds is None:
         options.rounds = 3 if options.quick else 5
+    if options.publish and options.rounds < PUBLISHED_ROUNDS:
+        parser.error(f"--rounds {options.rounds}: --publish takes at least {PUBLISHED_ROUNDS}")
     if options.rounds < 1:
         parser.error(f"--rounds {options.rounds}: must be at least 1")
     options.seconds = 0.03 if options.quick else 0.12
@@ -228,9 +262,28 @@ def main():
             for header, package in load.HEADERS.items():
                 print("needs header", header, package)
         return
+    if importlib.util.find_spec("matplotlib") is None:
+        raise Failure(f"the report needs matplotlib for {sys.executable} (Debian: python3-matplotlib)")
+    old = recorded.read(options.compare) if options.compare else None
+    results = recorded.read(options.source) if options.source else measured(options)
+    if not results.run:
+        raise Failure(f"{options.source} has no record of its run; build/bench/results.json has")
+    print_report(results)
+    if old:
+        print_comparison(results, old)
+    write_reports(results, old, options)
+
+
+def measured(options):
+    """Runs everything that was asked for."""
+    run = conditions(options.programs)
     workloads, notes = collect(options)
     if not any(workloads.values()):
         raise Failure(f"no workload matches {options.only}")
+    there = {entry.implementation for entries in workloads.values() for entry in entries}
+    lacking = [name for name in IMPLEMENTATIONS if name not in there]
+    if options.publish and lacking:
+        raise Failure(f"--publish takes a full run, and these cannot be measured here: {', '.join(lacking)}")
     with tempfile.TemporaryDirectory(prefix="hilo-bench-") as scratch:
         measure(workloads, options, scratch)
     every = [(name, entry) for name, entries in workloads.items() for entry in entries]
@@ -239,21 +292,52 @@ def main():
         for name, entry in every
         if entry.skipped
     ]
-    results = Results(cell for _, entry in every for cell in entry.cells.values())
-    print_report(results, notes, options.rounds)
-    write_report(options.report, results, notes, options.rounds)
-    print(f"report: {options.report}")
+    found = {entry.implementation for _, entry in every if not entry.skipped}
+    run["rounds"] = options.rounds
+    run["seconds"] = options.seconds
+    run["full"] = (
+        bool(options.peers and not options.only and not options.quick)
+        and options.rounds >= PUBLISHED_ROUNDS
+        and found == set(IMPLEMENTATIONS)
+    )
+    return Results((cell for _, entry in every for cell in entry.cells.values()), run, notes)
+
+
+def print_comparison(results, old):
+    found = compare.changes(results, old)
+    print()
+    print_table(compare.changes_table(found), left_columns=2)
+    for text in compare.facts(results, old, found):
+        print(text)
+
+
+def write_reports(results, old, options):
+    import page  # here, because matplotlib takes a second to load
+    import publish
+
+    files = {name: os.path.join(options.output, name) for name in ("results.json", "report.md", "report.html")}
+    if options.source is None:
+        recorded.record(files["results.json"], results)
+    with open(files["report.md"], "w", encoding="utf-8") as file:
+        file.write(markdown(results))
+    drawn = page.draw(results)
+    page.write(files["report.html"], results, drawn, old)
+    print(f"report: {files['report.html']}, and as text {files['report.md']}")
     if options.json:
-        with open(options.json, "w", encoding="utf-8") as file:
-            json.dump([cell.as_json() for cell in results.cells.values()], file, indent=2)
-            file.write("\n")
+        recorded.write_json(options.json, results.listed())
         print(f"results: {options.json}")
+    if options.publish:
+        try:
+            names = publish.publish(results, drawn, options.results)
+        except publish.Refused as refused:
+            raise Failure(str(refused)) from None
+        print(f"published: {len(names)} files in {options.results}")
 
 
 if __name__ == "__main__":
     try:
         main()
-    except Failure as failure:
+    except (Failure, recorded.Unreadable) as failure:
         sys.exit(f"\n{failure}")
     except KeyboardInterrupt:
         sys.exit("\nstopped")

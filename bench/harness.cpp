@@ -6,7 +6,9 @@
 #include <cstdlib>
 #include <ctime>
 #include <fstream>
+#include <optional>
 #include <stdexcept>
+#include <utility>
 #include <vector>
 
 #include <sched.h>
@@ -31,6 +33,13 @@ bool pin(unsigned cpus) {
     if (CPU_ISSET(cpu, &allowed)) CPU_SET(cpu, &chosen);
   return CPU_COUNT(&chosen) == static_cast<int>(cpus) &&
          ::sched_setaffinity(0, sizeof chosen, &chosen) == 0;
+}
+
+// The value of "key=value" on the command line.
+std::optional<std::string> find_argument(std::string_view key) {
+  for (const std::string& each : arguments)
+    if (each.starts_with(std::string(key) + "=")) return each.substr(key.size() + 1);
+  return std::nullopt;
 }
 
 // The number after a word in one of the kernel's files.
@@ -110,8 +119,10 @@ int list(std::initializer_list<workload> workloads) {
 }
 
 int run(const workload& chosen, unsigned carriers, double seconds) {
-  if (!pin(carriers)) {
-    std::printf("{\"skip\": \"needs %u CPUs\"}\n", carriers);
+  const auto given = find_argument("cpus");
+  const unsigned cpus = given ? static_cast<unsigned>(std::stoul(*given)) : carriers;
+  if (!pin(cpus)) {
+    std::printf("{\"skip\": \"needs %u CPUs\"}\n", cpus);
     return 0;
   }
   // The CPU timer of one thread means nothing if fibers migrate; the timer of the process does.
@@ -158,8 +169,7 @@ void expect(std::string_view what, std::uint64_t got, std::uint64_t wanted) {
 }
 
 std::string argument(std::string_view key) {
-  for (const std::string& each : arguments)
-    if (each.starts_with(std::string(key) + "=")) return each.substr(key.size() + 1);
+  if (const auto found = find_argument(key)) return *found;
   give_up("needs the argument " + std::string(key) + "=…");
 }
 
@@ -183,14 +193,18 @@ double cpu_milliseconds() {
   return static_cast<double>(used.tv_sec) * 1e3 + static_cast<double>(used.tv_nsec) / 1e6;
 }
 
-void set_lateness(benchmark::State& state, const char* name, std::vector<double> milliseconds) {
+void set_lateness(benchmark::State& state, const std::string& name,
+                  std::vector<double> milliseconds) {
   const auto early =
       std::count_if(milliseconds.begin(), milliseconds.end(), [](double late) { return late < 0; });
   expect("the number of early wake-ups", static_cast<std::uint64_t>(early), 0);
-  const auto at =
-      milliseconds.begin() + static_cast<std::ptrdiff_t>(milliseconds.size() * 99 / 100);
-  std::nth_element(milliseconds.begin(), at, milliseconds.end());
-  set_figure(state, name, *at);
+  std::sort(milliseconds.begin(), milliseconds.end());
+  constexpr std::pair<const char*, std::size_t> percentiles[] = {
+      {"_p50", 500}, {"_p90", 900}, {"_p99", 990}, {"_p999", 999}};
+  for (const auto& [suffix, thousandths] : percentiles) {
+    const double at = milliseconds[milliseconds.size() * thousandths / 1000];
+    set_figure(state, (name + suffix).c_str(), at);
+  }
 }
 
 }  // namespace bench

@@ -50,8 +50,9 @@ inline workload absent(const char* name, const char* why) {
   return {name, unit::ns, repeat::fill, 0, nullptr, "", {}, why};
 }
 
-// The main of a program. Pins the process to as many CPUs as there are carriers, before the first
-// thread starts, so that every implementation runs on the same CPUs.
+// The main of a program. Pins the process to as many CPUs as there are carriers, or to N with the
+// argument cpus=N, before the first thread starts, so that every implementation runs on the same
+// CPUs.
 int run_program(int argc, char** argv, std::initializer_list<workload> workloads);
 
 // Sets the number of operations that the timed loop did in all (for ms: the number of whole passes;
@@ -83,7 +84,9 @@ void set_memory(benchmark::State& state, const std::string& name, const memory_u
 // The processor time this process used so far, in milliseconds.
 double cpu_milliseconds();
 
-// Sets a figure to the lateness that a hundredth of them exceed; none may be early.
-void set_lateness(benchmark::State& state, const char* name, std::vector<double> milliseconds);
+// Sets the figures NAME_p50, NAME_p90, NAME_p99 and NAME_p999: the lateness that a half, a tenth, a
+// hundredth and a thousandth of the sleepers exceed. No sleeper may be early.
+void set_lateness(benchmark::State& state, const std::string& name,
+                  std::vector<double> milliseconds);
 
 }  // namespace bench

@@ -33,7 +33,7 @@ IDLE = 10000
 SPARE_DESCRIPTORS = 64  # of a server or client beside its connections
 PATIENCE = 10  # seconds until something that hangs is given up
 
-FIGURES = {"": "us", "_rate": "/s", "_p50": "us", "_p99": "us", "_memory": "bytes"}
+FIGURES = {"": "us", "_rate": "/s", "_p50": "us", "_p90": "us", "_p99": "us", "_p999": "us", "_memory": "bytes"}
 IDLE_FIGURES = {"": "bytes", "_cpu": "ms"}
 
 NGINX = """
@@ -281,8 +281,7 @@ def load(server, programs, connections, seconds):
     return {
         "": spent / requests * 1e6,
         "_rate": requests / seen["us"] * 1e6,
-        "_p50": seen["p50"],
-        "_p99": seen["p99"],
+        **{f"_{name}": seen[name] for name in ("p50", "p90", "p99", "p999")},
         "_memory": resident,
     }
 

@@ -1,12 +1,7 @@
 """What ./dev bench prints and writes: the tables of medians, the bars, the notes."""
 
-import dataclasses
-import datetime
-import os
-import platform
-import statistics
-
 from bars import BARS
+from conditions import machine
 
 # Those with a program bench_NAME.
 PROGRAMS = ["hilo", "hilo_thread", "pthread", "go", "boost", "serial", "tbb"]
@@ -29,32 +24,6 @@ RATIOS = [
 ]
 
 
-@dataclasses.dataclass
-class Cell:
-    """One figure of one implementation with one number of carriers."""
-
-    figure: str
-    implementation: str
-    carriers: int
-    unit: str
-    values: list = dataclasses.field(default_factory=list)
-
-    def median(self):
-        return statistics.median(self.values)
-
-    def as_json(self):
-        return {
-            "workload": self.figure,
-            "impl": self.implementation,
-            "carriers": self.carriers,
-            "unit": self.unit,
-            "median": self.median(),
-            "min": min(self.values),
-            "max": max(self.values),
-            "rounds": len(self.values),
-        }
-
-
 def show(value, unit):
     if unit == "bytes":
         return f"{value:,.0f} B"
@@ -64,35 +33,6 @@ def show(value, unit):
 
 def show_ratio(ratio):
     return f"{ratio:.2f}" if ratio >= 0.1 else f"{ratio:.4f}" if ratio < 0.01 else f"{ratio:.3f}"
-
-
-class Results:
-    """Every cell that was measured."""
-
-    def __init__(self, cells):
-        self.cells = {(c.figure, c.implementation, c.carriers): c for c in cells if c.values}
-
-    def find(self, figure, implementation, carriers):
-        return self.cells.get((figure, implementation, carriers))
-
-    def figures(self):
-        return list(dict.fromkeys(figure for figure, _, _ in self.cells))
-
-    def measured_with(self, figure, implementation):
-        return [n for name, impl, n in self.cells if (name, impl) == (figure, implementation)]
-
-    def rival(self, figure, implementation, carriers):
-        """The cell to compare with: of as many carriers, or the one cell of an implementation that
-        has one carrier only."""
-        alone = self.measured_with(figure, implementation) == [1]
-        return self.find(figure, implementation, 1 if alone else carriers)
-
-    def ratio(self, figure, name, other, carriers):
-        cell = self.find(figure, name, carriers)
-        rival = self.rival(figure, other, carriers)
-        if not cell or not rival or rival.median() == 0:
-            return None
-        return cell.median() / rival.median()
 
 
 def tabulate(results, figures):
@@ -122,10 +62,11 @@ def tabulate(results, figures):
 
 def tables(results):
     """One table of threads and fibers, one of fork-join, one of servers: few implementations do
-    several of these."""
-    forks = [f for f in results.figures() if results.measured_with(f, "serial")]
-    servers = [f for f in results.figures() if results.measured_with(f, "bare")]
-    others = [f for f in results.figures() if f not in forks + servers]
+    several of these. The finer percentiles are in the plots and in the list of measurements."""
+    figures = [f for f in results.figures() if not f.endswith(("_p90", "_p999"))]
+    forks = [f for f in figures if results.measured_with(f, "serial")]
+    servers = [f for f in figures if results.measured_with(f, "bare")]
+    others = [f for f in figures if f not in forks + servers]
     return [tabulate(results, group) for group in (others, forks, servers) if group]
 
 
@@ -184,20 +125,7 @@ def print_table(table, left_columns=1):
     print()
 
 
-def machine():
-    """What the numbers were measured on, in one line."""
-    model = "unknown CPU"
-    with open("/proc/cpuinfo", encoding="utf-8") as file:
-        for line in file:
-            if line.startswith("model name"):
-                model = line.split(":", 1)[1].strip()
-                break
-    cpus = len(os.sched_getaffinity(0))
-    libc = " ".join(platform.libc_ver())
-    return f"{model}, {cpus} CPUs, Linux {platform.release()}, {libc}"
-
-
-def print_report(results, notes, rounds):
+def print_report(results):
     print()
     for table in tables(results):
         print_table(table)
@@ -205,42 +133,41 @@ def print_report(results, notes, rounds):
     if len(bars) > 1:
         print_table(bars)
     print(summary(bars, left_out))
-    print(f"{machine()}; medians of {rounds} rounds")
-    for note in notes:
+    print(f"{machine(results.run)}; medians of {results.run['rounds']} rounds")
+    for note in results.notes:
         print(f"  {note}")
 
 
-def write_report(path, results, notes, rounds):
-    when = datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d %H:%M UTC")
+def measurements_table(results):
+    table = [["workload", "implementation", "carriers", "median", "min", "max", "rounds"]]
+    for cell in results.cells.values():
+        values = (cell.median(), min(cell.values), max(cell.values))
+        row = [cell.figure, cell.implementation, str(cell.carriers)]
+        table.append(row + [show(x, cell.unit) for x in values] + [str(len(cell.values))])
+    return table
+
+
+def markdown_table(table):
+    rows = ["| " + " | ".join(row) + " |" for row in table]
+    return [rows[0], "|---|" + "---:|" * (len(table[0]) - 1), *rows[1:], ""]
+
+
+def markdown(results):
+    """The whole report as text."""
+    run = results.run
     lines = [
         "# hilo benchmarks",
         "",
-        f"{when}. {machine()}. Medians of {rounds} rounds, the implementations in turns.",
-        "docs/benchmarks.md says what each workload does.",
+        f"{run['when']}, commit {run['commit']}. {machine(run)}. Medians of {run['rounds']} rounds, the "
+        "implementations in turns. docs/benchmarks.md says what each workload does.",
+        "",
+        "Versions: " + ", ".join(f"{name} {version}" for name, version in run["versions"].items()) + ".",
         "",
     ]
-
-    def add(table):
-        lines.append("| " + " | ".join(table[0]) + " |")
-        lines.append("|---|" + "---:|" * (len(table[0]) - 1))
-        lines.extend("| " + " | ".join(row) + " |" for row in table[1:])
-        lines.append("")
-
     for table in tables(results):
-        add(table)
+        lines += markdown_table(table)
     bars, left_out = bars_table(results)
-    lines.extend(["## Bars", "", summary(bars, left_out) + ".", ""])
-    add(bars)
-    lines.extend(["## Each measurement", ""])
-    add(
-        [["workload", "implementation", "carriers", "median", "min", "max", "rounds"]]
-        + [
-            [cell.figure, cell.implementation, str(cell.carriers)]
-            + [show(x, cell.unit) for x in (cell.median(), min(cell.values), max(cell.values))]
-            + [str(len(cell.values))]
-            for cell in results.cells.values()
-        ]
-    )
-    lines += ["## Notes", ""] + [f"* {note}" for note in notes]
-    with open(path, "w", encoding="utf-8") as file:
-        file.write("\n".join(lines) + "\n")
+    lines += ["## Bars", "", summary(bars, left_out) + ".", "", *markdown_table(bars)]
+    lines += ["## Each measurement", "", *markdown_table(measurements_table(results))]
+    lines += ["## Notes", ""] + [f"* {note}" for note in results.notes]
+    return "\n".join(lines) + "\n"

@@ -31,6 +31,18 @@ func sleepTime(number uint64) time.Duration {
 	return time.Duration(1_000_000 + (x^(x>>31))%99_000_001)
 }
 
+// As set_lateness in bench/harness.cpp.
+var percentiles = map[string]int{"_p50": 500, "_p90": 900, "_p99": 990, "_p999": 999}
+
+// The figures of a workload of sleepers, with their units.
+func lateness(name string) map[string]string {
+	units := map[string]string{name: "ms"}
+	for suffix := range percentiles {
+		units[name+suffix] = "ms"
+	}
+	return units
+}
+
 func sleepers(name string, goroutines, sleeps int) figures {
 	late := make([]time.Duration, goroutines*sleeps)
 	for i := range late {
@@ -58,7 +70,11 @@ func sleepers(name string, goroutines, sleeps int) figures {
 	if late[0] < 0 {
 		giveUp("wrong answer: a sleeper woke %v early", -late[0])
 	}
-	return figures{name: spent, name + "_p99": float64(late[len(late)*99/100].Nanoseconds()) / 1e6}
+	found := figures{name: spent}
+	for suffix, thousandths := range percentiles {
+		found[name+suffix] = float64(late[len(late)*thousandths/1000].Nanoseconds()) / 1e6
+	}
+	return found
 }
 
 // The number after a word in one of the kernel's files, in bytes.

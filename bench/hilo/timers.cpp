@@ -12,7 +12,7 @@ namespace bench {
 namespace {
 
 void sleepers(benchmark::State& state, unsigned carriers, std::uint64_t fibers,
-              std::uint64_t sleeps, const char* cpu, const char* lateness) {
+              std::uint64_t sleeps, const char* name) {
   using clock = std::chrono::steady_clock;
   std::vector<double> late(fibers * sleeps);  // milliseconds
   hilo::run({.carriers = carriers}, [&] {
@@ -30,20 +30,20 @@ void sleepers(benchmark::State& state, unsigned carriers, std::uint64_t fibers,
         }));
       }
       for (auto& fiber : all) fiber.join();
-      set_figure(state, cpu, cpu_milliseconds() - before);
+      set_figure(state, name, cpu_milliseconds() - before);
     }
   });
-  set_lateness(state, lateness, std::move(late));
+  set_lateness(state, name, std::move(late));
 }
 
 }  // namespace
 
 void timers(benchmark::State& state, unsigned carriers) {
-  sleepers(state, carriers, timer_fibers, timer_sleeps, "timers", "timers_p99");
+  sleepers(state, carriers, timer_fibers, timer_sleeps, "timers");
 }
 
 void timers_storm(benchmark::State& state, unsigned carriers) {
-  sleepers(state, carriers, storm_fibers, 1, "timers_storm", "timers_storm_p99");
+  sleepers(state, carriers, storm_fibers, 1, "timers_storm");
 }
 
 }  // namespace bench
