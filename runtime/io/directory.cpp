@@ -24,7 +24,7 @@ namespace {
 using net::because;
 using net::failed;
 
-constexpr std::size_t read_at_once = std::size_t{32} * 1024;  // some hundred entries; guess
+constexpr std::size_t entries_at_once = std::size_t{32} * 1024;  // some hundred entries; guess
 
 // The kernel's struct linux_dirent64.
 struct kernel_entry {
@@ -78,10 +78,10 @@ result<directory> directory::open(const std::string& path, io::until when) noexc
 
 result<directory_entry> directory::next(io::until when) noexcept {
   try {
-    if (buffer_ == nullptr) buffer_ = std::make_unique<char[]>(read_at_once);
+    if (buffer_ == nullptr) buffer_ = std::make_unique<char[]>(entries_at_once);
     while (true) {
       if (at_ == end_) {
-        const result<std::size_t> got = read_entries(fd(), buffer_.get(), read_at_once, when);
+        const result<std::size_t> got = read_entries(fd(), buffer_.get(), entries_at_once, when);
         if (!got) return because<directory_entry>(got);
         if (*got == 0) return {status::closed, EBADF};
         at_ = 0;

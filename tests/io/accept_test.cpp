@@ -35,7 +35,7 @@ using hilo::net::tcp_listener;
 using hilo::net::tcp_stream;
 using hilo::test::on_each_driver;
 
-constexpr auto patience = 100s;  // of what comes
+constexpr auto accept_patience = 100s;  // of what comes
 
 std::ptrdiff_t count_descriptors() {
   const std::filesystem::directory_iterator all("/proc/self/fd");
@@ -75,7 +75,7 @@ struct counts {
 void answer(tcp_stream& peer, counts& count) {
   count.returned.fetch_add(1, std::memory_order_relaxed);
   char byte = 0;
-  REQUIRE(*peer.read(&byte, 1, patience) == 1);
+  REQUIRE(*peer.read(&byte, 1, accept_patience) == 1);
   REQUIRE(peer.write_all("x", 1));
 }
 
@@ -100,12 +100,12 @@ void serve(tcp_listener& from, counts& count, std::uint64_t seed) {
 // hears of it when he sends.
 void visit(const address& to, counts& count) {
   while (true) {
-    result<tcp_stream> made = tcp_stream::connect(to, patience);
+    result<tcp_stream> made = tcp_stream::connect(to, accept_patience);
     REQUIRE(made.status() != status::timed_out);
     if (!made) return;
     char byte = '?';
     if (!made->write_all(&byte, 1)) continue;
-    const result<std::size_t> got = made->read(&byte, 1, patience);
+    const result<std::size_t> got = made->read(&byte, 1, accept_patience);
     REQUIRE(got.status() != status::timed_out);
     if (!got || *got == 0) continue;  // it was in the queue of the listener that was closed
     count.served.fetch_add(1, std::memory_order_relaxed);
@@ -200,7 +200,7 @@ TEST_CASE("accept: all who waited while no descriptor was left are served once t
     }
     hilo::fiber<void> server = hilo::spawn([&] {
       for (std::size_t i = 0; i < visitors; ++i) {
-        tcp_stream peer = std::move(listener.accept(patience).value());
+        tcp_stream peer = std::move(listener.accept(accept_patience).value());
         REQUIRE(peer.write_all("x", 1));
       }
     });
@@ -232,9 +232,9 @@ TEST_CASE("accept: connections that were reset before they were accepted hold no
     tcp_stream client = std::move(tcp_stream::connect(at).value());
     REQUIRE(client.write_all("x", 1));
     while (true) {
-      tcp_stream peer = std::move(listener.accept(patience).value());
+      tcp_stream peer = std::move(listener.accept(accept_patience).value());
       char byte = 0;
-      const result<std::size_t> got = peer.read(&byte, 1, patience);
+      const result<std::size_t> got = peer.read(&byte, 1, accept_patience);
       if (got) {
         CHECK(byte == 'x');
         break;

@@ -58,7 +58,7 @@ void leave() {
   for (int i = 0; i < 10; ++i) hilo::sleep_for(1ms);
 }
 
-std::string pattern(std::size_t size) {
+std::string pattern_of_bytes(std::size_t size) {
   std::string text(size, '\0');
   for (std::size_t i = 0; i < size; ++i) text[i] = static_cast<char>('a' + i % 23);
   return text;
@@ -92,7 +92,7 @@ TEST_CASE("leaving: bytes that a call has moved are moved once") {
   on_a_carrier_that_leaves([] {
     const ends through, from, into;
     constexpr std::size_t much = std::size_t{300} * 1024;
-    const std::string sent = pattern(much);
+    const std::string sent = pattern_of_bytes(much);
     auto writer = hilo::spawn([&] {
       std::size_t count = 0;
       while (count < much) {
@@ -123,7 +123,7 @@ TEST_CASE("leaving: bytes that a call has moved are moved once") {
 TEST_CASE("leaving: what is part sent or part received is neither lost nor repeated") {
   on_a_carrier_that_leaves([] {
     constexpr std::size_t much = std::size_t{300} * 1024;
-    const std::string sent = pattern(much);
+    const std::string sent = pattern_of_bytes(much);
     const hilo::test::stream_pair messages, whole, lines;
     // Each part sent is taken off the front of what is left.
     const auto send_all = [&](auto call) {

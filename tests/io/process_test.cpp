@@ -41,14 +41,14 @@ using hilo::status;
 using hilo::stdio;
 using hilo::test::on_each_driver;
 
-constexpr auto patience = 100s;  // of what is to end by itself
+constexpr auto program_patience = 100s;  // of what is to end by itself
 
 program shell(std::string script) {
   return {.path = "/bin/sh", .arguments = {"-c", std::move(script)}};
 }
 
 hilo::program_end run(const program& what, std::string_view input = {}) {
-  return std::move(run_program(what, input, patience).value());
+  return std::move(run_program(what, input, program_patience).value());
 }
 
 // What starting it throws.
@@ -83,7 +83,7 @@ class scratch {
   std::string name_ = "/tmp/hilo-process-XXXXXX";
 };
 
-std::string pattern(std::size_t size) {
+std::string program_bytes(std::size_t size) {
   std::string text(size, '\0');
   for (std::size_t i = 0; i < size; ++i) text[i] = static_cast<char>(i * 7 + i / 251);
   return text;
@@ -173,7 +173,7 @@ TEST_CASE("process: without descriptors left it is not started, and none is lost
         rlimit before{};
         REQUIRE(::getrlimit(RLIMIT_NOFILE, &before) == 0);
         const program all{.path = "true", .in = stdio::piped(), .out = stdio::piped()};
-        CHECK(process(all).wait(patience)->code() == 0);
+        CHECK(process(all).wait(program_patience)->code() == 0);
         // One more each time: the pipes, the child's own descriptor, and at last it works.
         const int first_free = ::fcntl(0, F_DUPFD_CLOEXEC, 3);
         ::close(first_free);
@@ -207,7 +207,7 @@ TEST_CASE("process: each standard descriptor is what was asked for") {
     program writer = shell("echo to a file; echo beside >&2");
     writer.out = stdio::file(input, O_WRONLY | O_CREAT | O_TRUNC);
     writer.err = stdio::null();
-    CHECK(process(writer).wait(patience)->code() == 0);
+    CHECK(process(writer).wait(program_patience)->code() == 0);
 
     program reader{.path = "cat", .in = stdio::file(input)};
     CHECK(run(reader).out == "to a file\n");
@@ -226,12 +226,12 @@ TEST_CASE("process: each standard descriptor is what was asked for") {
     program crossed = shell("echo out; echo err >&2");
     crossed.out = stdio::lent(first);
     crossed.err = stdio::as_out();
-    CHECK(process(crossed).wait(patience)->code() == 0);
+    CHECK(process(crossed).wait(program_patience)->code() == 0);
     crossed.out = stdio::piped();
     crossed.err = stdio::lent(first);
     process one(crossed);
     std::string out;
-    CHECK(one.communicate({}, &out, nullptr, patience)->code() == 0);
+    CHECK(one.communicate({}, &out, nullptr, program_patience)->code() == 0);
     CHECK(out == "out\n");
     CHECK((::fcntl(first, F_GETFD) & FD_CLOEXEC) != 0);
     REQUIRE(hilo::io::close(first));
@@ -251,7 +251,7 @@ TEST_CASE("process: lent standard descriptors may be swapped") {
   program crossed = shell("echo out; echo err >&2");
   crossed.out = stdio::lent(2);
   crossed.err = stdio::lent(1);
-  const auto end = process(crossed).wait(patience);
+  const auto end = process(crossed).wait(program_patience);
   ::dup2(out, 1);
   ::dup2(err, 2);
   ::close(out);
@@ -261,8 +261,8 @@ TEST_CASE("process: lent standard descriptors may be swapped") {
   REQUIRE(ends.writer.close());
   REQUIRE(other.writer.close());
   std::string first, second;
-  REQUIRE(ends.reader.read(first, 100, patience));
-  REQUIRE(other.reader.read(second, 100, patience));
+  REQUIRE(ends.reader.read(first, 100, program_patience));
+  REQUIRE(other.reader.read(second, 100, program_patience));
   CHECK(first == "err\n");
   CHECK(second == "out\n");
 }
@@ -319,7 +319,7 @@ TEST_CASE("process: has no descriptor of ours, no blocked signal and no ignored 
 TEST_CASE("process: much input and much output pass through full pipes") {
   HILO_NEEDS(clone_flags);
   on_each_driver([] {
-    const std::string much = pattern(3 << 20);
+    const std::string much = program_bytes(3 << 20);
     const auto echoed = run({.path = "cat"}, much);
     CHECK(echoed.out == much);
     CHECK(echoed.end.code() == 0);
@@ -334,7 +334,7 @@ TEST_CASE("process: much input and much output pass through full pipes") {
 
 TEST_CASE("process: without a fiber it does the same") {
   HILO_NEEDS(clone_flags);
-  const std::string much = pattern(300000);
+  const std::string much = program_bytes(300000);
   CHECK(run({.path = "cat"}, much).out == much);
   process sleeper(program{.path = "sleep", .arguments = {"100"}});
   CHECK(sleeper.wait(1ms).status() == status::timed_out);
@@ -345,7 +345,7 @@ TEST_CASE("process: without a fiber it does the same") {
 TEST_CASE("process: one that never reads, or stops reading, holds nobody up") {
   HILO_NEEDS(clone_flags);
   on_each_driver([] {
-    const std::string much = pattern(1 << 20);
+    const std::string much = program_bytes(1 << 20);
     // It ends without having read: EPIPE, and no SIGPIPE for us.
     CHECK(run({.path = "true"}, much).end.code() == 0);
     CHECK(run({.path = "head", .arguments = {"-c", "1000"}}, much).out == much.substr(0, 1000));
@@ -365,7 +365,7 @@ TEST_CASE("process: output without end is ended by the deadline, by a stop or by
   on_each_driver([] {
     const program flood{.path = "yes"};
     CHECK(run_program(flood, {}, 20ms).status() == status::timed_out);
-    CHECK(run_program(flood, {}, patience, 100000).error() == std::errc::message_size);
+    CHECK(run_program(flood, {}, program_patience, 100000).error() == std::errc::message_size);
     hilo::fiber<status> stopped = hilo::spawn([&] { return run_program(flood).status(); });
     hilo::sleep_for(5ms);
     stopped.request_stop();
@@ -375,7 +375,8 @@ TEST_CASE("process: output without end is ended by the deadline, by a stop or by
     one.out = stdio::piped();
     process its(one);
     std::string out;
-    CHECK(its.communicate({}, &out, nullptr, patience, 5000).error() == std::errc::message_size);
+    CHECK(its.communicate({}, &out, nullptr, program_patience, 5000).error() ==
+          std::errc::message_size);
     REQUIRE(out.size() == 5000);
     CHECK(out.starts_with("y\ny\n"));
   });
@@ -405,7 +406,7 @@ TEST_CASE(
       REQUIRE(one.in().write_all("last words", 10));
       REQUIRE(one.in().close());
     });
-    CHECK(one.wait(patience)->code() == 0);
+    CHECK(one.wait(program_patience)->code() == 0);
     other.join();
     CHECK(one.wait()->code() == 0);
     CHECK_FALSE(bool(one));
@@ -419,7 +420,7 @@ TEST_CASE(
     process sleeper(program{.path = "sleep", .arguments = {"100"}});
     CHECK(sleeper.kill(1000).error() == std::errc::invalid_argument);
     REQUIRE(sleeper.kill(SIGKILL));
-    CHECK(sleeper.wait(patience)->signal() == SIGKILL);
+    CHECK(sleeper.wait(program_patience)->signal() == SIGKILL);
   });
 }
 
@@ -455,9 +456,9 @@ TEST_CASE("process: a pipeline of programs is made by lending the ends of a pipe
     REQUIRE(between.writer.close());
     REQUIRE(between.reader.close());
     std::string out;
-    CHECK(to.communicate({}, &out, nullptr, patience)->code() == 0);
+    CHECK(to.communicate({}, &out, nullptr, program_patience)->code() == 0);
     CHECK(out == "1\n2\n3\n");
-    CHECK(from.wait(patience)->code() == 0);
+    CHECK(from.wait(program_patience)->code() == 0);
   });
 }
 

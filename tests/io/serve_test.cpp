@@ -27,7 +27,7 @@ using hilo::net::tcp_listener;
 using hilo::net::tcp_stream;
 using hilo::test::on_each_driver;
 
-constexpr auto long_patience = 100s;  // of what comes
+constexpr auto serve_patience = 100s;  // of what comes
 
 const auto echo = [](tcp_stream peer) {
   char buffer[4096];
@@ -37,19 +37,19 @@ const auto echo = [](tcp_stream peer) {
 };
 
 tcp_stream connect(const tcp_listener& to) {
-  return tcp_stream::connect(to.local().value(), long_patience).value();
+  return tcp_stream::connect(to.local().value(), serve_patience).value();
 }
 
 // Whether the peer gives back what it gets.
 bool echoes(tcp_stream& peer) {
   char byte = 'e';
-  return peer.write_all(&byte, 1) && peer.read_exactly(&byte, 1, long_patience) && byte == 'e';
+  return peer.write_all(&byte, 1) && peer.read_exactly(&byte, 1, serve_patience) && byte == 'e';
 }
 
 // Whether the peer has ended the connection.
 bool has_ended(tcp_stream& peer) {
   char byte = 0;
-  const auto got = peer.read(&byte, 1, long_patience);
+  const auto got = peer.read(&byte, 1, serve_patience);
   return got ? *got == 0 : got.status() == status::failed;
 }
 
@@ -111,7 +111,7 @@ TEST_CASE("serve: a handler learns of the stop, and finishes what it has begun")
     hilo::event begun;
     const auto handler = [&](tcp_stream peer, const std::stop_token& leave) {
       char byte = 0;
-      CHECK(peer.read_exactly(&byte, 1, long_patience));
+      CHECK(peer.read_exactly(&byte, 1, serve_patience));
       begun.set();
       CHECK(hilo::with_stop(leave, [] { return hilo::sleep_for(1h); }) == status::cancelled);
       CHECK(hilo::sleep_for(1ms) == status::ok);
@@ -124,7 +124,7 @@ TEST_CASE("serve: a handler learns of the stop, and finishes what it has begun")
     begun.wait();
     stop.request_stop();
     char byte = 0;
-    CHECK(client.read_exactly(&byte, 1, long_patience));
+    CHECK(client.read_exactly(&byte, 1, serve_patience));
     CHECK(server.join().status() == status::ok);
   });
 }
@@ -143,7 +143,7 @@ TEST_CASE("serve: serves the connections that the kernel had accepted when the s
     CHECK(serve(listener, echo, {.stop = stop.get_token()}).status() == status::ok);
     for (tcp_stream& one : clients) {
       char byte = 0;
-      CHECK(one.read_exactly(&byte, 1, long_patience));
+      CHECK(one.read_exactly(&byte, 1, serve_patience));
       CHECK(byte == 'x');
     }
   });
@@ -201,7 +201,7 @@ TEST_CASE("serve: hands the exception of a handler to the callback, and serves o
     };
     const auto handler = [](tcp_stream peer) {
       char byte = 0;
-      CHECK(peer.read_exactly(&byte, 1, long_patience));
+      CHECK(peer.read_exactly(&byte, 1, serve_patience));
       if (byte == 'f') throw std::runtime_error("as it was told to");
       CHECK(peer.write_all(&byte, 1));
     };
@@ -247,9 +247,9 @@ TEST_CASE("serve: serves Unix sockets too, and refuses a stack that all fibers w
       stop.request_stop();
     };
     auto server = hilo::spawn([&] { return serve(listener, handler, {.stop = stop.get_token()}); });
-    auto client = hilo::net::unix_stream::connect(listener.local().value(), long_patience).value();
+    auto client = hilo::net::unix_stream::connect(listener.local().value(), serve_patience).value();
     char got[5];
-    CHECK(client.read_exactly(got, sizeof got, long_patience));
+    CHECK(client.read_exactly(got, sizeof got, serve_patience));
     CHECK(server.join().status() == status::ok);
 
     std::vector<std::byte> stack(64 * 1024);

@@ -253,7 +253,7 @@ std::vector<kind> kinds() {
 }
 
 // Whether a fiber is in a call on it.
-bool is_waited_for(int fd) {
+bool has_waiters(int fd) {
   hilo::io::slot* const its = hilo::io::slot_of(fd);
   REQUIRE(its != nullptr);
   const std::scoped_lock guard(its->lock);
@@ -265,7 +265,7 @@ bool is_waited_for(int fd) {
 
 hilo::fiber<status> wait_for(const kind& one, const place& at) {
   hilo::fiber<status> waiter = hilo::spawn([&] { return one.wait(at); });
-  while (!is_waited_for(at.fd)) hilo::yield();
+  while (!has_waiters(at.fd)) hilo::yield();
   return waiter;
 }
 
@@ -275,7 +275,7 @@ void let_driver_look() {
   for (int i = 0; i < 2; ++i) {
     hilo::fiber<hilo::result<short>> waiter =
         hilo::spawn([&] { return hilo::io::poll(pair.left(), POLLIN); });
-    while (!is_waited_for(pair.left())) hilo::yield();
+    while (!has_waiters(pair.left())) hilo::yield();
     char byte = 'x';
     REQUIRE(::send(pair.right(), &byte, 1, 0) == 1);
     REQUIRE(waiter.join());
@@ -334,7 +334,7 @@ TEST_CASE("waits: a deadline and a stop request end each kind, and leave what it
       const auto in_vain = [&](auto wait, status expected) {
         const place at = one.make();
         CHECK(wait(at) == expected);
-        CHECK_FALSE(is_waited_for(at.fd));
+        CHECK_FALSE(has_waiters(at.fd));
         if (one.make_ready != nullptr) {
           hilo::fiber<status> again = wait_for(one, at);
           one.make_ready(at);
@@ -368,10 +368,10 @@ TEST_CASE("waits: closing waits for who was told that the descriptor is ready") 
           const stream_pair pair;
           hilo::fiber<status> waiter =
               hilo::spawn([&] { return hilo::with_timeout(20s, [&] { return one.wait(old); }); });
-          while (!is_waited_for(old.fd)) hilo::yield();
+          while (!has_waiters(old.fd)) hilo::yield();
           let_driver_look();
           hilo::fiber<void> waker = hilo::spawn([&] {
-            while (!is_waited_for(pair.left())) hilo::yield();
+            while (!has_waiters(pair.left())) hilo::yield();
             REQUIRE(::send(pair.right(), "x", 1, 0) == 1);
             one.make_ready(old);
           });

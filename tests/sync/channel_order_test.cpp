@@ -18,7 +18,7 @@ using namespace std::chrono_literals;
 namespace {
 
 template <class F>
-void on_one_carrier(F body) {
+void on_the_only_carrier(F body) {
   hilo::run({.carriers = 1}, body);
 }
 
@@ -26,7 +26,7 @@ void on_one_carrier(F body) {
 
 TEST_CASE(
     "channel order: waiting receivers are served first in, first out, whatever call they wait in") {
-  on_one_carrier([] {
+  on_the_only_carrier([] {
     for (const std::size_t capacity : {0U, 4U}) {
       hilo::channel<int> numbers(capacity);
       std::vector<hilo::fiber<int>> all;
@@ -56,7 +56,7 @@ TEST_CASE(
 
 TEST_CASE(
     "channel order: waiting senders are served first in, first out, behind what is buffered") {
-  on_one_carrier([] {
+  on_the_only_carrier([] {
     for (const std::size_t capacity : {0U, 1U, 3U}) {
       hilo::channel<int> numbers(capacity);
       int next = 0;
@@ -85,7 +85,7 @@ TEST_CASE(
 }
 
 TEST_CASE("channel order: a waiter that gave up is passed over, and the next one keeps its place") {
-  on_one_carrier([] {
+  on_the_only_carrier([] {
     hilo::channel<int> numbers;
     std::vector<hilo::fiber<std::optional<int>>> all;
     for (int i = 0; i < 3; ++i) {
@@ -103,7 +103,7 @@ TEST_CASE("channel order: a waiter that gave up is passed over, and the next one
 }
 
 TEST_CASE("channel order: unbuffered, try_send needs a receiver that waits, try_receive a sender") {
-  on_one_carrier([] {
+  on_the_only_carrier([] {
     hilo::channel<int> numbers;
     std::optional<int> got;
     CHECK(numbers.try_send(1) == status::would_block);
@@ -122,7 +122,7 @@ TEST_CASE("channel order: unbuffered, try_send needs a receiver that waits, try_
 }
 
 TEST_CASE("channel order: close wakes all that wait, in every call; what is buffered comes first") {
-  on_one_carrier([] {
+  on_the_only_carrier([] {
     hilo::channel<int> empty;
     hilo::channel<int> full(1);
     CHECK(full.send(1) == status::ok);
@@ -166,7 +166,7 @@ TEST_CASE("channel order: close wakes all that wait, in every call; what is buff
 }
 
 TEST_CASE("channel order: looks that never park let others run, on one carrier") {
-  on_one_carrier([] {
+  on_the_only_carrier([] {
     // Each loop ends only when a fiber that it does not wait for has run.
     const auto poll = [](auto look, auto act) {
       auto other = hilo::spawn(act);
