@@ -147,6 +147,7 @@ class condition_variable {
       if (predicate()) return true;
       if (wait_once_stoppable(lock, stop, deadline) == status::timed_out) break;
     }
+    detail::count_eager();  // a call that was stopped before may not have waited
     return predicate();
   }
 

@@ -1,8 +1,9 @@
 /* How a select holds the locks of all its cases: runtime/sync/select.cpp.
  *
  * Two channels of one value each, their locks, and a mover. The mover puts a value into the channel
- * that has none before it takes the value out of the other. So at each moment one channel is ready,
- * until the mover takes the last value or the waiting select takes one. Lookers are selects with
+ * that has none before it takes the value out of the other. If one channel is ready at the
+ * beginning, then one is at each moment, until the mover takes the last value or the waiting select
+ * takes one. Lookers are selects with
  * `otherwise` (try_now). A waiting select (wait) takes a value, or links a node at each channel and is
  * handed a value.
  *
@@ -233,7 +234,10 @@ done:
 
 init {
   atomic {
-    ready[0] = true;
+    if
+    :: ready[0] = true
+    :: true
+    fi;
     run mover();
     run looker(0);
 #if LOOKERS > 1

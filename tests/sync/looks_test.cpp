@@ -1,6 +1,8 @@
 // Looks that never park: in a loop on the only carrier, one that fails lets the others run.
 
 #include <chrono>
+#include <mutex>
+#include <stop_token>
 #include <type_traits>
 
 #include "hilo/hilo.hpp"
@@ -79,6 +81,19 @@ TEST_CASE("look: a loop over a failed look lets the others run on the only carri
       looking.request_stop();
       looking.join();
     });
+  }
+  SUBCASE("condition_variable with a stop_token that was stopped") {
+    hilo::mutex guard;
+    hilo::condition_variable changed;
+    std::stop_source stopped;
+    stopped.request_stop();
+    bool done = false;
+    const auto look = [&] {
+      std::unique_lock lock(guard);
+      (void)changed.wait(lock, stopped.get_token(), [] { return false; });
+      return done;
+    };
+    others_run_meanwhile(look, [&] { done = true; });
   }
   SUBCASE("ticker") {
     hilo::ticker ticks(std::chrono::hours(1));

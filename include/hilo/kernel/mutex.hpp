@@ -10,7 +10,9 @@
 //
 // TimedLockable (C++20 [thread.req.lockable]): std::scoped_lock and std::unique_lock work with it.
 // Not recursive, not robust, not fair: a woken thread gets the mutex only if no other thread has
-// taken it meanwhile. Not for signal handlers. It can be constinit and needs no destruction.
+// taken it meanwhile. Not for signal handlers. It can be constinit and needs no destruction. A
+// child that was cloned with callers_block counts as the caller's thread: the two must not use the
+// same mutex.
 #pragma once
 
 #include <atomic>
