@@ -247,7 +247,6 @@ const refusal_row rows[] = {
 // Of what use_the_rest() uses, whose parts may always fail with the error.
 const refusal_row rest_rows[] = {
     {"dup3 EMFILE", {.number = SYS_dup3, .error = EMFILE}},
-    {"rt_sigprocmask EPERM", {.number = SYS_rt_sigprocmask, .error = EPERM}, true},
     {"set_tid_address EPERM", {.number = SYS_set_tid_address, .error = EPERM}},
     {"waitid EPERM", {.number = SYS_waitid, .error = EPERM}},
     {"waitid ENOSYS", {.number = SYS_waitid, .error = ENOSYS}},
