@@ -126,11 +126,11 @@ bool use_files() {
   return right;
 }
 
-// A program without input, and one that ends by a signal.
+// A program without input, and one that is killed. Where that is refused, it ends by itself.
 bool use_programs() {
   const auto said = hilo::run_program({.path = "/bin/echo", .arguments = {"-n", "word"}});
   if (!said || said->out != "word") return false;
-  hilo::process asleep({.path = "/bin/sleep", .arguments = {"60"}});
+  hilo::process asleep({.path = "/bin/sleep", .arguments = {"0.2"}});
   const auto killed = asleep.kill(SIGKILL);
   const auto end = asleep.wait();
   return killed && end;
