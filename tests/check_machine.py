@@ -29,6 +29,7 @@ WITHOUT_A_ROW = {
     "exit_group": "the child could not report its end",
     "futex": "libc ends the process where futex fails in another way than it expects",
     "gettid": "it has no error; the page names no sandbox that refuses it",
+    "accept4": "the call waits for a descriptor, as tests/io/net_test.cpp shows",
     "rt_sigprocmask": "the process aborts with one line",
     "rseq": "glibc ends the process; tests/thread/fault_test.cpp refuses it at the start of a thread",
     "sched_setscheduler": "refused by tests/thread/fault_test.cpp",

@@ -262,7 +262,6 @@ const refusal_row rest_rows[] = {
     {"sched_setaffinity EPERM", {.number = SYS_sched_setaffinity, .error = EPERM}},
     {"setpriority EPERM", {.number = SYS_setpriority, .error = EPERM}},
     {"pipe2 EMFILE", {.number = SYS_pipe2, .error = EMFILE}},
-    {"accept4 EMFILE", {.number = SYS_accept4, .error = EMFILE}},
     {"socket EMFILE", {.number = SYS_socket, .error = EMFILE}},
     {"connect EPERM", {.number = SYS_connect, .error = EPERM}},
     {"renameat2 EPERM", {.number = SYS_renameat2, .error = EPERM}},
@@ -270,7 +269,6 @@ const refusal_row rest_rows[] = {
     {"openat ENOENT", {.number = SYS_openat, .error = ENOENT}},
     {"openat EMFILE", {.number = SYS_openat, .error = EMFILE}},
     {"clone ENOMEM", {.number = SYS_clone, .error = ENOMEM}, true},
-    {"mmap ENOMEM", {.number = SYS_mmap, .error = ENOMEM}, true},
 };
 
 template <class F>
