@@ -162,6 +162,7 @@ bool use_network() {
   if (!at) return false;
   auto accepted = hilo::spawn([&] { return static_cast<bool>(listener.accept(10s)); });
   const bool connected = static_cast<bool>(hilo::net::tcp_stream::connect(*at, 10s));
+  if (!connected) accepted.request_stop();
   return accepted.join() && connected;
 }
 
