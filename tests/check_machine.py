@@ -2,7 +2,9 @@
 """Checks that docs/machine.md names each system call and each file of the machine that runtime/ uses.
 
 A call is what runtime/ calls by its number (SYS_...), and what it calls by libc's name for it. A file is a
-string that begins with /proc, /sys, /etc or /dev. Prints one line a fault and, last, a total for ./dev check.
+string that begins with /proc, /sys, /etc or /dev. Each call that the page names is refused by a row of
+tests/io/machine_test.cpp, or WITHOUT_A_ROW says why not. Prints one line a fault and, last, a total for ./dev
+check.
 """
 
 import os
@@ -19,6 +21,32 @@ BY_NAME = re.compile(
     r"getrandom|eventfd|epoll_create1|epoll_ctl|prctl|getrlimit|sigaction|getaddrinfo)\("
 )
 COMMENT = re.compile(r"//[^\n]*")
+
+# Calls of the page that no row refuses, and why.
+PASSED_ON = "a call of hilo/io.hpp passes its error on, as tests/io/every_call_test.cpp shows for other errors"
+WITHOUT_A_ROW = {
+    "exit": "a thread that cannot end has no right answer",
+    "exit_group": "the child could not report its end",
+    "futex": "libc ends the process where futex fails in another way than it expects",
+    "gettid": "it has no error; the page names no sandbox that refuses it",
+    "accept4": "the call waits for a descriptor, as tests/io/net_test.cpp shows",
+    "rt_sigprocmask": "the process aborts with one line",
+    "rseq": "glibc ends the process; tests/thread/fault_test.cpp refuses it at the start of a thread",
+    "sched_setscheduler": "refused by tests/thread/fault_test.cpp",
+    "getpriority": "read by this_thread::nice() only, which returns the error's value as libc does",
+    "epoll_pwait": "used only where epoll_pwait2 is absent, which a row makes so",
+    "eventfd": "the older number of eventfd2, which a row refuses",
+    "rt_sigtimedwait": "drops a SIGPIPE that is pending already; a refusal leaves it pending",
+    "chdir": "made in the child of a program start, whose errors have one way back: execve has a row",
+    "sigaction": "libc's name of rt_sigaction, which a row refuses",
+    "getrlimit": "libc makes it by prlimit64, which a row refuses",
+    "getaddrinfo": "a function of libc: the error of a look-up is passed on",
+}
+WITHOUT_A_ROW |= dict.fromkeys(
+    """read write readv writev preadv2 pwritev2 pread64 pwrite64 recvfrom recvmsg sendto sendmsg shutdown splice
+    tee close lseek fdatasync ftruncate fallocate fchmod unlinkat""".split(),
+    PASSED_ON,
+)
 
 
 def sources():
@@ -56,6 +84,18 @@ def faults(page, texts):
             yield f"docs/machine.md: nothing in runtime/ uses {name}"
 
 
+def without_a_row(page, tests):
+    """Of the calls that the page names: those that nothing refuses and no reason excuses, and stale reasons."""
+    calls = {name for name in named(page) if re.fullmatch(r"[a-z0-9_]+", name)}
+    refused = set(NUMBER.findall(tests))
+    for name in sorted(calls - refused - set(WITHOUT_A_ROW)):
+        yield f"docs/machine.md names {name}, which no row of tests/io/machine_test.cpp refuses"
+    for name in sorted(set(WITHOUT_A_ROW) & refused):
+        yield f"tests/check_machine.py excuses {name}, which has a row"
+    for name in sorted(set(WITHOUT_A_ROW) - calls):
+        yield f"tests/check_machine.py excuses {name}, which docs/machine.md does not name"
+
+
 def main():
     # The rule proves itself first.
     sample = {"a.cpp": used('call(SYS_futex); open("/proc/x"); ::mmap(0); // SYS_tkill')}
@@ -67,8 +107,13 @@ def main():
     for path in sources():
         with open(path, encoding="utf-8") as file:
             texts[os.path.relpath(path, ROOT)] = used(file.read())
+    assert "names mprotect," in next(without_a_row("| `mprotect` | x |\n", "{SYS_mmap}"))
+
     with open(os.path.join(ROOT, "docs/machine.md"), encoding="utf-8") as file:
-        found = list(faults(file.read(), texts))
+        page = file.read()
+    with open(os.path.join(ROOT, "tests/io/machine_test.cpp"), encoding="utf-8") as file:
+        rows = re.sub(r"::syscall\(SYS_[a-z0-9_]+", "", file.read())
+    found = list(faults(page, texts)) + list(without_a_row(page, rows))
     for fault in found:
         print(fault)
     print(f"machine: {len(set().union(*texts.values()))} calls and files, {len(found)} faults")

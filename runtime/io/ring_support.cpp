@@ -50,6 +50,8 @@ ring_support try_ring() {
     io_uring_probe* const probe = ::io_uring_get_probe_ring(&ring);
     const bool able = probe != nullptr && io_uring_opcode_supported(probe, IORING_OP_SEND_ZC) != 0;
     ::io_uring_free_probe(probe);
+    // A filter may allow the ring and refuse io_uring_enter(2).
+    if (able) result.error = std::max(0, -::io_uring_get_events(&ring));
     ::io_uring_queue_exit(&ring);
     result.flags = flags;
     if (!able) result.error = EINVAL;

@@ -184,19 +184,23 @@ monitor::finding monitor::look_at(worker& one, record& last, std::int64_t now) n
     }
     return moved ? finding::moves : runs ? finding::waits : finding::settled;
   }
-  if (last.extra != nullptr) return finding::settled;
+  // It has a replacement. It may compute all the same: after its call, or because the clock could
+  // not tell the two apart.
+  const bool replaced = last.extra != nullptr;
   const std::int64_t held = now - last.since;
-  const bool stuck = stuck_after_ != 0 && held >= stuck_after_;
+  const bool stuck = !replaced && stuck_after_ != 0 && held >= stuck_after_;
   const bool busy = busy_after_ != 0 && held >= busy_after_ && now - reported_at_ >= report_period;
+  const finding as_before = replaced ? finding::settled : finding::waits;
+  if (replaced && !busy) return as_before;
   const sight seen = see(one, last, now, stuck || busy);
-  if (!stuck && !busy) return finding::waits;
+  if (!stuck && !busy) return as_before;
   if (stuck && seen.state != carrier_state::computes) relieve(one, last, seen.exact);
   if (busy && seen.state == carrier_state::computes) {
     const bool askable = computes_for_certain(one.its_carrier().id(), last.at_first);
-    if (!askable && held < busy_after_ + patience_to_ask) return finding::waits;
+    if (!askable && held < busy_after_ + patience_to_ask) return as_before;
     if (report_busy_fiber(one, tick, held, askable, report_)) reported_at_ = now;
   }
-  return finding::waits;
+  return as_before;
 }
 
 // If only the clock can tell: the worker is in a call if its thread used less than an eighth of the

@@ -26,12 +26,15 @@ constexpr rlim_t rooms = 512;  // below the limit
 constexpr std::array marks{SIGKILL, SIGSTOP, SIGSEGV, SIGBUS, SIGFPE, SIGILL,
                            SIGABRT, SIGTRAP, SIGSYS,  32,     33};
 
-// Returns the mark, or 0 if the file cannot be marked.
+// Returns the mark, or 0 if the file cannot be marked. Asks for it as well, because an emulator may
+// give another number back.
 int put_mark(int fd) noexcept {
   // relaxed: any order of the marks will do
   static constinit std::atomic<unsigned> turn{0};
   const int mark = marks[turn.fetch_add(1, std::memory_order_relaxed) % marks.size()];
-  return call(SYS_fcntl, fd, F_SETSIG, mark) == 0 ? mark : 0;
+  const bool marked =
+      call(SYS_fcntl, fd, F_SETSIG, mark) == 0 && call(SYS_fcntl, fd, F_GETSIG) == mark;
+  return marked ? mark : 0;
 }
 
 }  // namespace

@@ -2,10 +2,16 @@
 // happens. Each program gives the right answer or the documented error, and neither hangs nor
 // crashes.
 
+#include <algorithm>
 #include <cerrno>
 #include <chrono>
+#include <csignal>
 #include <cstdlib>
+#include <functional>
+#include <iterator>
 #include <mutex>
+#include <optional>
+#include <span>
 #include <string>
 #include <system_error>
 #include <vector>
@@ -20,8 +26,12 @@
 
 #include "hilo/hilo.hpp"
 #include "hilo/io.hpp"
+#include "hilo/net/tcp.hpp"
+#include "hilo/process.hpp"
+#include "hilo/signal_set.hpp"
 
 #include "runtime/context/sanitizer.hpp"
+#include "runtime/context/tls_block.hpp"
 #include "tests/death.hpp"
 #include "tests/doctest.hpp"
 #include "tests/emulator.hpp"
@@ -92,12 +102,92 @@ int use_everything(F later) {
   return before == 0 && after == 0 ? right : io_failed;
 }
 
+// Whether part() gives the right answer; an exception of an error is not one.
+template <class F>
+bool works(F part) {
+  try {
+    return part();
+  } catch (const std::system_error&) {
+    return false;
+  }
+}
+
+bool use_files() {
+  char path[] = "/tmp/hilo-machine-XXXXXX";
+  const int made = ::mkstemp(path);
+  if (made < 0) return false;
+  ::close(made);
+  const bool right = works([&] {
+    if (!hilo::replace_file(path, "text")) return false;
+    const auto text = hilo::read_file(path, 100);
+    return text && *text == "text";
+  });
+  ::unlink(path);
+  return right;
+}
+
+// A program without input, and one that is killed. Where that is refused, it ends by itself.
+bool use_programs() {
+  const auto said = hilo::run_program({.path = "/bin/echo", .arguments = {"-n", "word"}});
+  if (!said || said->out != "word") return false;
+  hilo::process asleep({.path = "/bin/sleep", .arguments = {"0.2"}});
+  const auto killed = asleep.kill(SIGKILL);
+  const auto end = asleep.wait();
+  return killed && end;
+}
+
+bool use_threads() {
+  int seen = 0;
+  hilo::thread(hilo::thread_options{.cpus = hilo::this_thread::cpus(), .nice = 1}, [&] {
+    seen = hilo::this_thread::nice();
+  }).join();
+  return seen == 1;
+}
+
+bool use_own_tls() {
+  if (!hilo::context::tls_refusal().empty()) return true;
+  return hilo::spawn(hilo::spawn_options{.tls = hilo::tls::own}, [] { return 7; }).join() == 7;
+}
+
+bool use_signals(hilo::io::signal_set* set) {
+  if (set == nullptr) return false;
+  if (::syscall(SYS_kill, ::getpid(), SIGUSR2) != 0) return true;  // refused to this program
+  const auto got = set->receive(10s);
+  return got && got->number == SIGUSR2;
+}
+
+bool use_network() {
+  hilo::net::tcp_listener listener(hilo::net::address::loopback(0));
+  const auto at = listener.local();
+  if (!at) return false;
+  auto accepted = hilo::spawn([&] { return static_cast<bool>(listener.accept(10s)); });
+  const bool connected = static_cast<bool>(hilo::net::tcp_stream::connect(*at, 10s));
+  if (!connected) accepted.request_stop();
+  return accepted.join() && connected;
+}
+
+// What fewer programs use. Each part once, and once more after `later`.
+template <class F>
+int use_the_rest(hilo::io::signal_set* signals, F later) {
+  const auto use = [&] {
+    const bool all[] = {works(use_files),   works(use_programs),
+                        works(use_threads), works(use_own_tls),
+                        works(use_network), works([&] { return use_signals(signals); })};
+    return std::all_of(std::begin(all), std::end(all), std::identity());
+  };
+  const bool before = use();
+  later();
+  const bool after = use();
+  return before && after ? right : io_failed;
+}
+
 struct refusal_row {
   const char* what;
   refused_call call;
   // The documented ends beside the right answer.
   bool start_may_fail = false;
   bool io_may_fail = false;
+  bool only_at_start = false;
 };
 
 constexpr unsigned guard_install = 102;  // MADV_GUARD_INSTALL
@@ -140,12 +230,61 @@ const refusal_row rows[] = {
     {"fcntl EPERM", {.number = SYS_fcntl, .error = EPERM}, false, true},
     {"openat ENOENT", {.number = SYS_openat, .error = ENOENT}},
     {"openat EMFILE", {.number = SYS_openat, .error = EMFILE}},
-    {"openat2 ENOSYS", {.number = 437, .error = ENOSYS}},
-    {"close_range ENOSYS", {.number = 436, .error = ENOSYS}},
-    {"statx ENOSYS", {.number = SYS_statx, .error = ENOSYS}},
-    {"pidfd_open ENOSYS", {.number = SYS_pidfd_open, .error = ENOSYS}},
     {"ppoll EPERM", {.number = SYS_ppoll, .error = EPERM}, false, true},
+    {.what = "io_uring_enter EPERM",
+     .call = {.number = SYS_io_uring_enter, .error = EPERM},
+     .only_at_start = true},
+    {.what = "io_uring_enter ENOSYS",
+     .call = {.number = SYS_io_uring_enter, .error = ENOSYS},
+     .only_at_start = true},
+    {"epoll_ctl EPERM", {.number = SYS_epoll_ctl, .error = EPERM}, false, true},
+    {"epoll_ctl ENOMEM", {.number = SYS_epoll_ctl, .error = ENOMEM}, false, true},
+    {"nanosleep EPERM", {.number = SYS_nanosleep, .error = EPERM}},
+    {"munmap ENOMEM", {.number = SYS_munmap, .error = ENOMEM}},
+    {"munmap EPERM", {.number = SYS_munmap, .error = EPERM}},
+    {"ioctl EPERM", {.number = SYS_ioctl, .error = EPERM}},
 };
+
+// Of what use_the_rest() uses, whose parts may always fail with the error.
+const refusal_row rest_rows[] = {
+    {"dup3 EMFILE", {.number = SYS_dup3, .error = EMFILE}},
+    {"set_tid_address EPERM", {.number = SYS_set_tid_address, .error = EPERM}},
+    {"waitid EPERM", {.number = SYS_waitid, .error = EPERM}},
+    {"waitid ENOSYS", {.number = SYS_waitid, .error = ENOSYS}},
+    {"pidfd_open ENOSYS", {.number = SYS_pidfd_open, .error = ENOSYS}},
+    {"pidfd_open EMFILE", {.number = SYS_pidfd_open, .error = EMFILE}},
+    {"pidfd_send_signal EPERM", {.number = SYS_pidfd_send_signal, .error = EPERM}},
+    {"kill EPERM", {.number = SYS_kill, .error = EPERM}},
+    {"execve ENOMEM", {.number = SYS_execve, .error = ENOMEM}},
+    {"signalfd4 EMFILE", {.number = SYS_signalfd4, .error = EMFILE}},
+    {"getsockopt EPERM", {.number = SYS_getsockopt, .error = EPERM}},
+    {"statx ENOSYS", {.number = SYS_statx, .error = ENOSYS}},
+    {"getrandom ENOSYS", {.number = SYS_getrandom, .error = ENOSYS}},
+    {"sched_setaffinity EPERM", {.number = SYS_sched_setaffinity, .error = EPERM}},
+    {"setpriority EPERM", {.number = SYS_setpriority, .error = EPERM}},
+    {"pipe2 EMFILE", {.number = SYS_pipe2, .error = EMFILE}},
+    {"socket EMFILE", {.number = SYS_socket, .error = EMFILE}},
+    {"connect EPERM", {.number = SYS_connect, .error = EPERM}},
+    {"renameat2 EPERM", {.number = SYS_renameat2, .error = EPERM}},
+    {"fsync EPERM", {.number = SYS_fsync, .error = EPERM}},
+    {"openat ENOENT", {.number = SYS_openat, .error = ENOENT}},
+    {"openat EMFILE", {.number = SYS_openat, .error = EMFILE}},
+    {"clone ENOMEM", {.number = SYS_clone, .error = ENOMEM}, true},
+};
+
+template <class F>
+int run_the_rest(const hilo::runtime_options& options, F later) {
+  std::optional<hilo::io::signal_set> signals;
+  (void)works([&] {
+    signals.emplace({SIGUSR2});
+    return true;
+  });
+  try {
+    return hilo::run(options, [&] { return use_the_rest(signals ? &*signals : nullptr, later); });
+  } catch (const std::system_error&) {
+    return start_failed;
+  }
+}
 
 template <class F>
 int run_program(const hilo::runtime_options& options, F later) {
@@ -158,19 +297,22 @@ int run_program(const hilo::runtime_options& options, F later) {
 
 }  // namespace
 
-TEST_CASE("machine: a call that is refused gives the right answer or the documented error") {
-  if (hilo::context::sanitizing) HILO_SKIP("a sanitizer needs the calls itself");
-  HILO_NEEDS(system_call_filters);
-  for (const refusal_row& row : rows) {
+namespace {
+
+// Runs a program where the call is refused from the start, and where it is refused later.
+template <class F>
+void refuse_for_each(std::span<const refusal_row> table, bool io_may_fail, F program) {
+  for (const refusal_row& row : table) {
     const std::string what = row.what;
     CAPTURE(what);
     for (const bool at_start : {true, false}) {
       CAPTURE(at_start);
+      if (row.only_at_start && !at_start) continue;
       for_each_machine([&](const hilo::runtime_options& options) {
         const auto end = hilo::test::run_in_child(
             [&] {
               if (at_start && !hilo::test::refuse(row.call)) ::_exit(cannot);
-              ::_exit(run_program(options, [&] {
+              ::_exit(program(options, [&] {
                 if (!at_start && !hilo::test::refuse(row.call)) ::_exit(cannot);
               }));
             },
@@ -178,11 +320,31 @@ TEST_CASE("machine: a call that is refused gives the right answer or the documen
         CAPTURE(end.describe());
         CHECK(end.exited);
         const bool documented = (row.start_may_fail && end.code == start_failed) ||
-                                (row.io_may_fail && end.code == io_failed);
+                                ((row.io_may_fail || io_may_fail) && end.code == io_failed);
         CHECK((end.code == right || documented));
       });
     }
   }
+}
+
+}  // namespace
+
+TEST_CASE("machine: a call that is refused gives the right answer or the documented error") {
+  if (hilo::context::sanitizing) HILO_SKIP("a sanitizer needs the calls itself");
+  HILO_NEEDS(system_call_filters);
+  refuse_for_each(rows, false,
+                  [](const auto& options, auto later) { return run_program(options, later); });
+}
+
+TEST_CASE("machine: files, programs, threads and signals end with the error of a refused call") {
+  if (hilo::context::sanitizing) HILO_SKIP("a sanitizer needs the calls itself");
+  HILO_NEEDS(system_call_filters);
+  const auto end = hilo::test::run_in_child([] { ::_exit(run_the_rest({}, [] {})); });
+  CAPTURE(end.describe());
+  REQUIRE(end.exited);
+  CHECK(end.code == right);
+  refuse_for_each(rest_rows, true,
+                  [](const auto& options, auto later) { return run_the_rest(options, later); });
 }
 
 TEST_CASE("machine: a limit that is met gives the right answer or the documented error") {
