@@ -43,7 +43,7 @@ WITHOUT_A_ROW = {
     "getaddrinfo": "a function of libc: the error of a look-up is passed on",
 }
 WITHOUT_A_ROW |= dict.fromkeys(
-    """read write readv writev preadv2 pwritev2 pread64 pwrite64 recvfrom recvmsg sendto sendmsg shutdown splice
+    """getdents64 read write readv writev preadv2 pwritev2 pread64 pwrite64 recvfrom recvmsg sendto sendmsg shutdown splice
     tee close lseek fdatasync ftruncate fallocate fchmod unlinkat""".split(),
     PASSED_ON,
 )
