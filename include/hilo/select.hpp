@@ -163,8 +163,10 @@ class HILO_API end_case final : public select_case {
  public:
   template <class T>
   end_case(hilo::fiber<T>& whose, bool enabled)
-      : select_case(enabled && whose.joinable()),
-        whose_(whose.joinable() ? owner_of(whose) : nullptr) {}
+      : select_case(enabled), whose_(whose.joinable() ? owner_of(whose) : nullptr) {
+    if (enabled && whose_ == nullptr) [[unlikely]]
+      empty_handle("end_of");
+  }
 
   spin_lock* lock() noexcept override;
   status attempt(partner& other) override;
@@ -249,7 +251,8 @@ inline auto stop_of(std::stop_token token, bool enabled = true) noexcept {
   return detail::stop_case(std::move(token), enabled);
 }
 
-// Ready once the fiber has ended: then join() does not wait. An empty handle is never ready.
+// Ready once the fiber has ended: then join() does not wait. Errors: aborts if the handle is empty
+// and the case is enabled.
 template <class T>
 auto end_of(fiber<T>& whose, bool enabled = true) {
   return detail::end_case(whose, enabled);
