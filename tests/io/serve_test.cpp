@@ -27,29 +27,29 @@ using hilo::net::tcp_listener;
 using hilo::net::tcp_stream;
 using hilo::test::on_each_driver;
 
-constexpr auto long_patience = 100s;  // of what comes
+constexpr auto serve_patience = 100s;  // of what comes
 
-const auto echo = [](tcp_stream peer) {
+const auto give_back = [](tcp_stream peer) {
   char buffer[4096];
   while (auto got = peer.read(buffer, sizeof buffer)) {
     if (*got == 0 || !peer.write_all(buffer, *got)) break;
   }
 };
 
-tcp_stream connect(const tcp_listener& to) {
-  return tcp_stream::connect(to.local().value(), long_patience).value();
+tcp_stream client_of(const tcp_listener& to) {
+  return tcp_stream::connect(to.local().value(), serve_patience).value();
 }
 
 // Whether the peer gives back what it gets.
-bool echoes(tcp_stream& peer) {
+bool gives_back(tcp_stream& peer) {
   char byte = 'e';
-  return peer.write_all(&byte, 1) && peer.read_exactly(&byte, 1, long_patience) && byte == 'e';
+  return peer.write_all(&byte, 1) && peer.read_exactly(&byte, 1, serve_patience) && byte == 'e';
 }
 
 // Whether the peer has ended the connection.
-bool has_ended(tcp_stream& peer) {
+bool was_ended(tcp_stream& peer) {
   char byte = 0;
-  const auto got = peer.read(&byte, 1, long_patience);
+  const auto got = peer.read(&byte, 1, serve_patience);
   return got ? *got == 0 : got.status() == status::failed;
 }
 
@@ -59,10 +59,11 @@ TEST_CASE("serve: gives each connection to a fiber, and returns ok after a stop"
   on_each_driver([] {
     tcp_listener listener(address::loopback(0));
     std::stop_source stop;
-    auto server = hilo::spawn([&] { return serve(listener, echo, {.stop = stop.get_token()}); });
+    auto server =
+        hilo::spawn([&] { return serve(listener, give_back, {.stop = stop.get_token()}); });
     std::vector<tcp_stream> clients;
-    for (int i = 0; i < 10; ++i) clients.push_back(connect(listener));
-    for (tcp_stream& one : clients) CHECK(echoes(one));
+    for (int i = 0; i < 10; ++i) clients.push_back(client_of(listener));
+    for (tcp_stream& one : clients) CHECK(gives_back(one));
     stop.request_stop();
     clients.clear();
     CHECK(server.join().status() == status::ok);
@@ -81,7 +82,7 @@ TEST_CASE("serve: serves no more connections at the same time than it may") {
       for (int seen = most.load(std::memory_order_relaxed);
            seen < mine && !most.compare_exchange_weak(seen, mine, std::memory_order_relaxed);) {
       }
-      echo(std::move(peer));
+      give_back(std::move(peer));
       now.fetch_sub(1, std::memory_order_relaxed);
       all.fetch_add(1, std::memory_order_relaxed);
     };
@@ -91,8 +92,8 @@ TEST_CASE("serve: serves no more connections at the same time than it may") {
       hilo::scope<> clients;
       for (int i = 0; i < 30; ++i) {
         CHECK(clients.spawn([&] {
-          auto peer = connect(listener);
-          CHECK(echoes(peer));
+          auto peer = client_of(listener);
+          CHECK(gives_back(peer));
         }) == status::ok);
       }
       clients.join();
@@ -111,7 +112,7 @@ TEST_CASE("serve: a handler learns of the stop, and finishes what it has begun")
     hilo::event begun;
     const auto handler = [&](tcp_stream peer, const std::stop_token& leave) {
       char byte = 0;
-      CHECK(peer.read_exactly(&byte, 1, long_patience));
+      CHECK(peer.read_exactly(&byte, 1, serve_patience));
       begun.set();
       CHECK(hilo::with_stop(leave, [] { return hilo::sleep_for(1h); }) == status::cancelled);
       CHECK(hilo::sleep_for(1ms) == status::ok);
@@ -119,12 +120,12 @@ TEST_CASE("serve: a handler learns of the stop, and finishes what it has begun")
     };
     auto server = hilo::spawn(
         [&] { return serve(listener, handler, {.stop = stop.get_token(), .grace = 1h}); });
-    auto client = connect(listener);
+    auto client = client_of(listener);
     CHECK(client.write_all("x"));
     begun.wait();
     stop.request_stop();
     char byte = 0;
-    CHECK(client.read_exactly(&byte, 1, long_patience));
+    CHECK(client.read_exactly(&byte, 1, serve_patience));
     CHECK(server.join().status() == status::ok);
   });
 }
@@ -134,16 +135,16 @@ TEST_CASE("serve: serves the connections that the kernel had accepted when the s
     tcp_listener listener(address::loopback(0));
     std::vector<tcp_stream> clients;
     for (int i = 0; i < 5; ++i) {
-      clients.push_back(connect(listener));
+      clients.push_back(client_of(listener));
       CHECK(clients.back().write_all("x"));
       CHECK(clients.back().end_writing());
     }
     std::stop_source stop;
     stop.request_stop();
-    CHECK(serve(listener, echo, {.stop = stop.get_token()}).status() == status::ok);
+    CHECK(serve(listener, give_back, {.stop = stop.get_token()}).status() == status::ok);
     for (tcp_stream& one : clients) {
       char byte = 0;
-      CHECK(one.read_exactly(&byte, 1, long_patience));
+      CHECK(one.read_exactly(&byte, 1, serve_patience));
       CHECK(byte == 'x');
     }
   });
@@ -154,21 +155,21 @@ TEST_CASE("serve: ends the waits of handlers after the grace time, or when its c
     tcp_listener listener(address::loopback(0));
     std::stop_source stop;
     auto server = hilo::spawn(
-        [&] { return serve(listener, echo, {.stop = stop.get_token(), .grace = 1ms}); });
-    auto client = connect(listener);
-    CHECK(echoes(client));
+        [&] { return serve(listener, give_back, {.stop = stop.get_token(), .grace = 1ms}); });
+    auto client = client_of(listener);
+    CHECK(gives_back(client));
     stop.request_stop();
     CHECK(server.join().status() == status::ok);
-    CHECK(has_ended(client));
+    CHECK(was_ended(client));
 
-    auto stopped = hilo::spawn([&] { return serve(listener, echo, {.grace = 1h}); });
-    client = connect(listener);
-    CHECK(echoes(client));
+    auto stopped = hilo::spawn([&] { return serve(listener, give_back, {.grace = 1h}); });
+    client = client_of(listener);
+    CHECK(gives_back(client));
     stopped.request_stop();
     CHECK(stopped.join().status() == status::cancelled);
-    CHECK(has_ended(client));
+    CHECK(was_ended(client));
 
-    const auto late = hilo::with_timeout(2ms, [&] { return serve(listener, echo); });
+    const auto late = hilo::with_timeout(2ms, [&] { return serve(listener, give_back); });
     CHECK(late.status() == status::timed_out);
     CHECK(late.error().value() == ETIMEDOUT);
   });
@@ -177,11 +178,11 @@ TEST_CASE("serve: ends the waits of handlers after the grace time, or when its c
 TEST_CASE("serve: says that the listener was closed") {
   on_each_driver([] {
     tcp_listener listener(address::loopback(0));
-    auto server = hilo::spawn([&] { return serve(listener, echo); });
-    auto client = connect(listener);
-    CHECK(echoes(client));
+    auto server = hilo::spawn([&] { return serve(listener, give_back); });
+    auto client = client_of(listener);
+    CHECK(gives_back(client));
     CHECK(listener.close());
-    CHECK(echoes(client));
+    CHECK(gives_back(client));
     CHECK(client.end_writing());
     CHECK(server.join().status() == status::closed);
   });
@@ -201,17 +202,17 @@ TEST_CASE("serve: hands the exception of a handler to the callback, and serves o
     };
     const auto handler = [](tcp_stream peer) {
       char byte = 0;
-      CHECK(peer.read_exactly(&byte, 1, long_patience));
+      CHECK(peer.read_exactly(&byte, 1, serve_patience));
       if (byte == 'f') throw std::runtime_error("as it was told to");
       CHECK(peer.write_all(&byte, 1));
     };
     auto server = hilo::spawn(
         [&] { return serve(listener, handler, {.stop = stop.get_token(), .on_error = on_error}); });
-    auto failed = connect(listener);
+    auto failed = client_of(listener);
     CHECK(failed.write_all("f"));
-    CHECK(has_ended(failed));
-    auto next = connect(listener);
-    CHECK(echoes(next));
+    CHECK(was_ended(failed));
+    auto next = client_of(listener);
+    CHECK(gives_back(next));
     stop.request_stop();
     CHECK(server.join().status() == status::ok);
     CHECK(said == "as it was told to");
@@ -230,11 +231,11 @@ TEST_CASE("serve: rethrows what the callback throws, and ends the other connecti
                      std::rethrow_exception(error);
                    }});
     });
-    auto other = connect(listener);
-    auto failing = connect(listener);
+    auto other = client_of(listener);
+    auto failing = client_of(listener);
     CHECK(failing.write_all("f"));
     CHECK_THROWS_WITH_AS((void)server.join(), "gone", std::runtime_error);
-    CHECK(has_ended(other));
+    CHECK(was_ended(other));
   });
 }
 
@@ -247,9 +248,9 @@ TEST_CASE("serve: serves Unix sockets too, and refuses a stack that all fibers w
       stop.request_stop();
     };
     auto server = hilo::spawn([&] { return serve(listener, handler, {.stop = stop.get_token()}); });
-    auto client = hilo::net::unix_stream::connect(listener.local().value(), long_patience).value();
+    auto client = hilo::net::unix_stream::connect(listener.local().value(), serve_patience).value();
     char got[5];
-    CHECK(client.read_exactly(got, sizeof got, long_patience));
+    CHECK(client.read_exactly(got, sizeof got, serve_patience));
     CHECK(server.join().status() == status::ok);
 
     std::vector<std::byte> stack(64 * 1024);

@@ -26,11 +26,11 @@ using hilo::net::unix_packets;
 using hilo::test::everywhere;
 using hilo::test::on_each_driver;
 
-constexpr auto long_patience = 100s;  // of what comes
+constexpr auto packet_patience = 100s;  // of what comes
 
 std::string packet_of(unix_packets& from) {
   std::array<char, 64> buffer{};
-  const auto got = from.receive(buffer.data(), buffer.size(), long_patience);
+  const auto got = from.receive(buffer.data(), buffer.size(), packet_patience);
   REQUIRE(got);
   CHECK_FALSE(got->truncated());
   return {buffer.data(), got->size};
@@ -89,11 +89,12 @@ TEST_CASE("unix packets: a sender waits for room, and a limit ends both waits") 
     int sent = 0;
     while (left.send(packet.data(), packet.size(), 5ms)) ++sent;
     CHECK(sent > 0);
-    auto sender = hilo::spawn(
-        [&left = left, &packet] { return left.send(packet.data(), packet.size(), long_patience); });
+    auto sender = hilo::spawn([&left = left, &packet] {
+      return left.send(packet.data(), packet.size(), packet_patience);
+    });
     std::array<char, 1000> got{};
     for (int i = 0; i <= sent; ++i) {
-      const auto one = right.receive(got.data(), got.size(), long_patience);
+      const auto one = right.receive(got.data(), got.size(), packet_patience);
       REQUIRE(one);
       CHECK(one->length == packet.size());
     }
@@ -114,7 +115,7 @@ TEST_CASE("unix packets: a listener accepts, and net::serve serves them") {
     };
     auto server =
         hilo::spawn([&] { return hilo::net::serve(listener, answer, {.stop = stop.get_token()}); });
-    auto client = unix_packets::connect(listener.local().value(), long_patience).value();
+    auto client = unix_packets::connect(listener.local().value(), packet_patience).value();
     CHECK(client.send("who is there", 12));
     CHECK(packet_of(client) == "who is there");
     CHECK(client.close());
