@@ -74,7 +74,7 @@ TEST_CASE("directory: reads more entries than fit into one call, and begins agai
     const hilo::test::directory made;
     const std::string folder = made.path() + "/";
     std::set<std::string> names;
-    for (int i = 0; i < 1500; ++i) {
+    for (int i = 0; i < 600; ++i) {
       names.insert("a name that is long enough to need several reads " + std::to_string(i));
     }
     for (const std::string& name : names) make_entry(folder + name);

@@ -150,6 +150,26 @@ TEST_CASE("serve: serves the connections that the kernel had accepted when the s
   });
 }
 
+TEST_CASE("serve: a stop ends it also while clients keep coming") {
+  on_each_driver([] {
+    tcp_listener listener(address::loopback(0));
+    const address at = listener.local().value();
+    std::stop_source stop;
+    std::atomic<int> served{0};
+    const auto handler = [&](const tcp_stream&) { served.fetch_add(1, std::memory_order_relaxed); };
+    auto server = hilo::spawn([&] { return serve(listener, handler, {.stop = stop.get_token()}); });
+    auto clients = hilo::spawn([&] {
+      while (tcp_stream::connect(at, serve_patience)) {
+      }
+    });
+    while (served.load(std::memory_order_relaxed) < 20) hilo::yield();
+    stop.request_stop();
+    CHECK(server.join().status() == status::ok);
+    CHECK(listener.close());
+    clients.join();
+  });
+}
+
 TEST_CASE("serve: ends the waits of handlers after the grace time, or when its caller is stopped") {
   on_each_driver([] {
     tcp_listener listener(address::loopback(0));
