@@ -34,7 +34,7 @@ using hilo::status;
 using hilo::test::everywhere;
 using hilo::test::on_each_driver;
 
-void make_file(const std::string& path) {
+void make_entry(const std::string& path) {
   REQUIRE(hilo::file::open(path,
                            {.access = hilo::file_access::write, .start = hilo::file_start::fresh}));
 }
@@ -45,7 +45,7 @@ TEST_CASE("directory: lists each entry once, with its kind and number") {
   everywhere([] {
     const hilo::test::directory made;
     const std::string folder = made.path() + "/";
-    make_file(folder + "file");
+    make_entry(folder + "file");
     REQUIRE(::mkdir((folder + "below").c_str(), 0700) == 0);
     REQUIRE(::symlink("file", (folder + "link").c_str()) == 0);
     REQUIRE(::mkfifo((folder + "pipe").c_str(), 0600) == 0);
@@ -74,10 +74,10 @@ TEST_CASE("directory: reads more entries than fit into one call, and begins agai
     const hilo::test::directory made;
     const std::string folder = made.path() + "/";
     std::set<std::string> names;
-    for (int i = 0; i < 1500; ++i) {
+    for (int i = 0; i < 600; ++i) {
       names.insert("a name that is long enough to need several reads " + std::to_string(i));
     }
-    for (const std::string& name : names) make_file(folder + name);
+    for (const std::string& name : names) make_entry(folder + name);
     hilo::directory opened = hilo::directory::open(folder).value();
     for (int round = 0; round < 2; ++round) {
       std::set<std::string> found;
@@ -104,7 +104,7 @@ TEST_CASE("directory: what cannot be read says why") {
   everywhere([] {
     const hilo::test::directory made;
     const std::string folder = made.path() + "/";
-    make_file(folder + "file");
+    make_entry(folder + "file");
     CHECK(list_directory(folder + "nothing").error().value() == ENOENT);
     CHECK(list_directory(folder + "file").error().value() == ENOTDIR);
     CHECK(hilo::directory::open(std::string("a\0b", 3)).error().value() == EINVAL);

@@ -29,25 +29,25 @@ using hilo::test::on_each_driver;
 
 constexpr auto serve_patience = 100s;  // of what comes
 
-const auto echo = [](tcp_stream peer) {
+const auto give_back = [](tcp_stream peer) {
   char buffer[4096];
   while (auto got = peer.read(buffer, sizeof buffer)) {
     if (*got == 0 || !peer.write_all(buffer, *got)) break;
   }
 };
 
-tcp_stream connect(const tcp_listener& to) {
+tcp_stream client_of(const tcp_listener& to) {
   return tcp_stream::connect(to.local().value(), serve_patience).value();
 }
 
 // Whether the peer gives back what it gets.
-bool echoes(tcp_stream& peer) {
+bool gives_back(tcp_stream& peer) {
   char byte = 'e';
   return peer.write_all(&byte, 1) && peer.read_exactly(&byte, 1, serve_patience) && byte == 'e';
 }
 
 // Whether the peer has ended the connection.
-bool has_ended(tcp_stream& peer) {
+bool was_ended(tcp_stream& peer) {
   char byte = 0;
   const auto got = peer.read(&byte, 1, serve_patience);
   return got ? *got == 0 : got.status() == status::failed;
@@ -59,10 +59,11 @@ TEST_CASE("serve: gives each connection to a fiber, and returns ok after a stop"
   on_each_driver([] {
     tcp_listener listener(address::loopback(0));
     std::stop_source stop;
-    auto server = hilo::spawn([&] { return serve(listener, echo, {.stop = stop.get_token()}); });
+    auto server =
+        hilo::spawn([&] { return serve(listener, give_back, {.stop = stop.get_token()}); });
     std::vector<tcp_stream> clients;
-    for (int i = 0; i < 10; ++i) clients.push_back(connect(listener));
-    for (tcp_stream& one : clients) CHECK(echoes(one));
+    for (int i = 0; i < 10; ++i) clients.push_back(client_of(listener));
+    for (tcp_stream& one : clients) CHECK(gives_back(one));
     stop.request_stop();
     clients.clear();
     CHECK(server.join().status() == status::ok);
@@ -81,7 +82,7 @@ TEST_CASE("serve: serves no more connections at the same time than it may") {
       for (int seen = most.load(std::memory_order_relaxed);
            seen < mine && !most.compare_exchange_weak(seen, mine, std::memory_order_relaxed);) {
       }
-      echo(std::move(peer));
+      give_back(std::move(peer));
       now.fetch_sub(1, std::memory_order_relaxed);
       all.fetch_add(1, std::memory_order_relaxed);
     };
@@ -91,8 +92,8 @@ TEST_CASE("serve: serves no more connections at the same time than it may") {
       hilo::scope<> clients;
       for (int i = 0; i < 30; ++i) {
         CHECK(clients.spawn([&] {
-          auto peer = connect(listener);
-          CHECK(echoes(peer));
+          auto peer = client_of(listener);
+          CHECK(gives_back(peer));
         }) == status::ok);
       }
       clients.join();
@@ -119,7 +120,7 @@ TEST_CASE("serve: a handler learns of the stop, and finishes what it has begun")
     };
     auto server = hilo::spawn(
         [&] { return serve(listener, handler, {.stop = stop.get_token(), .grace = 1h}); });
-    auto client = connect(listener);
+    auto client = client_of(listener);
     CHECK(client.write_all("x"));
     begun.wait();
     stop.request_stop();
@@ -134,13 +135,13 @@ TEST_CASE("serve: serves the connections that the kernel had accepted when the s
     tcp_listener listener(address::loopback(0));
     std::vector<tcp_stream> clients;
     for (int i = 0; i < 5; ++i) {
-      clients.push_back(connect(listener));
+      clients.push_back(client_of(listener));
       CHECK(clients.back().write_all("x"));
       CHECK(clients.back().end_writing());
     }
     std::stop_source stop;
     stop.request_stop();
-    CHECK(serve(listener, echo, {.stop = stop.get_token()}).status() == status::ok);
+    CHECK(serve(listener, give_back, {.stop = stop.get_token()}).status() == status::ok);
     for (tcp_stream& one : clients) {
       char byte = 0;
       CHECK(one.read_exactly(&byte, 1, serve_patience));
@@ -149,26 +150,46 @@ TEST_CASE("serve: serves the connections that the kernel had accepted when the s
   });
 }
 
+TEST_CASE("serve: a stop ends it also while clients keep coming") {
+  on_each_driver([] {
+    tcp_listener listener(address::loopback(0));
+    const address at = listener.local().value();
+    std::stop_source stop;
+    std::atomic<int> served{0};
+    const auto handler = [&](const tcp_stream&) { served.fetch_add(1, std::memory_order_relaxed); };
+    auto server = hilo::spawn([&] { return serve(listener, handler, {.stop = stop.get_token()}); });
+    auto clients = hilo::spawn([&] {
+      while (tcp_stream::connect(at, serve_patience)) {
+      }
+    });
+    while (served.load(std::memory_order_relaxed) < 20) hilo::yield();
+    stop.request_stop();
+    CHECK(server.join().status() == status::ok);
+    CHECK(listener.close());
+    clients.join();
+  });
+}
+
 TEST_CASE("serve: ends the waits of handlers after the grace time, or when its caller is stopped") {
   on_each_driver([] {
     tcp_listener listener(address::loopback(0));
     std::stop_source stop;
     auto server = hilo::spawn(
-        [&] { return serve(listener, echo, {.stop = stop.get_token(), .grace = 1ms}); });
-    auto client = connect(listener);
-    CHECK(echoes(client));
+        [&] { return serve(listener, give_back, {.stop = stop.get_token(), .grace = 1ms}); });
+    auto client = client_of(listener);
+    CHECK(gives_back(client));
     stop.request_stop();
     CHECK(server.join().status() == status::ok);
-    CHECK(has_ended(client));
+    CHECK(was_ended(client));
 
-    auto stopped = hilo::spawn([&] { return serve(listener, echo, {.grace = 1h}); });
-    client = connect(listener);
-    CHECK(echoes(client));
+    auto stopped = hilo::spawn([&] { return serve(listener, give_back, {.grace = 1h}); });
+    client = client_of(listener);
+    CHECK(gives_back(client));
     stopped.request_stop();
     CHECK(stopped.join().status() == status::cancelled);
-    CHECK(has_ended(client));
+    CHECK(was_ended(client));
 
-    const auto late = hilo::with_timeout(2ms, [&] { return serve(listener, echo); });
+    const auto late = hilo::with_timeout(2ms, [&] { return serve(listener, give_back); });
     CHECK(late.status() == status::timed_out);
     CHECK(late.error().value() == ETIMEDOUT);
   });
@@ -177,11 +198,11 @@ TEST_CASE("serve: ends the waits of handlers after the grace time, or when its c
 TEST_CASE("serve: says that the listener was closed") {
   on_each_driver([] {
     tcp_listener listener(address::loopback(0));
-    auto server = hilo::spawn([&] { return serve(listener, echo); });
-    auto client = connect(listener);
-    CHECK(echoes(client));
+    auto server = hilo::spawn([&] { return serve(listener, give_back); });
+    auto client = client_of(listener);
+    CHECK(gives_back(client));
     CHECK(listener.close());
-    CHECK(echoes(client));
+    CHECK(gives_back(client));
     CHECK(client.end_writing());
     CHECK(server.join().status() == status::closed);
   });
@@ -207,11 +228,11 @@ TEST_CASE("serve: hands the exception of a handler to the callback, and serves o
     };
     auto server = hilo::spawn(
         [&] { return serve(listener, handler, {.stop = stop.get_token(), .on_error = on_error}); });
-    auto failed = connect(listener);
+    auto failed = client_of(listener);
     CHECK(failed.write_all("f"));
-    CHECK(has_ended(failed));
-    auto next = connect(listener);
-    CHECK(echoes(next));
+    CHECK(was_ended(failed));
+    auto next = client_of(listener);
+    CHECK(gives_back(next));
     stop.request_stop();
     CHECK(server.join().status() == status::ok);
     CHECK(said == "as it was told to");
@@ -230,11 +251,11 @@ TEST_CASE("serve: rethrows what the callback throws, and ends the other connecti
                      std::rethrow_exception(error);
                    }});
     });
-    auto other = connect(listener);
-    auto failing = connect(listener);
+    auto other = client_of(listener);
+    auto failing = client_of(listener);
     CHECK(failing.write_all("f"));
     CHECK_THROWS_WITH_AS((void)server.join(), "gone", std::runtime_error);
-    CHECK(has_ended(other));
+    CHECK(was_ended(other));
   });
 }
 

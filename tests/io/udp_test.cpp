@@ -54,8 +54,10 @@ address all_addresses(std::string_view group, std::uint16_t port) {
 // Whether the loopback has groups of that family.
 bool can_join(const char* group) {
   try {
+    const unsigned loopback = ::if_nametoindex("lo");
+    const address to = *address::parse(group, 1);
     udp_socket one(all_addresses(group, 0));
-    return bool(one.join(*address::parse(group, 1), ::if_nametoindex("lo")));
+    return one.join(to, loopback) && one.set_group_interface(loopback) && one.send_to("", 0, to);
   } catch (const std::system_error&) {
     return false;
   }

@@ -29,6 +29,7 @@
 #include "runtime/base/sanitizers.hpp"
 #include "tests/doctest.hpp"
 #include "tests/emulator.hpp"
+#include "tests/localhost.hpp"
 #include "tests/skip.hpp"
 
 namespace {
@@ -400,6 +401,7 @@ TEST_CASE("citizen: the resolver's state is a thread's own, and new for each") {
 #endif
 
 TEST_CASE("citizen: getaddrinfo resolves on many threads at once") {
+  HILO_NEEDS_LOCALHOST();
   std::atomic<int> resolved = 0;
   std::atomic<int> last_error = 0;
   on_threads(8, [&](int) {

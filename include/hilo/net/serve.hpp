@@ -113,15 +113,19 @@ result<void> serve(Listener& listener, Handler&& handler, const serve_options& o
   result<void> end;
   while (end) {
     result<connection> next = with_stop(token, [&]() -> result<connection> {
-      const status room = connections.wait_for_room();
-      if (room != status::ok) return {room, room == status::timed_out ? ETIMEDOUT : ECANCELED};
+      // An accept that finds a connection at once takes it after a stop, too.
+      status early = this_fiber::limit_reached();
+      if (early == status::ok) early = connections.wait_for_room();
+      if (early != status::ok) return {early, early == status::timed_out ? ETIMEDOUT : ECANCELED};
       return listener.accept();
     });
     if (next) {
       if (serve_one(*std::move(next)) != status::ok) break;
     } else {
       if (next.status() == status::cancelled && options.stop.stop_requested()) break;
-      end = {next.status(), next.error().value()};
+      // It may have been closed before the accept or in it.
+      end = listener ? result<void>(next.status(), next.error().value())
+                     : result<void>(status::closed, EBADF);
     }
   }
   leaving.request_stop();

@@ -45,12 +45,13 @@ class udp_socket : public datagram_socket<address> {
   // How many routers a datagram may pass, 1 to 255 (IP_TTL, IPV6_UNICAST_HOPS). Errors: EINVAL.
   HILO_API result<void> set_ttl(int hops) noexcept;
 
-  // From now on the socket also receives what is sent to a group (RFC 1112, RFC 3810); leave() and
-  // the end of the socket end that. The port of `group` says nothing: the socket receives at its
-  // own. `interface` is the number of a network interface (if_nametoindex(3)); 0: the kernel
-  // chooses it by its routes. Never parks. Errors: those of setsockopt(2); EINVAL: it is not the
-  // address of a group; ENODEV: there is no such interface, or no route; EADDRINUSE: it has joined
-  // already; EADDRNOTAVAIL: leave(): it has not joined.
+  // From now on the socket also receives what is sent to a group (RFC 1112, RFC 3810), and nothing
+  // that is sent to groups of other sockets; leave() and the end of the socket end that. The port
+  // of `group` says nothing: the socket receives at its own. `interface` is the number of a network
+  // interface (if_nametoindex(3)); 0: the kernel chooses it by its routes. Never parks. Errors:
+  // those of setsockopt(2); EINVAL: it is not the address of a group; ENODEV: there is no such
+  // interface, or no route; EADDRINUSE: it has joined already; EADDRNOTAVAIL: leave(): it has not
+  // joined.
   HILO_API result<void> join(const address& group, unsigned interface = 0) noexcept;
   HILO_API result<void> leave(const address& group, unsigned interface = 0) noexcept;
   // How datagrams of this socket go to groups. Never parks. Errors: those of setsockopt(2).

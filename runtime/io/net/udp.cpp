@@ -8,6 +8,10 @@
 #include "runtime/base/error.hpp"
 #include "runtime/io/net/option.hpp"
 
+#ifndef IPV6_MULTICAST_ALL  // a libc that leaves it to the kernel's header
+#define IPV6_MULTICAST_ALL 29
+#endif
+
 namespace hilo::net {
 namespace {
 
@@ -30,6 +34,9 @@ result<void> change_membership(int fd, int how, const address& group, unsigned i
   group_req wanted{};
   wanted.gr_interface = interface;
   std::memcpy(&wanted.gr_group, group.data(), group.size());
+  // Without this the socket also gets what is sent to groups that other sockets have joined. Linux
+  // before 4.20 has no such option for IPv6.
+  (void)set_by_family(fd, IP_MULTICAST_ALL, IPV6_MULTICAST_ALL, 0);
   const int level = group.family() == AF_INET6 ? int{IPPROTO_IPV6} : int{IPPROTO_IP};
   if (::setsockopt(fd, level, how, &wanted, sizeof wanted) != 0) return failed<void>(errno);
   return {};
