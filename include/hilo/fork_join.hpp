@@ -35,30 +35,70 @@
 namespace hilo {
 namespace detail {
 
-// Two calls; a pair of results.
-template <class F, class G>
-[[gnu::always_inline]] inline std::pair<fork_result<F>, fork_result<G>> fork_two(F& first,
-                                                                                 G& second) {
-  using results = std::pair<fork_result<F>, fork_result<G>>;
-  fork_call<G> other(second);
-  carrier* const here = current_carrier();
-  fork_list& list = here != nullptr ? *here->forks : thread_forks();
-  list.push(other);
+// Where a result waits until all calls have ended. A result that is cheap to make and to assign
+// waits in the returned tuple itself: `at_once`.
+template <class R>
+inline constexpr bool fork_at_once =
+    std::is_trivially_default_constructible_v<R>&& std::is_trivially_copyable_v<R>&&
+        std::is_move_assignable_v<R> &&
+    sizeof(R) <= 2 * sizeof(void*);
+
+template <class R, bool at_once>
+using fork_place =
+    std::conditional_t<at_once, R,
+                       std::conditional_t<std::is_reference_v<R>, std::remove_reference_t<R>*,
+                                          std::optional<std::remove_reference_t<R>>>>;
+
+template <class R, bool at_once, class M>
+[[gnu::always_inline]] inline void fork_put(fork_place<R, at_once>& place, M&& make) {
+  if constexpr (at_once) {
+    place = make();
+  } else if constexpr (std::is_reference_v<R>) {
+    auto&& referred = make();
+    place = std::addressof(referred);
+  } else {
+    place.emplace(make());
+  }
+}
+
+// Answers a worker that asks for a fork.
+[[gnu::always_inline]] inline void poll_forks(carrier* here) noexcept {
   if (here != nullptr && here->wanted.load(std::memory_order_relaxed) != 0) [[unlikely]]
     answer_request();
+}
+
+// Makes `first` and then the calls of `others`, and puts their results into `places`. The others
+// are pushed first, the last of them before all, so that each is the newest of the list when its
+// turn comes.
+template <bool at_once, class P, class F, class... G, std::size_t... I>
+[[gnu::always_inline]] inline void fork_in_order(P& places, F& first,
+                                                 std::tuple<fork_call<G>...>& others,
+                                                 std::index_sequence<I...>) {
+  constexpr std::size_t last = sizeof...(G) - 1;
+  carrier* const here = current_carrier();
+  fork_list& list = here != nullptr ? *here->forks : thread_forks();
+  (list.push(std::get<last - I>(others)), ...);
+  poll_forks(here);
   // From here on the fiber may be on another carrier; `list` is its own.
-  auto call_first = [&]() -> fork_result<F> {
-    try {
-      return fork_invoke(first);
-    } catch (...) {
-      other.settle(list);
-      throw;
-    }
-  };
-  fork_result<F> value = call_first();
-  if (list.pop(other)) [[likely]]
-    return results(std::forward<fork_result<F>>(value), fork_invoke(second));
-  return results(std::forward<fork_result<F>>(value), other.join());
+  std::size_t ended = 0;
+  try {
+    fork_put<fork_result<F>, at_once>(std::get<0>(places),
+                                      [&]() -> fork_result<F> { return fork_invoke(first); });
+    const auto make = [&]<std::size_t i, class C>(fork_call<C>& one) -> fork_result<C> {
+      if (!list.pop(one)) [[unlikely]]
+        return one.join();
+      if constexpr (i != last) poll_forks(current_carrier());
+      return fork_invoke(*one.callable);
+    };
+    ((++ended,
+      fork_put<fork_result<G>, at_once>(
+          std::get<I + 1>(places),
+          [&]() -> fork_result<G> { return make.template operator()<I>(std::get<I>(others)); })),
+     ...);
+  } catch (...) {
+    ((I >= ended ? std::get<I>(others).settle(list) : void()), ...);
+    throw;
+  }
 }
 
 template <class F>
@@ -66,16 +106,20 @@ std::tuple<fork_result<F>> fork_all(F& only) {
   return std::tuple<fork_result<F>>(fork_invoke(only));
 }
 
-// The first call, and the rest as the second.
-template <class F, class G, class... H>
-[[gnu::always_inline]] inline auto fork_all(F& first, G& second, H&... rest) {
-  if constexpr (sizeof...(H) == 0) {
-    return std::tuple<fork_result<F>, fork_result<G>>(fork_two(first, second));
+template <class F, class... G>
+[[gnu::always_inline]] inline auto fork_all(F& first, G&... rest) {
+  constexpr bool at_once = (fork_at_once<fork_result<F>> && ... && fork_at_once<fork_result<G>>);
+  using results = std::tuple<fork_result<F>, fork_result<G>...>;
+  std::tuple<fork_place<fork_result<F>, at_once>, fork_place<fork_result<G>, at_once>...> places;
+  std::tuple<fork_call<G>...> others(rest...);
+  fork_in_order<at_once>(places, first, others, std::index_sequence_for<G...>{});
+  if constexpr (at_once) {
+    return places;
   } else {
-    auto others = [&] { return fork_all(second, rest...); };
-    auto both = fork_two(first, others);
-    return std::tuple_cat(std::tuple<fork_result<F>>(std::forward<fork_result<F>>(both.first)),
-                          std::move(both.second));
+    return [&]<std::size_t... I>(std::index_sequence<I...>) {
+      return results(std::forward<std::tuple_element_t<I, results>>(*std::get<I>(places))...);
+    }
+    (std::index_sequence_for<F, G...>{});
   }
 }
 

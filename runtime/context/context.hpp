@@ -62,12 +62,17 @@ extern "C" std::uint32_t hilo_switch_context(context* from, context* to) noexcep
 extern "C" std::uint32_t hilo_switch_context_and_tls(context* from, context* to,
                                                      void* thread_pointer) noexcept;
 
+// Leaves `from` for good and continues `to`. Ends a fiber's last function, which must be entered by
+// tail calls from the fiber's entry on: then the return predictor is right about `to`
+// (docs/decisions/switch.md).
+extern "C" void hilo_leave_context(context* from, context* to) noexcept;
+
 // Changes the calling kernel thread's thread pointer. Only for functions that use no thread-local
 // variable themselves: a compiler may keep the address of such a variable across the call.
 extern "C" void hilo_set_thread_pointer(void* thread_pointer) noexcept;
 
 // Lays out `to` so that the first switch there calls entry(argument) on the stack that ends at
-// `top` (16-byte aligned). entry never returns; unwinding ends below it.
+// `top` (16-byte aligned). entry ends by leave_context(); unwinding ends below it.
 using entry_function = void (*)(void* argument);
 inline void prepare_context(context& to, char* top, entry_function entry, void* argument) noexcept {
   to.sp = lay_first_frame(top, entry, argument);
@@ -86,8 +91,16 @@ inline std::uint32_t switch_context(context& from, context& to, bool dying = fal
   }
 }
 
-// The same if one of the two has its own thread block. Does not report to the sanitizers: where a
-// report is needed, such fibers are refused (context/tls_block.hpp).
+// The same when `from` has ended: it is never continued. Not marked as a function that never
+// returns, because compilers make no tail call of such a function.
+inline void leave_context(context& from, context& to) noexcept {
+  to.on_cpu.store(1, std::memory_order_relaxed);  // as above
+  if constexpr (sanitizing) from.sanitizer.leave(to.sanitizer, true, &from.on_cpu);
+  hilo_leave_context(&from, &to);
+}
+
+// The same as switch_context() if one of the two has its own thread block. Does not report to the
+// sanitizers: where a report is needed, such fibers are refused (context/tls_block.hpp).
 inline std::uint32_t switch_context_and_tls(context& from, context& to,
                                             void* thread_pointer) noexcept {
   to.on_cpu.store(1, std::memory_order_relaxed);  // as above

@@ -87,6 +87,7 @@ struct sanitizer_context {
                                     [[maybe_unused]] bool dying,
                                     [[maybe_unused]] void* on_cpu) noexcept {
 #if HILO_ASAN
+    if (dying) __asan_handle_no_return();  // forgets the frames up to here
     __sanitizer_start_switch_fiber(dying ? nullptr : &fake_stack, to.bottom, to.size);
 #endif
 #if HILO_TSAN

@@ -19,6 +19,8 @@
 // as some worker is without work, `wanted` of each other worker is set, or a helper waits in a
 // queue.
 //
+// A fiber may find `wanted` set when all its forks are offered already. It leaves `wanted` set.
+//
 // The poll at a fork is relaxed: it need not see a request at once, it only has to see it in the
 // end.
 #include "hilo/detail/fork.hpp"
@@ -120,6 +122,7 @@ namespace hilo::detail {
 
 void answer_request() noexcept {
   sched::worker& here = *sched::current_worker();
+  if (here.forks->empty()) return;  // the request stays: a later fork answers it
   (void)here.wanted.exchange(0, std::memory_order_seq_cst);  // (F3)
   if (here.home().idle().anybody_idle()) (void)sched::offer_oldest(here);
 }

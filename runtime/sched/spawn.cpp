@@ -292,8 +292,7 @@ void end_fiber(fiber& self) noexcept {
       auto& joiner = *reinterpret_cast<detail::waiter*>(before);
       if (joiner.kind == detail::waiter_kind::fiber && here->pass_turn_to(fiber::of(joiner))) {
         fiber::of(joiner).context.result = static_cast<std::uint32_t>(status::ok);
-        here->switch_to(fiber::of(joiner), true);
-        __builtin_unreachable();
+        return here->leave_for(fiber::of(joiner));
       }
       detail::wake(joiner, status::ok);
     } else if (before == join_word::watched) {
@@ -306,8 +305,7 @@ void end_fiber(fiber& self) noexcept {
   worker* const here = current_worker();
   fiber* next = here->pick_quickly();
   if (next == nullptr) next = here->pick();
-  here->switch_to(next != nullptr ? *next : here->base(), true);
-  __builtin_unreachable();
+  here->leave_for(next != nullptr ? *next : here->base());
 }
 
 }  // namespace hilo::sched

@@ -11,8 +11,9 @@
 namespace hilo::sched {
 
 // The last call of every fiber, on its own stack, after its values are destroyed. It tells the
-// handle, gives the stack back if no handle will, and runs another fiber.
-[[noreturn]] void end_fiber(fiber& self) noexcept;
+// handle, gives the stack back if no handle will, and runs another fiber. It does not return, but
+// is not marked so: it must be a tail call (context::leave_context).
+void end_fiber(fiber& self) noexcept;
 
 // Ends the program because an exception left a detached fiber.
 [[noreturn, gnu::cold]] void end_for_exception(const fiber& self,

@@ -89,16 +89,23 @@ class worker : public detail::carrier {
   }
 
   // Leaves the running fiber for another, or for the base. Returns the value that its waker passed.
-  [[gnu::always_inline]] std::uint32_t switch_to(fiber& to, bool dying = false) noexcept {
+  [[gnu::always_inline]] std::uint32_t switch_to(fiber& to) noexcept {
     fiber& from = running();
     if ((from.keeps | to.keeps) != 0) [[unlikely]]
-      return switch_keeping(to, dying);
+      return switch_keeping(to, false);
     from.exceptions = *exceptions_;
-    *exceptions_ = to.exceptions;
-    to.carrier = this;
-    to.started = true;
-    forks = &to;
-    return context::switch_context(from.context, to.context, dying);
+    begin_turn(to);
+    return context::switch_context(from.context, to.context);
+  }
+  // The same for a fiber that has ended. Must be its last call (context::leave_context).
+  [[gnu::always_inline]] void leave_for(fiber& to) noexcept {
+    fiber& from = running();
+    if ((from.keeps | to.keeps) != 0) [[unlikely]] {
+      (void)switch_keeping(to, true);
+    } else {
+      begin_turn(to);
+      context::leave_context(from.context, to.context);
+    }
   }
   fiber& base() noexcept { return base_; }
 
@@ -196,6 +203,13 @@ class worker : public detail::carrier {
   carrier_state exact_state(bool thorough) noexcept;
 
  private:
+  [[gnu::always_inline]] void begin_turn(fiber& to) noexcept {
+    *exceptions_ = to.exceptions;
+    to.carrier = this;
+    to.started = true;
+    forks = &to;
+  }
+
   static constexpr unsigned size_classes = scheduler::size_classes;
 
   std::uint32_t switch_keeping(fiber& to, bool dying) noexcept;

@@ -230,6 +230,51 @@ TEST_CASE("fork_join: an idle carrier takes the second call while the first comp
   });
 }
 
+TEST_CASE("fork_join: a request that finds no fork left stays for the next fork") {
+  hilo::run({.carriers = 2}, [] {
+    int left_to_fork = 0;
+    int requests = 0;
+    for (int round = 0; round < 20; ++round) {
+      std::atomic<bool> started = false;
+      const hilo::fiber_id here = hilo::this_fiber::id();
+      fork_join(
+          [&] {
+            while (!started.load(std::memory_order_acquire)) hilo::detail::answer_request();
+            hilo::detail::current_carrier()->wanted.store(1, std::memory_order_relaxed);
+          },
+          [&] {
+            if (hilo::this_fiber::id() != here) return;  // it was offered too
+            ++left_to_fork;
+            requests +=
+                hilo::detail::current_carrier()->wanted.load(std::memory_order_relaxed) != 0;
+          },
+          [&] { started.store(true, std::memory_order_release); });
+    }
+    CHECK(requests == left_to_fork);
+  });
+}
+
+TEST_CASE("fork_join: of many calls each is made once, whichever parks or throws") {
+  on_each_runtime([] {
+    for (int failing = 0; failing < 6; ++failing) {
+      std::array<std::atomic<int>, 6> made{};
+      const auto call = [&](int which) {
+        return [&, which] {
+          if (which == 2) hilo::yield();
+          made[static_cast<std::size_t>(which)].fetch_add(1, std::memory_order_relaxed);
+          if (which >= failing) throw failure(std::to_string(which));
+          return std::to_string(which);
+        };
+      };
+      CHECK_THROWS_WITH_AS(fork_join(call(0), call(1), call(2), call(3), call(4), call(5)),
+                           std::to_string(failing).c_str(), failure);
+      for (const auto& times : made) CHECK(times.load(std::memory_order_relaxed) == 1);
+    }
+    CHECK(fork_join([] { return 1; }, [] { return 'b'; }, [] {}, [] { return 4.5; }) ==
+          std::tuple(1, 'b', std::monostate(), 4.5));
+  });
+}
+
 TEST_CASE("fork_join: calls park, sleep, lock and migrate, and each is made exactly once") {
   const std::uint64_t seed = hilo::test::stress_seed();
   INFO("HILO_SEED=", seed);  // here, since its list is the thread's and a fiber migrates

@@ -2,10 +2,10 @@
 // them first.
 //
 // A fork is a frame on its fiber's stack, linked into the fiber's list; the newest and the oldest
-// of the list are known. fork_join pushes its second call and makes the first. If the second call
-// is then still the newest of the list, fork_join takes it off and makes it, as a plain function
-// call. Only the fiber uses its list and frames, so nothing here is atomic. A fiber that parks or
-// migrates takes its forks along.
+// of the list are known. fork_join pushes all its calls but the first, the last of them before all,
+// and makes the first. If the next call is then still the newest of the list, fork_join takes it
+// off and makes it, as a plain function call. Only the fiber uses its list and frames, so nothing
+// here is atomic. A fiber that parks or migrates takes its forks along.
 //
 // A worker without work sets `wanted` of the other workers (detail/carrier.hpp). If a fiber finds
 // it set at a fork, the fiber offers its oldest fork, which in a tree is the largest part. To offer

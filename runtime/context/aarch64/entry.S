@@ -3,6 +3,9 @@
 //
 //   x19  entry    x20  its argument    x29  0    sp  16-byte aligned
 //
+// entry is entered by a jump, with a return address that nothing returns to: the fiber ends by
+// hilo_leave_context. x86_64/leave.S says why.
+//
 // The undefined return address tells unwinders (gdb, perf, C++ exceptions) that the stack ends here.
 
         .text
@@ -13,9 +16,10 @@
 hilo_context_entry:
         .cfi_startproc
         .cfi_undefined x30              // no caller: unwinding ends
-        mov     x30, xzr                // also for tools that follow the link register
         mov     x0, x20                 // the argument
-        blr     x19                     // entry(argument)
+        adr     x30, .Lreturned         // entry's return address, where unwinding ends
+        br      x19                     // entry(argument)
+.Lreturned:
         brk     #0                      // it never returns
         .cfi_endproc
         .size   hilo_context_entry, . - hilo_context_entry

@@ -3,6 +3,9 @@
 //
 //   s1  entry    s2  its argument    s0  0    sp  16-byte aligned
 //
+// entry is entered by a jump, with a return address that nothing returns to: the fiber ends by
+// hilo_leave_context. x86_64/leave.S says why.
+//
 // The undefined return address tells unwinders (gdb, perf, C++ exceptions) that the stack ends here.
 
         .text
@@ -13,9 +16,10 @@
 hilo_context_entry:
         .cfi_startproc
         .cfi_undefined ra               // no caller: unwinding ends
-        mv      ra, zero                // also for tools that follow the link register
         mv      a0, s2                  // the argument
-        jalr    s1                      // entry(argument)
+        lla     ra, .Lreturned          // entry's return address, where unwinding ends
+        jr      s1                      // entry(argument)
+.Lreturned:
         unimp                           // it never returns
         .cfi_endproc
         .size   hilo_context_entry, . - hilo_context_entry
