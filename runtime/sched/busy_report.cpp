@@ -156,6 +156,10 @@ bool report_busy_fiber(worker& one, std::uint32_t tick, std::int64_t held, bool 
   return false;  // no memory for the line
 }
 
+bool is_question_handler(const struct sigaction& action) noexcept {
+  return (action.sa_flags & SA_SIGINFO) != 0 && action.sa_sigaction == on_question;
+}
+
 void forget_question() noexcept {
   std::construct_at(&asking);
   sample.tid.store(0, std::memory_order_relaxed);

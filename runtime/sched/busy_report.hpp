@@ -7,6 +7,7 @@
 // of its own. If it has one, or if the carrier does not answer, the report does not name the place.
 #pragma once
 
+#include <csignal>
 #include <cstdint>
 #include <functional>
 #include <string_view>
@@ -20,6 +21,9 @@ class worker;
 // end. `sink` gets the line; if `sink` is empty, the line goes to standard error.
 bool report_busy_fiber(worker& one, std::uint32_t tick, std::int64_t held, bool ask,
                        const std::function<void(std::string_view)>& sink) noexcept;
+
+// Whether the action of a signal is the question of this report, and so not the program's.
+bool is_question_handler(const struct sigaction& action) noexcept;
 
 // In the child of a fork: drops a question that was under way in the parent.
 void forget_question() noexcept;

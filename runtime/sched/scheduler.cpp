@@ -18,6 +18,7 @@
 #include "runtime/base/error.hpp"
 #include "runtime/base/exiting.hpp"
 #include "runtime/context/guard_report.hpp"
+#include "runtime/sched/deadlock.hpp"
 #include "runtime/sched/forked_fiber.hpp"
 #include "runtime/sched/registry.hpp"
 #include "runtime/sched/worker.hpp"
@@ -63,8 +64,9 @@ scheduler::scheduler(const runtime_options& options, decider* decides)
       wanted_io_(options.io == io_driver::any ? driver_of_environment() : options.io),
       carriers_(options.carriers),
       queues_(options.carriers),
+      deadlock_(deadlock_of_environment(options.deadlock)),
       spares_(*this, options.spare_carriers),
-      monitor_(*this, options) {
+      monitor_(*this, options, deadlock_) {
   if (options.carriers < 1 || options.carriers > most_carriers) {
     base::fail(EINVAL, "start a runtime",
                "runtime_options.carriers is " + std::to_string(options.carriers) +
@@ -296,12 +298,14 @@ bool scheduler::all_ended() const noexcept {
 // locked operation) and then reads draining_. Both are sequentially consistent, so one of them sees
 // the other: the last worker that goes to sleep sees all ends.
 void scheduler::wait_for_fibers() noexcept {
+  drained_.store(true, std::memory_order_relaxed);
   while (true) {
     draining_.store(1, std::memory_order_seq_cst);
     full_barrier();  // the sums are acquire loads, which some CPUs let pass a sc store
-    if (all_ended()) return;
+    if (all_ended()) break;
     sys::futex_wait(draining_, 1);
   }
+  drained_.store(false, std::memory_order_relaxed);
 }
 
 void scheduler::idle_reached() noexcept {
