@@ -38,6 +38,19 @@ void describe_stack(char* top, char* text, std::size_t room) noexcept {
   std::snprintf(text, room, "%s, spawned at %s", who, site);
 }
 
+// Where the fault's handler runs, the worker's fiber cannot change.
+bool describe_running(char* text, std::size_t room) noexcept {
+  worker* const here = current_worker();
+  if (here == nullptr || &here->running() == &here->base()) return false;
+  const fiber& one = here->running();
+  char who[64];
+  char site[600];
+  describe_fiber(one, who, sizeof who);
+  base::format_code_address(static_cast<const char*>(one.spawned_at) - 1, site, sizeof site);
+  std::snprintf(text, room, "%s, spawned at %s", who, site);
+  return true;
+}
+
 // While it lives, waits in this thread are the kernel thread's, not a fiber's.
 class as_thread {
  public:
@@ -91,6 +104,7 @@ scheduler::scheduler(const runtime_options& options, decider* decides)
   kernel::stay_loaded();
   expect_forks();
   context::describe_stacks_with(describe_stack);
+  context::describe_running_with(describe_running);
   pool(default_class_);  // the default stacks: if they fail, it is here and not at the first spawn
   // More workers, in place of those that overstay (spares.hpp) or retired (retire.cpp).
   constexpr unsigned most_beside = 512;
