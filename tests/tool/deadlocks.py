@@ -108,7 +108,8 @@ def checks():
     yield "with off nothing happens", is_off
     yield "an unknown word is refused", is_refused
     for shape in WAITS:
-        yield shape.replace("_", " ") + ": a program that only waits is left alone", lambda shape=shape: only_waits(shape)
+        name = shape.replace("_", " ") + ": a program that only waits is left alone"
+        yield name, lambda shape=shape: only_waits(shape)
 
 
 run_checks("deadlock report", list(checks()))
