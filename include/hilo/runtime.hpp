@@ -43,6 +43,27 @@ constexpr const char* to_string(io_driver value) noexcept {
   return "no driver";
 }
 
+// What happens when nothing can run again: all fibers of the process are parked, and no timer, no
+// I/O and no other thread is left that could wake one. docs/debugging.md says what is looked at.
+enum class on_deadlock : std::uint8_t {
+  abort,   // a report on standard error that names the fibers and their cycle, then abort(3)
+  report,  // the report alone
+  off,     // nothing
+};
+
+// The enumerator's name, as in HILO_DEADLOCK.
+constexpr const char* to_string(on_deadlock value) noexcept {
+  switch (value) {
+    case on_deadlock::abort:
+      return "abort";
+    case on_deadlock::report:
+      return "report";
+    case on_deadlock::off:
+      return "off";
+  }
+  return "nothing";
+}
+
 // How a runtime is made; every member has a default.
 struct runtime_options {
   // Kernel threads that run fibers, 1 to 1024.
@@ -87,6 +108,10 @@ struct runtime_options {
   // Called with such a report, one line of text, in a kernel thread of the runtime; must not throw.
   // By default the report goes to standard error.
   std::function<void(std::string_view)> report_busy{};
+  // What happens at a deadlock; HILO_DEADLOCK (abort, report or off) overrides it. If a process has
+  // several runtimes, the most careful one decides. A runtime whose stuck_after and
+  // report_busy_after are both 0 does not look.
+  on_deadlock deadlock = on_deadlock::abort;
 };
 
 class runtime {

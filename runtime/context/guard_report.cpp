@@ -7,6 +7,7 @@
 #include <sys/mman.h>
 
 #include "runtime/base/check.hpp"
+#include "runtime/context/crash_report.hpp"
 #include "runtime/context/stack_arena.hpp"
 
 namespace hilo::context {
@@ -19,9 +20,18 @@ constexpr std::size_t most_arenas = 64;
 // A slot is filled by watch (release) and read by the handler (acquire): publishes the arena.
 std::atomic<const stack_arena*> arenas[most_arenas];
 std::atomic<describe_function> describer{nullptr};  // set once, before the first fiber runs
-struct sigaction previous;                          // written before the handler is installed
+std::atomic<describe_running_function> running_describer{nullptr};  // likewise
+struct sigaction previous;  // written before the handler is installed
 
-constexpr std::size_t alternate_size = 32 * 1024;  // guess: the handler formats one line
+constexpr std::size_t alternate_size = 64 * 1024;  // guess: the handler unwinds a stack
+
+// Called once the default action is set: if the report faults itself, the process ends at once.
+void report_running(int signal, const void* address) noexcept {
+  char who[700];
+  const auto describe = running_describer.load(std::memory_order_acquire);
+  if (describe == nullptr || !describe(who, sizeof who)) return;
+  report_crash(signal, address, who);
+}
 
 void on_fault(int signal, siginfo_t* info, void* machine) {
   for (const auto& slot : arenas) {
@@ -45,11 +55,39 @@ void on_fault(int signal, siginfo_t* info, void* machine) {
     return previous.sa_handler(signal);
   }
   ::sigaction(signal, &previous, nullptr);
+  if (info->si_code > 0) report_running(signal, info->si_addr);
   // A signal sent by kill() does not come again by itself, but a fault does.
   if (info->si_code <= 0) ::raise(signal);
 }
 
+// The program had no handler for these when the first runtime started. If it has one now, this one
+// is gone.
+void on_other_fault(int signal, siginfo_t* info, void*) {
+  struct sigaction standard {};
+  standard.sa_handler = SIG_DFL;
+  ::sigaction(signal, &standard, nullptr);
+  if (info->si_code > 0) {
+    report_running(signal, info->si_addr);
+  } else {
+    ::raise(signal);
+  }
+}
+
+void install_for_other_faults() {
+  for (const int signal : {SIGBUS, SIGILL, SIGFPE}) {
+    struct sigaction now {};
+    if (::sigaction(signal, nullptr, &now) != 0) continue;
+    if ((now.sa_flags & SA_SIGINFO) != 0 || now.sa_handler != SIG_DFL) continue;
+    struct sigaction action {};
+    action.sa_sigaction = on_other_fault;
+    action.sa_flags = SA_SIGINFO | SA_ONSTACK;
+    ::sigemptyset(&action.sa_mask);
+    ::sigaction(signal, &action, nullptr);
+  }
+}
+
 bool install_handler() {
+  install_for_other_faults();
   struct sigaction action {};
   action.sa_sigaction = on_fault;
   action.sa_flags = SA_SIGINFO | SA_ONSTACK;
@@ -62,6 +100,10 @@ bool install_handler() {
 
 void describe_stacks_with(describe_function describe) noexcept {
   describer.store(describe, std::memory_order_release);
+}
+
+void describe_running_with(describe_running_function describe) noexcept {
+  running_describer.store(describe, std::memory_order_release);
 }
 
 void watch_guards(const stack_arena& arena) {

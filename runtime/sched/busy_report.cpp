@@ -169,6 +169,10 @@ bool interrupt_call(int tid) noexcept {
   return ::syscall(SYS_tgkill, ::getpid(), tid, SIGURG) == 0;
 }
 
+bool is_question_handler(const struct sigaction& action) noexcept {
+  return (action.sa_flags & SA_SIGINFO) != 0 && action.sa_sigaction == on_question;
+}
+
 void forget_question() noexcept {
   std::construct_at(&asking);
   sample.tid.store(0, std::memory_order_relaxed);

@@ -9,6 +9,7 @@
 // (runtime/io/port_sleep.hpp).
 #pragma once
 
+#include <csignal>
 #include <cstdint>
 #include <functional>
 #include <string_view>
@@ -26,6 +27,9 @@ bool report_busy_fiber(worker& one, std::uint32_t tick, std::int64_t held, bool 
 // Sends SIGURG to a carrier that sleeps in a system call of hilo's own, which then ends. Returns
 // false if the signal cannot be sent, or has no handler. A handler of the program's own will do.
 bool interrupt_call(int tid) noexcept;
+
+// Whether the action of a signal is the question of this report, and so not the program's.
+bool is_question_handler(const struct sigaction& action) noexcept;
 
 // In the child of a fork: drops a question that was under way in the parent.
 void forget_question() noexcept;

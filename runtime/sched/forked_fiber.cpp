@@ -5,6 +5,8 @@
 
 #include "runtime/base/check.hpp"
 #include "runtime/sched/busy_report.hpp"
+#include "runtime/sched/parked_threads.hpp"
+#include "runtime/sched/registry.hpp"
 #include "runtime/sched/worker.hpp"
 #include "runtime/thread/forked_process.hpp"
 
@@ -16,6 +18,8 @@ namespace {
 
 void leave_parents_worker() noexcept {
   forget_question();
+  forget_parked_threads();
+  runtimes_kept::forget();
   worker* const here = current_worker();
   if (here == nullptr) return;  // a thread, or a fiber in hilo::blocking: end_blocking() handles it
   fiber& one = here->running();

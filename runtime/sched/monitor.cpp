@@ -38,12 +38,13 @@ std::int64_t to_ns(milliseconds time) noexcept {
 
 }  // namespace
 
-monitor::monitor(scheduler& watched, const runtime_options& options)
+monitor::monitor(scheduler& watched, const runtime_options& options, on_deadlock at_deadlock)
     : scheduler_(watched),
       stuck_after_(to_ns(options.stuck_after)),
       busy_after_(to_ns(options.report_busy_after)),
       report_(options.report_busy),
-      word_(stuck_after_ == 0 && busy_after_ == 0 ? awake : absent) {}
+      word_(stuck_after_ == 0 && busy_after_ == 0 ? awake : absent),
+      deadlocks_(at_deadlock) {}
 
 void monitor::rouse() noexcept {
   note_time(detail::monotonic_now());
@@ -63,6 +64,7 @@ void monitor::rouse() noexcept {
     seen_.resize(scheduler_.most_workers());
     thread_ = thread(thread_options{.name = "hilo/monitor", .stack_size = 256 * 1024},
                      [this] { watch(); });
+    tid_.store(thread_.native_id(), std::memory_order_relaxed);
   } catch (const std::exception&) {
     // There was no thread or no memory. Everything else works without a monitor.
   }
@@ -114,6 +116,18 @@ void monitor::stop() noexcept {
   sys::futex_wake_one(&word_);
 }
 
+// Sleeps until a worker runs a fiber again. On the way it may look for a deadlock.
+void monitor::doze() noexcept {
+  if (!deadlocks_.wants_look()) {
+    sys::futex_wait(word_, dozing);
+    return;
+  }
+  const std::int64_t until = detail::monotonic_now() + deadlocks_.pause();
+  const long end =
+      sys::futex_wait_until(word_, dozing, sys::futex_clock::time_point(nanoseconds(until)));
+  if (end == -ETIMEDOUT) deadlocks_.look();
+}
+
 void monitor::watch() noexcept {
   std::int64_t nap = shortest_nap;
   while (word_.load(std::memory_order_acquire) != ended) {
@@ -121,6 +135,7 @@ void monitor::watch() noexcept {
     const std::int64_t now = detail::monotonic_now();
     note_time(now);
     const finding worst = look(now);
+    if (worst == finding::moves) deadlocks_.restart();
     nap = worst == finding::moves
               ? shortest_nap
               : std::min(nap * 2, worst == finding::waits ? long_nap : longest_monitor_nap);
@@ -131,7 +146,7 @@ void monitor::watch() noexcept {
     if (worst != finding::moves && open_ == 0 && scheduler_.idle().sleepers() >= places &&
         word_.compare_exchange_strong(seen, dozing, std::memory_order_seq_cst)) {  // (D1)
       if (scheduler_.idle().sleepers() >= places) {                                // (D2)
-        sys::futex_wait(word_, dozing);
+        doze();
         nap = shortest_nap;
       }
       seen = dozing;

@@ -11,9 +11,10 @@
 // signal. The monitor also advances a wheel whose timers are overdue because its worker computes.
 // Other workers steal from the rings of such a worker as always.
 //
-// The monitor is started when a worker first runs a fiber. It sleeps without end once all workers
-// sleep, none has moved for a nap, and no extra place is open. The first worker that runs a fiber
-// again wakes it. A store comes before a load on both sides:
+// The monitor is started when a worker first runs a fiber. Once all workers sleep, none has moved
+// for a nap, and no extra place is open, it sleeps; after a while it looks for a deadlock
+// (deadlock.hpp), and if fibers only wait for events it then sleeps without end. The first worker
+// that runs a fiber again wakes it. A store comes before a load on both sides:
 //
 //   monitor                                  worker
 //   (D1) word_ := dozing     sc              (D3) leaves the sleepers    RMW, sc
@@ -35,6 +36,7 @@
 #include "hilo/thread.hpp"
 
 #include "runtime/sched/carrier_sight.hpp"
+#include "runtime/sched/deadlock.hpp"
 #include "runtime/sys/futex.hpp"
 
 namespace hilo::sched {
@@ -45,7 +47,7 @@ struct place;
 
 class monitor {
  public:
-  monitor(scheduler& watched, const runtime_options& options);
+  monitor(scheduler& watched, const runtime_options& options, on_deadlock at_deadlock);
 
   // Called by a worker that is about to run a fiber from its base: the monitor must watch it.
   void running() noexcept {
@@ -60,6 +62,9 @@ class monitor {
   bool start_spare(worker*& one) noexcept;
 
   void stop() noexcept;
+
+  // The number of its kernel thread; 0: it has none. relaxed: only a number.
+  int thread_id() const noexcept { return tid_.load(std::memory_order_relaxed); }
 
  private:
   enum : std::uint32_t { absent, awake, dozing, asked, ended };
@@ -84,6 +89,7 @@ class monitor {
 
   [[gnu::cold]] void rouse() noexcept;
   void watch() noexcept;
+  void doze() noexcept;
   // State of a worker: it sleeps or was relieved; it runs the same fiber as before; it has
   // switched.
   enum class finding : std::uint8_t { settled, waits, moves };
@@ -109,6 +115,7 @@ class monitor {
   sys::futex_word word_;
   kernel::mutex starting_;
   thread thread_;  // guarded by starting_
+  std::atomic<int> tid_{0};
   // An order to the monitor. Written with release by the holder of starting_. Taken with acquire,
   // by one exchange or compare-exchange (O): either by the monitor, which then releases `done`, or
   // back by the thread that gave the order.
@@ -117,6 +124,7 @@ class monitor {
   // Used by the monitor's thread only.
   std::vector<record> seen_;
   unsigned open_ = 0;  // number of extra places that are open
+  deadlock_schedule deadlocks_;
   std::int64_t reported_at_ = 0;
 };
 

@@ -14,6 +14,7 @@
 #include "runtime/sched/coarse_clock.hpp"
 #include "runtime/sched/decider.hpp"
 #include "runtime/sched/forked_fiber.hpp"
+#include "runtime/sched/parked_threads.hpp"
 #include "runtime/sched/worker.hpp"
 #include "runtime/sys/futex.hpp"
 
@@ -55,6 +56,7 @@ waiter& thread_waiter() noexcept {
 }
 
 [[gnu::noinline]] status park_thread(waiter& self) noexcept {
+  sched::count_parked_thread();
   // (W2) acquire: pairs with (W1). A futex wake may be for another waiter; the word decides.
   while (self.woken.load(std::memory_order_acquire) == 0) sys::futex_wait(self.woken, 0);
   self.woken.store(0, std::memory_order_relaxed);  // we alone use it until it is linked again
@@ -63,6 +65,7 @@ waiter& thread_waiter() noexcept {
 
 [[gnu::noinline]] void wake_thread(waiter& who, status result) noexcept {
   who.result = result;
+  sched::count_woken_thread();
   sys::futex_word& word = who.woken;
   word.store(1, std::memory_order_release);  // (W1) from here on `who` may be gone
   sys::futex_wake_one(&word);                // uses the address as a name only

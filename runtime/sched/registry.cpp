@@ -1,11 +1,29 @@
 #include "runtime/sched/registry.hpp"
 
+#include <memory>
+
+#include "hilo/kernel/mutex.hpp"
+
 // The ELF note that leads to the root (runtime/tool/note.S).
 extern "C" const char hilo_root_note[];
 
 namespace hilo::sched {
 
 constinit registry all_runtimes{};
+
+namespace {
+constinit kernel::mutex keeping;
+}  // namespace
+
+runtimes_kept::runtimes_kept() noexcept {
+  keeping.lock();
+}
+runtimes_kept::~runtimes_kept() {
+  keeping.unlock();
+}
+void runtimes_kept::forget() noexcept {
+  std::construct_at(&keeping);
+}
 
 void list_runtime(scheduler& one) noexcept {
   // A linker takes from a static library only the objects that something names. So this names the
@@ -24,6 +42,7 @@ void list_runtime(scheduler& one) noexcept {
 }
 
 void unlist_runtime(scheduler& one) noexcept {
+  const runtimes_kept until_unlisted;
   for (auto& place : all_runtimes.runtimes) {
     scheduler* mine = &one;
     // relaxed: the runtime is still whole, and its memory is freed by this thread

@@ -22,6 +22,18 @@ struct registry {
 };
 extern registry all_runtimes;
 
+// While it lives, no listed runtime of this process ends.
+class runtimes_kept {
+ public:
+  runtimes_kept() noexcept;
+  ~runtimes_kept();
+  runtimes_kept(const runtimes_kept&) = delete;
+  runtimes_kept& operator=(const runtimes_kept&) = delete;
+
+  // Called in the child of a fork, whose parent's threads do not exist.
+  static void forget() noexcept;
+};
+
 void list_runtime(scheduler& one) noexcept;
 void unlist_runtime(scheduler& one) noexcept;
 

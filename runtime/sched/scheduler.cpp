@@ -18,6 +18,7 @@
 #include "runtime/base/error.hpp"
 #include "runtime/base/exiting.hpp"
 #include "runtime/context/guard_report.hpp"
+#include "runtime/sched/deadlock.hpp"
 #include "runtime/sched/forked_fiber.hpp"
 #include "runtime/sched/registry.hpp"
 #include "runtime/sched/worker.hpp"
@@ -35,6 +36,19 @@ void describe_stack(char* top, char* text, std::size_t room) noexcept {
   // The return address of the call, minus one, lies in the call instruction.
   base::format_code_address(static_cast<const char*>(one.spawned_at) - 1, site, sizeof site);
   std::snprintf(text, room, "%s, spawned at %s", who, site);
+}
+
+// Where the fault's handler runs, the worker's fiber cannot change.
+bool describe_running(char* text, std::size_t room) noexcept {
+  worker* const here = current_worker();
+  if (here == nullptr || &here->running() == &here->base()) return false;
+  const fiber& one = here->running();
+  char who[64];
+  char site[600];
+  describe_fiber(one, who, sizeof who);
+  base::format_code_address(static_cast<const char*>(one.spawned_at) - 1, site, sizeof site);
+  std::snprintf(text, room, "%s, spawned at %s", who, site);
+  return true;
 }
 
 // While it lives, waits in this thread are the kernel thread's, not a fiber's.
@@ -63,8 +77,9 @@ scheduler::scheduler(const runtime_options& options, decider* decides)
       wanted_io_(options.io == io_driver::any ? driver_of_environment() : options.io),
       carriers_(options.carriers),
       queues_(options.carriers),
+      deadlock_(deadlock_of_environment(options.deadlock)),
       spares_(*this, options.spare_carriers),
-      monitor_(*this, options) {
+      monitor_(*this, options, deadlock_) {
   if (options.carriers < 1 || options.carriers > most_carriers) {
     base::fail(EINVAL, "start a runtime",
                "runtime_options.carriers is " + std::to_string(options.carriers) +
@@ -89,6 +104,7 @@ scheduler::scheduler(const runtime_options& options, decider* decides)
   kernel::stay_loaded();
   expect_forks();
   context::describe_stacks_with(describe_stack);
+  context::describe_running_with(describe_running);
   pool(default_class_);  // the default stacks: if they fail, it is here and not at the first spawn
   // More workers, in place of those that overstay (spares.hpp) or retired (retire.cpp).
   constexpr unsigned most_beside = 512;
@@ -296,12 +312,14 @@ bool scheduler::all_ended() const noexcept {
 // locked operation) and then reads draining_. Both are sequentially consistent, so one of them sees
 // the other: the last worker that goes to sleep sees all ends.
 void scheduler::wait_for_fibers() noexcept {
+  drained_.store(true, std::memory_order_relaxed);
   while (true) {
     draining_.store(1, std::memory_order_seq_cst);
     full_barrier();  // the sums are acquire loads, which some CPUs let pass a sc store
-    if (all_ended()) return;
+    if (all_ended()) break;
     sys::futex_wait(draining_, 1);
   }
+  drained_.store(false, std::memory_order_relaxed);
 }
 
 void scheduler::idle_reached() noexcept {

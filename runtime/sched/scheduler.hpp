@@ -150,6 +150,17 @@ class scheduler {
   // The fibers that run on the user's memory.
   user_stacks& on_user_stacks() noexcept { return user_stacks_; }
 
+  // Calls f(fiber) for each control block on its stacks, also of fibers that have ended. No slot is
+  // closed meanwhile.
+  template <class F>
+  void for_each_built(F&& f);
+  // How many fibers are alive. Exact once no fiber and no foreign thread spawns any more.
+  std::size_t live_fibers() const noexcept;
+  // Whether a thread waits, without end, until all fibers have ended. relaxed: read by a thread
+  // that compares it with what that thread does.
+  bool is_drained() const noexcept { return drained_.load(std::memory_order_relaxed); }
+  on_deadlock wish_at_deadlock() const noexcept { return deadlock_; }
+
   // Whether no fiber is alive. Exact once no fiber and no foreign thread spawns any more.
   bool all_ended() const noexcept;
 
@@ -167,7 +178,6 @@ class scheduler {
   void ask(asked& some);
   void keep_slots_open() noexcept;
   void let_slots_close() noexcept;
-  std::size_t live_fibers() const noexcept;
 
   void start_carriers();
   thread start_carrier(std::size_t index);
@@ -219,6 +229,8 @@ class scheduler {
   // 0 no thread waits for the last fiber, 1 some thread waits, 2 it ended (a futex). seq_cst: see
   // idle_reached().
   sys::futex_word draining_{0};
+  std::atomic<bool> drained_{false};  // wait_for_fibers() is under way; relaxed
+  const on_deadlock deadlock_;
 
   spares spares_;
   monitor monitor_;
@@ -227,6 +239,21 @@ class scheduler {
   friend void abandon(scheduler& one) noexcept;
   scheduler* abandoned_before_ = nullptr;
 };
+
+template <class F>
+void scheduler::for_each_built(F&& f) {
+  keep_slots_open();
+  struct closing {
+    scheduler& its;
+    ~closing() { its.let_slots_close(); }
+  } const at_the_end{*this};  // f may throw
+  for (auto& each : pools_) {
+    const context::stack_pool* const pool = each.load(std::memory_order_acquire);  // (C)
+    if (pool == nullptr) continue;
+    pool->for_each_built([&](char* top) { f(*reinterpret_cast<fiber* const*>(top)[-1]); });
+  }
+  for (std::size_t i = 0; i < user_stacks_.size(); ++i) f(*user_stacks_.at(i));
+}
 
 // Called for a runtime that must_stay().
 void abandon(scheduler& one) noexcept;

@@ -22,6 +22,8 @@ class watched_carrier {
   // each look. False: it cannot be seen exactly, so the worker must share for good.
   bool show(bool keep_open) noexcept;
   void hide() noexcept;
+  // The thread ends now, so its number may soon be another thread's.
+  void end() noexcept { tid_.store(0, std::memory_order_relaxed); }
   // The file is lost: the worker must share for good.
   bool lost() const noexcept { return out_of_sight_.load(std::memory_order_relaxed); }
   void share_for_good() noexcept { shares_for_good_.store(true, std::memory_order_relaxed); }

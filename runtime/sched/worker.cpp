@@ -93,6 +93,7 @@ void worker::run() {
   }
   if (port_ != nullptr) port_->leave_carrier();
   carrier_.hide();
+  carrier_.end();
   set_current_worker(nullptr);
 }
 

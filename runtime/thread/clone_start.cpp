@@ -36,6 +36,7 @@
 #include "runtime/thread/cpu.hpp"
 #include "runtime/thread/forked_process.hpp"
 #include "runtime/thread/live_threads.hpp"
+#include "runtime/thread/shared_memory.hpp"
 #include "runtime/thread/signal_mask.hpp"
 
 namespace hilo::kernel {
@@ -156,6 +157,9 @@ class launch {
       // Nothing else can report its end to us, and its number may be reused before we ask.
       made_->kind = child_record::relation::sibling;
       flags_ = flags_ | with::pidfd;
+    }
+    if (shared_ && !has(flags_, share::thread_group)) {
+      shared_with_child.store(true, std::memory_order_relaxed);
     }
     choose_block();
     choose_stack();

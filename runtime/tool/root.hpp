@@ -31,6 +31,11 @@ struct field {
   std::uint32_t value;
 };
 
+// The places of the entries, for readers in the process itself.
+#define HILO_NUMBER(name, ...) name,
+enum class field_number : std::uint32_t { HILO_FIELDS(HILO_NUMBER) HILO_CONSTANTS(HILO_NUMBER) };
+#undef HILO_NUMBER
+
 #define HILO_COUNT(...) +1
 inline constexpr std::size_t field_count = 0 HILO_FIELDS(HILO_COUNT) HILO_CONSTANTS(HILO_COUNT);
 #undef HILO_COUNT

@@ -114,7 +114,8 @@ def check_details(found):
 def as_text():
     with Target(program, "parked", 400) as its:
         text = hilo.run("dump", its.pid)
-        must("20 fibers: waiting, channel receive" in text, text)
+        # Without optimisation the first and the last fiber to park at a site may have other frames within hilo.
+        must(re.search(r"^(1[89]|20) fibers: waiting, channel receive$", text, flags=re.M), text)
         must("site_00 at " in text and "parked_program.cpp:" in text, text)
         must("spawned at park_at_sites" in text.replace("(anonymous namespace)::", ""), text)
         must("workers\n" in text and "kernel threads\n" in text, text)
@@ -336,7 +337,7 @@ def full_disk():
 
 def the_page():
     """The dump in the page is the program's: all lines except those that differ from build to build."""
-    with subprocess.Popen([stuck]) as its:
+    with subprocess.Popen([stuck], env={**os.environ, "HILO_DEADLOCK": "off"}) as its:
         for _ in range(100):
             time.sleep(0.1)
             text = hilo.run("dump", its.pid)

@@ -22,6 +22,12 @@ REASONS = [
 ]
 
 
+def take_default_signals(core_limit):
+    """In a new process: what a shell's background job ignores ends it again, with a core if the limit allows one."""
+    signal.signal(signal.SIGQUIT, signal.SIG_DFL)
+    resource.setrlimit(resource.RLIMIT_CORE, (core_limit, resource.getrlimit(resource.RLIMIT_CORE)[1]))
+
+
 class Target:
     """A parked_program that is ready, until the end of a with statement."""
 
@@ -31,8 +37,7 @@ class Target:
         self.process = subprocess.Popen(
             [os.path.abspath(program), *map(str, arguments)], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
             text=True, cwd=folder,
-            preexec_fn=lambda: resource.setrlimit(
-                resource.RLIMIT_CORE, (most, resource.getrlimit(resource.RLIMIT_CORE)[1])),
+            preexec_fn=lambda: take_default_signals(most),
         )
         self.pid = self.process.pid
         self.folder = folder
