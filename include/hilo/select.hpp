@@ -163,10 +163,8 @@ class HILO_API end_case final : public select_case {
  public:
   template <class T>
   end_case(hilo::fiber<T>& whose, bool enabled)
-      : select_case(enabled), whose_(whose.joinable() ? owner_of(whose) : nullptr) {
-    if (enabled && whose_ == nullptr) [[unlikely]]
-      empty_handle("end_of");
-  }
+      : select_case(enabled && whose.joinable()),
+        whose_(whose.joinable() ? owner_of(whose) : nullptr) {}
 
   spin_lock* lock() noexcept override;
   status attempt(partner& other) override;
@@ -251,8 +249,7 @@ inline auto stop_of(std::stop_token token, bool enabled = true) noexcept {
   return detail::stop_case(std::move(token), enabled);
 }
 
-// Ready once the fiber has ended: then join() does not wait. Errors: aborts if the handle is empty
-// and the case is enabled.
+// Ready once the fiber has ended: then join() does not wait. An empty handle is never ready.
 template <class T>
 auto end_of(fiber<T>& whose, bool enabled = true) {
   return detail::end_case(whose, enabled);

@@ -171,17 +171,6 @@ TEST_CASE("empty ends: each call on the ends of a broadcast says so and aborts")
   });
 }
 
-TEST_CASE("empty ends: a select for the end of an empty fiber handle says so and aborts") {
-  hilo::fiber<int> empty;
-  const auto end = hilo::test::run_in_child([&] {
-    (void)hilo::select{hilo::end_of(empty), hilo::after(1h)};
-  });
-  CAPTURE(end.describe());
-  CHECK(end.aborted_with("hilo: end_of of an empty fiber handle"));
-  const hilo::selection which = hilo::select{hilo::end_of(empty, false), hilo::after(0s)};
-  CHECK(which.index == 1);
-}
-
 TEST_CASE("empty ends: a case of select that is not enabled may have one") {
   hilo::run([] {
     const hilo::sender<int> out;
