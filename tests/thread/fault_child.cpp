@@ -7,6 +7,7 @@
 #include <fstream>
 #include <string>
 
+#include <malloc.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -46,6 +47,9 @@ int descriptors() {
 
 int main(int, char** arguments) {
   ::alarm(20);
+#ifdef __GLIBC__
+  ::mallopt(M_ARENA_MAX, 1);  // another arena of malloc would look like a stack that is left
+#endif
   const std::string scenario = arguments[1];
   hilo::kernel::event over;
   hilo::thread_options options{.name = "traced"};
