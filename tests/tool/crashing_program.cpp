@@ -1,5 +1,6 @@
 // Crashes in a fiber, for the test of the crash report: crashing_program SHAPE.
 #include <csignal>
+#include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <string_view>
@@ -15,6 +16,9 @@ namespace {
 
 volatile int zero = 0;
 
+// Volatile, so that the compiler does not see where it points.
+volatile std::uintptr_t nowhere = 0x10;
+
 [[gnu::noinline]] void crash(std::string_view shape) {
   if (shape == "fpe") {
     std::printf("%d\n", 7 / zero);
@@ -28,7 +32,7 @@ volatile int zero = 0;
         static_cast<volatile char*>(::mmap(nullptr, 4096, PROT_READ, MAP_SHARED, file, 0));
     std::printf("%d\n", page[0]);  // the file is empty
   } else {
-    *reinterpret_cast<volatile int*>(0x10) = 1;
+    *reinterpret_cast<volatile int*>(nowhere) = 1;
   }
 }
 
