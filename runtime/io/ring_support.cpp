@@ -28,7 +28,10 @@ int set_up(io_uring& ring, unsigned entries, unsigned flags) noexcept {
   context::forget_frames(ring.sq.ring_ptr, ring.sq.ring_sz);
   context::forget_frames(ring.cq.ring_ptr, ring.cq.ring_sz);
   context::forget_frames(ring.sq.sqes, how.sq_entries * sizeof(io_uring_sqe));
-  return result;
+  // A filter may allow the ring and refuse io_uring_enter(2). Then calls on the ring would not end.
+  const int entered = ::io_uring_get_events(&ring);
+  if (entered < 0) ::io_uring_queue_exit(&ring);
+  return std::min(entered, 0);
 }
 
 namespace {
@@ -50,8 +53,6 @@ ring_support try_ring() {
     io_uring_probe* const probe = ::io_uring_get_probe_ring(&ring);
     const bool able = probe != nullptr && io_uring_opcode_supported(probe, IORING_OP_SEND_ZC) != 0;
     ::io_uring_free_probe(probe);
-    // A filter may allow the ring and refuse io_uring_enter(2).
-    if (able) result.error = std::max(0, -::io_uring_get_events(&ring));
     ::io_uring_queue_exit(&ring);
     result.flags = flags;
     if (!able) result.error = EINVAL;
