@@ -348,9 +348,15 @@ TEST_CASE("c local: a destructor may set the value again, for four rounds") {
     static hilo_local* value;
     static int calls;
     static int held;
+    // What is left after the last round is dropped, which the address sanitizer takes for a leak.
+#ifdef __SANITIZE_ADDRESS__
+    static constexpr int most = 4;
+#else
+    static constexpr int most = 1000;
+#endif
     calls = 0;
     REQUIRE(hilo_local_create(&value, [](void* its) {
-              ++calls;
+              if (++calls == most) return;
               CHECK(hilo_local_get(value) == nullptr);
               CHECK(hilo_local_set(value, its) == 0);
             }) == 0);
