@@ -57,6 +57,7 @@ template <class T, class... A>
 int create(T** made, A&&... arguments) noexcept {
   if (made == nullptr) return -EINVAL;
   return guarded([&] {
+    // NOLINTNEXTLINE(bugprone-unhandled-exception-at-new): guarded() handles it
     *made = new T{std::forward<A>(arguments)...};
     return 0;
   });

@@ -439,13 +439,19 @@ void ring_port::wake() noexcept {
 
 void ring_port::evacuate() noexcept {
   if (in_flight_ == 0) return;
-  io_uring_sqe* const all = entry();
-  io_uring_prep_cancel64(all, 0, IORING_ASYNC_CANCEL_ANY | IORING_ASYNC_CANCEL_ALL);
-  all->user_data = no_call;
+  // The kernel may miss one request for a call that one of its threads is just about to begin.
+  __kernel_timespec patience{.tv_sec = 0, .tv_nsec = 10'000'000};
   while (in_flight_ != 0) {
-    if (has_mail()) read_mail();
-    (void)::io_uring_submit_and_wait(&ring_, 1);
-    (void)collect(all_of_them);
+    io_uring_sqe* const all = entry();
+    io_uring_prep_cancel64(all, 0, IORING_ASYNC_CANCEL_ANY | IORING_ASYNC_CANCEL_ALL);
+    all->user_data = no_call;
+    int result = 0;
+    while (in_flight_ != 0 && result >= 0) {
+      if (has_mail()) read_mail();
+      io_uring_cqe* first = nullptr;
+      result = ::io_uring_submit_and_wait_timeout(&ring_, &first, 1, &patience, nullptr);
+      (void)collect(all_of_them);
+    }
   }
 }
 

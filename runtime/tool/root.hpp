@@ -36,7 +36,7 @@ struct field {
 enum class field_number : std::uint32_t { HILO_FIELDS(HILO_NUMBER) HILO_CONSTANTS(HILO_NUMBER) };
 #undef HILO_NUMBER
 
-#define HILO_COUNT(...) +1
+#define HILO_COUNT(...) +1  // NOLINT(bugprone-macro-parentheses): a sum
 inline constexpr std::size_t field_count = 0 HILO_FIELDS(HILO_COUNT) HILO_CONSTANTS(HILO_COUNT);
 #undef HILO_COUNT
 

@@ -93,7 +93,7 @@ result<void> serve(Listener& listener, Handler&& handler, const serve_options& o
   };
   const auto serve_one = [&](connection&& peer) {
     try {
-      return connections.spawn([&handler, &report, &token, peer = std::move(peer)]() mutable {
+      return connections.spawn([&, peer = std::move(peer)]() mutable {
         try {
           if constexpr (std::is_invocable_v<Handler&, connection, std::stop_token>) {
             std::invoke(handler, std::move(peer), token);
