@@ -3,6 +3,8 @@
 #include <cstdint>
 #include <cstdio>
 #include <cstring>
+#include <fstream>
+#include <sstream>
 #include <string>
 #include <system_error>
 
@@ -51,11 +53,16 @@ std::string refusal(hilo::clone_flags flags) {
 }
 
 // In a directory that is the root by chroot(2), / may be none.
-bool is_mount_point(const char* path) {
-  struct statx about {};
-  if (::statx(AT_FDCWD, path, 0, STATX_BASIC_STATS, &about) != 0) return false;
-  constexpr std::uint64_t mount_root = 0x2000;  // STATX_ATTR_MOUNT_ROOT, which an old libc lacks
-  return (about.stx_attributes_mask & mount_root) == 0 || (about.stx_attributes & mount_root) != 0;
+bool is_mount_point(const std::string& path) {
+  std::ifstream mounts("/proc/self/mountinfo");
+  for (std::string line; std::getline(mounts, line);) {
+    std::istringstream fields(line);
+    std::string place;
+    for (int field = 0; field < 5; ++field)
+      fields >> place;  // proc(5): the fifth is the mount point
+    if (place == path) return true;
+  }
+  return false;
 }
 
 struct kind {
