@@ -25,6 +25,21 @@ struct sigaction previous;  // written before the handler is installed
 
 constexpr std::size_t alternate_size = 64 * 1024;  // guess: the handler unwinds a stack
 
+// From then on a fault ends the program, with a core dump and the status of the signal.
+void set_default(int signal) noexcept {
+  struct sigaction standard {};
+  standard.sa_handler = SIG_DFL;
+  ::sigaction(signal, &standard, nullptr);
+}
+
+bool install(int signal, void (*handler)(int, siginfo_t*, void*)) noexcept {
+  struct sigaction action {};
+  action.sa_sigaction = handler;
+  action.sa_flags = SA_SIGINFO | SA_ONSTACK;
+  ::sigemptyset(&action.sa_mask);
+  return ::sigaction(signal, &action, nullptr) == 0;
+}
+
 // Called once the default action is set: if the report faults itself, the process ends at once.
 void report_running(int signal, const void* address) noexcept {
   char who[700];
@@ -44,10 +59,7 @@ void on_fault(int signal, siginfo_t* info, void* machine) {
         "stack overflow in %s: its stack of %zu KiB is full (raise runtime_options.stack_size or "
         "spawn_options.stack_size, or look for endless recursion; addr2line -i shows the line)",
         who, arena->stack_size() / 1024);
-    // End as an unhandled fault ends: with a core dump and the status SIGSEGV.
-    struct sigaction standard {};
-    standard.sa_handler = SIG_DFL;
-    ::sigaction(signal, &standard, nullptr);
+    set_default(signal);
     return;  // the instruction faults again
   }
   if ((previous.sa_flags & SA_SIGINFO) != 0) return previous.sa_sigaction(signal, info, machine);
@@ -63,9 +75,7 @@ void on_fault(int signal, siginfo_t* info, void* machine) {
 // The program had no handler for these when the first runtime started. If it has one now, this one
 // is gone.
 void on_other_fault(int signal, siginfo_t* info, void*) {
-  struct sigaction standard {};
-  standard.sa_handler = SIG_DFL;
-  ::sigaction(signal, &standard, nullptr);
+  set_default(signal);
   if (info->si_code > 0) {
     report_running(signal, info->si_addr);
   } else {
@@ -78,22 +88,14 @@ void install_for_other_faults() {
     struct sigaction now {};
     if (::sigaction(signal, nullptr, &now) != 0) continue;
     if ((now.sa_flags & SA_SIGINFO) != 0 || now.sa_handler != SIG_DFL) continue;
-    struct sigaction action {};
-    action.sa_sigaction = on_other_fault;
-    action.sa_flags = SA_SIGINFO | SA_ONSTACK;
-    ::sigemptyset(&action.sa_mask);
-    ::sigaction(signal, &action, nullptr);
+    (void)install(signal, on_other_fault);
   }
 }
 
 bool install_handler() {
   install_for_other_faults();
-  struct sigaction action {};
-  action.sa_sigaction = on_fault;
-  action.sa_flags = SA_SIGINFO | SA_ONSTACK;
-  ::sigemptyset(&action.sa_mask);
   ::sigaction(SIGSEGV, nullptr, &previous);
-  return ::sigaction(SIGSEGV, &action, nullptr) == 0;
+  return install(SIGSEGV, on_fault);
 }
 
 }  // namespace

@@ -76,10 +76,10 @@ enum class handler : std::uint8_t { none, of_hilo, of_program };
 handler installed() noexcept {
   struct sigaction now {};
   if (::sigaction(SIGURG, nullptr, &now) != 0) return handler::none;
-  if ((now.sa_flags & SA_SIGINFO) != 0)
-    return now.sa_sigaction == on_question ? handler::of_hilo : handler::of_program;
-  return now.sa_handler == SIG_DFL || now.sa_handler == SIG_IGN ? handler::none
-                                                                : handler::of_program;
+  if (is_question_handler(now)) return handler::of_hilo;
+  const bool none =
+      (now.sa_flags & SA_SIGINFO) == 0 && (now.sa_handler == SIG_DFL || now.sa_handler == SIG_IGN);
+  return none ? handler::none : handler::of_program;
 }
 
 bool ready_to_ask() noexcept {

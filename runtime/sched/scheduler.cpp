@@ -27,9 +27,7 @@
 namespace hilo::sched {
 namespace {
 
-void describe_stack(char* top, char* text, std::size_t room) noexcept {
-  // The control block lies within the last page of the stack; build_fiber() left its address there.
-  const fiber& one = *reinterpret_cast<fiber* const*>(top)[-1];
+void describe_with_site(const fiber& one, char* text, std::size_t room) noexcept {
   char who[64];
   char site[600];
   describe_fiber(one, who, sizeof who);
@@ -38,16 +36,16 @@ void describe_stack(char* top, char* text, std::size_t room) noexcept {
   std::snprintf(text, room, "%s, spawned at %s", who, site);
 }
 
+void describe_stack(char* top, char* text, std::size_t room) noexcept {
+  // The control block lies within the last page of the stack; build_fiber() left its address there.
+  describe_with_site(*reinterpret_cast<fiber* const*>(top)[-1], text, room);
+}
+
 // Where the fault's handler runs, the worker's fiber cannot change.
 bool describe_running(char* text, std::size_t room) noexcept {
   worker* const here = current_worker();
   if (here == nullptr || &here->running() == &here->base()) return false;
-  const fiber& one = here->running();
-  char who[64];
-  char site[600];
-  describe_fiber(one, who, sizeof who);
-  base::format_code_address(static_cast<const char*>(one.spawned_at) - 1, site, sizeof site);
-  std::snprintf(text, room, "%s, spawned at %s", who, site);
+  describe_with_site(here->running(), text, room);
   return true;
 }
 
