@@ -176,6 +176,12 @@ class scheduler {
   template <class Keep>
   void protect(asked& some, Keep keep);
   void ask(asked& some);
+  // Calls f(fiber, top, pool) for each control block, with slots kept open; a fiber on a stack of
+  // the user's has neither top nor pool. f may let the slots close for a while. Then a fiber that
+  // leaves the list of user stacks moves the fibers behind it forward. So that list is walked from
+  // the back: some fibers are met twice, and none is missed.
+  template <class F>
+  void visit_built(F&& f);
   void keep_slots_open() noexcept;
   void let_slots_close() noexcept;
 
@@ -241,18 +247,26 @@ class scheduler {
 };
 
 template <class F>
+void scheduler::visit_built(F&& f) {
+  for (auto& each : pools_) {
+    const context::stack_pool* const pool = each.load(std::memory_order_acquire);  // (C)
+    if (pool == nullptr) continue;
+    pool->for_each_built(
+        [&](char* top) { f(*reinterpret_cast<fiber* const*>(top)[-1], top, pool); });
+  }
+  for (std::size_t i = user_stacks_.size(); i-- > 0;) {
+    if (fiber* const one = user_stacks_.at(i)) f(*one, nullptr, nullptr);
+  }
+}
+
+template <class F>
 void scheduler::for_each_built(F&& f) {
   keep_slots_open();
   struct closing {
     scheduler& its;
     ~closing() { its.let_slots_close(); }
   } const at_the_end{*this};  // f may throw
-  for (auto& each : pools_) {
-    const context::stack_pool* const pool = each.load(std::memory_order_acquire);  // (C)
-    if (pool == nullptr) continue;
-    pool->for_each_built([&](char* top) { f(*reinterpret_cast<fiber* const*>(top)[-1]); });
-  }
-  for (std::size_t i = 0; i < user_stacks_.size(); ++i) f(*user_stacks_.at(i));
+  visit_built([&](fiber& one, const char*, const context::stack_pool*) { f(one); });
 }
 
 // Called for a runtime that must_stay().

@@ -159,17 +159,7 @@ void scheduler::ask_to_stop() {
     if (some.count == at_a_time) ask(some);
   };
   keep_slots_open();
-  for (auto& each : pools_) {
-    context::stack_pool* const pool = each.load(std::memory_order_acquire);  // (C)
-    if (pool == nullptr) continue;
-    pool->for_each_built(
-        [&](char* top) { add(*reinterpret_cast<fiber* const*>(top)[-1], top, pool); });
-  }
-  // From the back: ask() lets the lock go, and a fiber that then leaves the list moves the fibers
-  // behind it forward. So some are met twice, and none is missed.
-  for (std::size_t i = user_stacks_.size(); i-- > 0;) {
-    if (fiber* const one = user_stacks_.at(i)) add(*one, nullptr, nullptr);
-  }
+  visit_built(add);
   if (some.count != 0) ask(some);
   let_slots_close();
 }
