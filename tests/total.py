@@ -8,7 +8,8 @@ output of one program. A program's last line is its own total
 ("hilo-tests: 3 passed, 1 failed, 0 skipped"); a program that ends without one, or fails although it
 counts no failure, adds one failure. Prints a line a program (--quiet: only those that failed; --sum:
 none), of those that failed also what they said, but for the test cases that passed, and last the sum
-of everything. N failures from elsewhere are added.
+of everything. With --sum each failed test case comes again, in two lines, so that they are found at the end
+of a long log. N failures from elsewhere are added.
 """
 
 import argparse
@@ -18,6 +19,7 @@ import re
 import sys
 
 PASSED = re.compile(r"^  \S.* \.\.\. ok, \d+ ms\n", flags=re.M)
+CASE = re.compile(r"^  (\S.*?) \.\.\. ")
 TOTAL = re.compile(r"^hilo-tests: (\d+) passed, (\d+) failed, (\d+) skipped$", flags=re.M)
 
 
@@ -51,6 +53,18 @@ def count(program):
     return passed, failed, skipped, "" if result == "FAIL" else f"ran no test or ended with {result}"
 
 
+def failed_cases(program):
+    """Each failed test case's name with the lines that say what failed: doctest's, and the ledger's own."""
+    name = ""
+    for line in program.get("stdout", "").splitlines():
+        if match := CASE.match(line):
+            name = match[1]
+        if match := re.search(r"ERROR: .*|    left behind:.*|    took longer than .*", line):
+            yield f"{name}: {line.strip()}"
+        if "  values: " in line:
+            yield f"    {line.strip()}"
+
+
 def describe(passed, failed, skipped):
     return f"{passed} passed, {failed} failed" + (f", {skipped} skipped" if skipped else "")
 
@@ -73,6 +87,10 @@ def main():
         for program in programs:
             *counts, wrong = count(program)
             sums = [a + b for a, b in zip(sums, counts)]
+            if options.sum and counts[1] != 0:
+                where = build.removesuffix("/meson-logs/testlog.json")
+                print(f"failed in {where}: {program['name'].split(' / ')[-1]}{wrong and ': ' + wrong}")
+                print(*(f"    {line}" for line in failed_cases(program)), sep="\n")
             if options.sum or (counts[1] == 0 and options.quiet):
                 continue
             name = program["name"].split(" / ")[-1]

@@ -44,6 +44,12 @@ class Bench:
         }
         self.main = os.path.join(build, "tests", "libseeds_main.a")
         self.made = os.path.join(build, "mutations")
+        self.groups = {}  # of a build in groups: the generated file that includes each file of the library
+        for path in glob.glob(os.path.join(build, "libhilo*.p", "hilo-unity*.cpp")):
+            with open(path, encoding="utf-8") as file:
+                text = file.read()
+            for included in re.findall("#include<(.*)>", text):
+                self.groups[os.path.relpath(included, ROOT)] = text
         cache = ["ccache"] if shutil.which("ccache") else []
         uring = run(["pkg-config", "--libs", "liburing"])  # with which the library may be built
         self.libraries = uring.stdout.split() if uring.returncode == 0 else []
@@ -55,6 +61,20 @@ class Bench:
         result = run(command)
         if result.returncode != 0:
             raise RuntimeError("it does not compile:\n" + result.stderr)
+
+    def with_its_group(self, copy, place, name):
+        """The file that takes the place of one object of the library: the copy alone, or the whole group of
+        files that Meson compiled as one."""
+        if name not in self.groups:
+            return copy
+        of_all = re.escape(name)
+        source = os.path.join(place, "group.cpp")
+        text, times = re.subn(f"#include<.*/{re.escape(name)}>", f'#include "{copy}"', self.groups[name])
+        if times != 1:
+            raise RuntimeError(f"its group has {name} {times} times, not once")
+        with open(source, "w", encoding="utf-8") as file:
+            file.write(text)
+        return source
 
     def link(self, target, objects, without=None):
         tests = [path for name, path in self.tests.items() if name != without]
@@ -92,7 +112,7 @@ class Bench:
         part = os.path.join(place, "part.o")
         program = os.path.join(place, "program")
         if fault.tests is None:
-            self.compile(copy, part, ROOT + "/include")
+            self.compile(self.with_its_group(copy, place, fault.file), part, ROOT + "/include")
         else:
             self.compile(f"{ROOT}/tests/simulate/{fault.tests}.cpp", part, place + "/include")
         self.link(program, [part], fault.tests)

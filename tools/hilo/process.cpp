@@ -152,9 +152,10 @@ class process final : public target {
     });
   }
 
+  // An address that cannot be read says nothing: its mapping may have gone meanwhile.
   bool gone() override {
     char byte = 0;
-    return !memory_.read(first_, &byte, sizeof byte);
+    return !memory_.read(first_, &byte, sizeof byte) && memory_.error() != EFAULT;
   }
 
   std::optional<std::int64_t> now() override {
@@ -212,18 +213,25 @@ class process final : public target {
   }
 
   void check_access() {
+    errno = 0;
     std::ifstream maps(path("maps"));
     std::string line;
-    if (std::getline(maps, line)) {
+    // Each line is "first-last rwxp …" (proc(5)).
+    while (std::getline(maps, line) && line.find(" r") == line.npos) continue;
+    int error = errno;
+    if (maps) {
       first_ = std::strtoull(line.c_str(), nullptr, 16);
       if (!gone()) return;
-      errno = memory_.error();
-    } else if (maps.eof() && errno != EACCES && errno != EPERM) {
+      error = memory_.error();
+    } else if (maps.is_open() && maps.eof()) {
       throw failure(exit_code::unreadable,
                     name_ + " has no memory: it has ended, or it is a thread of the kernel");
     }
-    if (errno == ENOSYS) {
+    if (error == ENOSYS) {
       throw failure(exit_code::unreadable, "this kernel has no process_vm_readv(2)");
+    }
+    if (error != EPERM && error != EACCES) {
+      throw failure(exit_code::unreadable, "cannot read " + name_ + ": " + std::strerror(error));
     }
     throw failure(exit_code::unreadable,
                   "no permission to read " + name_ +
