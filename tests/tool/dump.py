@@ -116,7 +116,7 @@ def as_text():
         text = hilo.run("dump", its.pid)
         # Without optimisation the fibers of a site have one of several backtraces within hilo.
         groups = re.findall(r"^(\d+) fibers: waiting, channel receive$", text, flags=re.M)
-        alone = re.findall(r"^fiber #.*: waiting, channel receive$", text, flags=re.M)
+        alone = re.findall(r"^fiber #.*: waiting, channel receive(?: for .* more)?$", text, flags=re.M)
         must(sum(map(int, groups)) + len(alone) == 60, text)
         must("site_00 at " in text and "parked_program.cpp:" in text, text)
         must("spawned at park_at_sites" in text.replace("(anonymous namespace)::", ""), text)

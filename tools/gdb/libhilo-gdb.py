@@ -389,10 +389,10 @@ class ChannelPrinter:
     def __init__(self, value):
         self.value = value
         self.core = value["core_"]
+        self.capacity = int(self.core["capacity"])
 
     def to_string(self):
-        capacity = int(self.core["capacity"])
-        bound = "unbounded" if capacity == 2**64 - 1 else f"of {capacity}"
+        bound = "unbounded" if self.capacity == 2**64 - 1 else f"of {self.capacity}"
         closed = ", closed" if self.core["closed"] else ""
         return f"hilo::channel with {int(self.core['count'])} {bound} values{closed}"
 
@@ -419,14 +419,14 @@ class MutexPrinter:
 
 class HandlePrinter:
     def __init__(self, value):
-        self.work = value["work_"]
+        work = value["work_"]
+        self.block = int(work["owner"]) if int(work) != 0 else None
 
     def to_string(self):
-        if int(self.work) == 0:
+        if self.block is None:
             return "hilo::fiber, empty"
-        block = int(self.work["owner"])
         for one in all_fibers():
-            if one.block == block:
+            if one.block == self.block:
                 return f"hilo::fiber {one.label()}, {one.state}"
         return "hilo::fiber, ended"
 
@@ -443,12 +443,32 @@ class ResultPrinter:
         return f"hilo::result with {self.value['value_']}" if "value_" in fields else "hilo::result: ok"
 
 
+class IncompletePrinter:
+    """For a type that the program's debug information only declares, as clang does for the library's own."""
+
+    def __init__(self, kind):
+        self.kind = kind
+
+    def to_string(self):
+        return f"{self.kind}, whose members are not in the debug information (clang: -fstandalone-debug)"
+
+
+def where_complete(printer):
+    def choose_printer(value):
+        try:
+            return printer(value)
+        except gdb.error:
+            return IncompletePrinter(value.type)
+
+    return choose_printer
+
+
 def register(objfile):
     printers = gdb.printing.RegexpCollectionPrettyPrinter("hilo")
-    printers.add_printer("channel", r"^hilo::channel<.*>$", ChannelPrinter)
-    printers.add_printer("mutex", r"^hilo::mutex$", MutexPrinter)
-    printers.add_printer("fiber", r"^hilo::fiber<.*>$", HandlePrinter)
-    printers.add_printer("result", r"^hilo::result<.*>$", ResultPrinter)
+    printers.add_printer("channel", r"^hilo::channel<.*>$", where_complete(ChannelPrinter))
+    printers.add_printer("mutex", r"^hilo::mutex$", where_complete(MutexPrinter))
+    printers.add_printer("fiber", r"^hilo::fiber<.*>$", where_complete(HandlePrinter))
+    printers.add_printer("result", r"^hilo::result<.*>$", where_complete(ResultPrinter))
     gdb.printing.register_pretty_printer(objfile, printers, replace=True)
     gdb.unwinder.register_unwinder(None, unwinder, replace=True)
     gdb.frame_filters["hilo fiber"] = FiberFilter()

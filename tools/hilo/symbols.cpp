@@ -1,7 +1,9 @@
 #include "tools/hilo/symbols.hpp"
 
 #include <algorithm>
+#include <cstddef>
 #include <cstdlib>
+#include <iterator>
 #include <memory>
 #include <string_view>
 
@@ -128,6 +130,24 @@ std::string qualified_name(std::string_view function) {
   return plain.substr(plain.rfind(' ') + 1);
 }
 
+// Names the functions at `code` by the debug information. The first frame has the line already.
+void add_inlined(Dwarf_Die& unit, address code, std::vector<frame>& frames) {
+  std::vector<Dwarf_Die> functions;
+  if (!find_functions(&unit, code, functions)) return;
+  for (auto die = functions.rbegin(); die != functions.rend(); ++die) {
+    frames.back().function = name_of(&*die);
+    if (dwarf_tag(&*die) == DW_TAG_subprogram) return;
+    frames.back().inlined = true;
+    frame caller = frames.back();
+    caller.function.clear();
+    caller.inlined = false;
+    caller.file.clear();
+    caller.line = 0;
+    read_call(&*die, caller);
+    frames.push_back(caller);
+  }
+}
+
 }  // namespace
 
 std::string demangle(const char* symbol) {
@@ -164,12 +184,16 @@ std::vector<frame> symbols::find(address code) {
   GElf_Addr bias = 0;
   (void)dwfl_module_getelf(module, &bias);
   innermost.offset = code - bias;
-  if (Dwfl_Line* const line = dwfl_module_getsrc(module, code)) {
-    const char* const source =
-        dwfl_lineinfo(line, nullptr, &innermost.line, nullptr, nullptr, nullptr);
-    if (source != nullptr) innermost.file = source;
+  Dwarf_Die unit;
+  address in_file = 0;
+  if (find_unit(module, code, unit, in_file)) {
+    if (Dwarf_Line* const line = dwarf_getsrc_die(&unit, in_file)) {
+      (void)dwarf_lineno(line, &innermost.line);
+      const char* const source = dwarf_linesrc(line, nullptr, nullptr);
+      if (source != nullptr) innermost.file = source;
+    }
+    add_inlined(unit, in_file, frames);
   }
-  add_inlined(module, code, frames);
   frame& outermost = frames.back();
   if (outermost.function.empty()) {
     if (const char* const symbol = dwfl_module_addrname(module, code)) {
@@ -179,25 +203,40 @@ std::vector<frame> symbols::find(address code) {
   return frames;
 }
 
-// Names the functions at `code` by the debug information. The first frame has the line already.
-void symbols::add_inlined(Dwfl_Module* module, address code, std::vector<frame>& frames) {
+// clang writes no .debug_aranges, and before elfutils 0.191 libdw finds a unit by that section
+// alone.
+bool symbols::find_unit(Dwfl_Module* module, address code, Dwarf_Die& unit, address& in_file) {
   Dwarf_Addr bias = 0;
-  Dwarf_Die* const unit = dwfl_module_addrdie(module, code, &bias);
-  if (unit == nullptr) return;
-  std::vector<Dwarf_Die> functions;
-  if (!find_functions(unit, code - bias, functions)) return;
-  for (auto die = functions.rbegin(); die != functions.rend(); ++die) {
-    frames.back().function = name_of(&*die);
-    if (dwarf_tag(&*die) == DW_TAG_subprogram) return;
-    frames.back().inlined = true;
-    frame caller = frames.back();
-    caller.function.clear();
-    caller.inlined = false;
-    caller.file.clear();
-    caller.line = 0;
-    read_call(&*die, caller);
-    frames.push_back(caller);
+  if (Dwarf_Die* const found = dwfl_module_addrdie(module, code, &bias)) {
+    unit = *found;
+    in_file = code - bias;
+    return true;
   }
+  if (dwfl_module_getdwarf(module, &bias) == nullptr) return false;
+  const auto [its, is_new] = parts_.try_emplace(module);
+  if (is_new) its->second = parts_of(module);
+  in_file = code - bias;
+  const auto after = std::upper_bound(its->second.begin(), its->second.end(), in_file,
+                                      [](address at, const part& one) { return at < one.begin; });
+  if (after == its->second.begin() || in_file >= std::prev(after)->end) return false;
+  unit = std::prev(after)->unit;
+  return true;
+}
+
+std::vector<symbols::part> symbols::parts_of(Dwfl_Module* module) {
+  std::vector<part> all;
+  Dwarf_Addr bias = 0;
+  for (Dwarf_Die* unit = nullptr; (unit = dwfl_module_nextcu(module, unit, &bias)) != nullptr;) {
+    Dwarf_Addr base = 0;
+    Dwarf_Addr begin = 0;
+    Dwarf_Addr end = 0;
+    for (std::ptrdiff_t at = 0; (at = dwarf_ranges(unit, at, &base, &begin, &end)) > 0;) {
+      all.push_back({begin, end, *unit});
+    }
+  }
+  std::sort(all.begin(), all.end(),
+            [](const part& one, const part& other) { return one.begin < other.begin; });
+  return all;
 }
 
 const std::string& symbols::variable_at(address data) {

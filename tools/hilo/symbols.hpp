@@ -5,6 +5,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include <elfutils/libdw.h>
 #include <elfutils/libdwfl.h>
 
 #include "tools/hilo/target.hpp"
@@ -36,10 +37,22 @@ class symbols {
  private:
   std::vector<frame> find(address code);
   std::string find_variable(address data);
-  static void add_inlined(Dwfl_Module* module, address code, std::vector<frame>& frames);
+
+  // A part of the code of one unit of compilation, by the addresses in its file.
+  struct part {
+    address begin;
+    address end;
+    Dwarf_Die unit;
+  };
+  // The unit of compilation that has the code, and the code's address in its file; false: none is
+  // known.
+  bool find_unit(Dwfl_Module* module, address code, Dwarf_Die& unit, address& in_file);
+  static std::vector<part> parts_of(Dwfl_Module* module);
 
   target& where_;
   std::unordered_map<address, std::vector<frame>> known_;
+  std::unordered_map<Dwfl_Module*, std::vector<part>>
+      parts_;  // in order, of modules without .debug_aranges
   // libdwfl walks the whole table of symbols for each question.
   std::unordered_map<address, std::string> variables_;
 };
