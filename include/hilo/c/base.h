@@ -34,10 +34,12 @@
 #define HILO_C_BEGIN extern "C" {
 #define HILO_C_END }
 #define HILO_C_NOEXCEPT noexcept
+#define HILO_C_INT : int
 #else
 #define HILO_C_BEGIN
 #define HILO_C_END
 #define HILO_C_NOEXCEPT
+#define HILO_C_INT  // the type of an enumeration, which C++ needs to be given to hold any number
 #endif
 
 // Calls whose result must not be ignored, because the wait may have ended early. g++'s older

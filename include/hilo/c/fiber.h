@@ -20,17 +20,21 @@ HILO_C_BEGIN
 typedef struct hilo_fiber hilo_fiber;
 
 // Whose thread-local storage a fiber has, errno included (hilo::tls).
-enum hilo_tls {
+enum hilo_tls HILO_C_INT {
   HILO_TLS_INHERIT,  // as the runtime's options say
   HILO_TLS_CARRIER,  // that of the kernel thread that runs the fiber, shared with other fibers
   HILO_TLS_OWN,      // its own, as a kernel thread has; -ENOTSUP where that is not possible
 };
 
 // In which order the runnable fibers of a carrier take turns (hilo::priority).
-enum hilo_priority { HILO_PRIORITY_HIGH = 1, HILO_PRIORITY_NORMAL = 0, HILO_PRIORITY_IDLE = -1 };
+enum hilo_priority HILO_C_INT {
+  HILO_PRIORITY_HIGH = 1,
+  HILO_PRIORITY_NORMAL = 0,
+  HILO_PRIORITY_IDLE = -1
+};
 
 // How fibers wait for descriptors (hilo::io_driver).
-enum hilo_io_driver { HILO_IO_ANY, HILO_IO_URING, HILO_IO_EPOLL };
+enum hilo_io_driver HILO_C_INT { HILO_IO_ANY, HILO_IO_URING, HILO_IO_EPOLL };
 
 typedef struct hilo_run_options {
   size_t size;        // of this struct

@@ -19,7 +19,7 @@
 
 HILO_C_BEGIN
 
-enum hilo_case_kind {
+enum hilo_case_kind HILO_C_INT {
   HILO_CASE_NONE,     // is never ready, and keeps its number
   HILO_CASE_SEND,     // ready when the element can be sent, and when the channel is closed
   HILO_CASE_RECEIVE,  // ready when an element can be received, and when the channel is drained

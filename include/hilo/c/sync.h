@@ -19,7 +19,7 @@ typedef struct hilo_semaphore hilo_semaphore;
 typedef struct hilo_event hilo_event;
 typedef struct hilo_wait_group hilo_wait_group;
 
-enum hilo_mutex_kind {
+enum hilo_mutex_kind HILO_C_INT {
   HILO_MUTEX_PLAIN,
   HILO_MUTEX_RECURSIVE,  // its holder may take it again, and releases it as often
 };

@@ -11,7 +11,7 @@ HILO_C_BEGIN
 typedef struct hilo_thread hilo_thread;
 
 // How the kernel shares out its CPUs (hilo::scheduling_class, sched(7)).
-enum hilo_scheduling {
+enum hilo_scheduling HILO_C_INT {
   HILO_SCHEDULING_INHERIT,
   HILO_SCHEDULING_NORMAL,
   HILO_SCHEDULING_BATCH,

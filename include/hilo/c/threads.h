@@ -17,14 +17,14 @@ typedef hilo_condition* hilo_cnd_t;
 typedef hilo_local* hilo_tss_t;
 typedef void (*hilo_tss_dtor_t)(void* value);
 
-enum hilo_thrd_result {
+enum hilo_thrd_result HILO_C_INT {
   hilo_thrd_success,
   hilo_thrd_nomem,
   hilo_thrd_timedout,
   hilo_thrd_busy,
   hilo_thrd_error,
 };
-enum hilo_mtx_type { hilo_mtx_plain = 0, hilo_mtx_recursive = 1, hilo_mtx_timed = 2 };
+enum hilo_mtx_type HILO_C_INT { hilo_mtx_plain = 0, hilo_mtx_recursive = 1, hilo_mtx_timed = 2 };
 
 // Starts a fiber. Callable from: a fiber; elsewhere it returns thrd_error.
 HILO_API int hilo_thrd_create(hilo_thrd_t* made, hilo_thrd_start_t function,
