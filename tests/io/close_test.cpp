@@ -4,13 +4,13 @@
 #include <atomic>
 #include <chrono>
 #include <cstdint>
-#include <vector>
 
 #include <netinet/in.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "hilo/descriptor.hpp"
 #include "hilo/fiber.hpp"
 #include "hilo/io.hpp"
 #include "hilo/net/tcp.hpp"
@@ -58,20 +58,6 @@ class lingering {
   std::array<char, 65536> bytes{};
 };
 
-// The number in use for another file, which has nothing to read.
-int take(int number, std::vector<int>& others) {
-  while (true) {
-    const int made = ::eventfd(0, EFD_CLOEXEC);
-    if (made == number) return made;
-    others.push_back(made);
-    hilo::sleep_for(1ms);
-    if (others.size() > 50) {
-      for (const int one : others) ::close(one);
-      others.clear();
-    }
-  }
-}
-
 }  // namespace
 
 TEST_CASE("close: one that lingers holds up neither its carrier nor who has the number next") {
@@ -89,8 +75,12 @@ TEST_CASE("close: one that lingers holds up neither its carrier nor who has the 
           closed.store(true, std::memory_order_release);
         });
         hilo::yield();
-        std::vector<int> others;
-        const int next = take(number, others);
+        // With nothing to read. The number is free once the close is under way.
+        io::descriptor event = hilo::test::made_at(number, [] {
+          hilo::sleep_for(1ms);
+          return io::descriptor(::eventfd(0, EFD_CLOEXEC));
+        });
+        const int next = event.fd();
         std::uint64_t value = 0;
         CHECK(io::read(next, &value, sizeof value, 20ms).status() == status::timed_out);
         value = 5;
@@ -100,12 +90,11 @@ TEST_CASE("close: one that lingers holds up neither its carrier nor who has the 
         auto waiting =
             hilo::spawn([&] { return io::read(next, &value, sizeof value, 60s).status(); });
         hilo::sleep_for(1ms);
-        CHECK(io::close(next));
+        CHECK(io::close(event.release()));
         CHECK(waiting.join() == status::closed);
         CHECK_FALSE(closed.load(std::memory_order_acquire));
         connection.end();
         closer.join();
-        for (const int one : others) (void)io::close(one);
       });
     }
   }

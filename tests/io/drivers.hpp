@@ -5,6 +5,7 @@
 #include <array>
 #include <initializer_list>
 #include <utility>
+#include <vector>
 
 #include <sys/socket.h>
 #include <unistd.h>
@@ -49,6 +50,20 @@ void everywhere(F&& body, std::initializer_list<unsigned> sizes = {1U, 4U}) {
   on_each_driver(body, sizes);
   INFO("outside of fibers");
   body();
+}
+
+// What make() returns, once its descriptor has this number, which was free a moment ago. Threads of
+// the runtime open files for moments, so at any time another number may be the lowest, or this one
+// may be in use.
+template <class Make>
+auto made_at(int number, Make make) {
+  std::vector<decltype(make())> others;  // they keep lower numbers
+  while (true) {
+    auto one = make();
+    REQUIRE(one.fd() >= 0);
+    if (one.fd() == number) return one;
+    if (one.fd() < number) others.push_back(std::move(one));
+  }
 }
 
 // The two ends of a stream. Closes what is still open.
