@@ -76,21 +76,46 @@ int take_over(int socket) {
   return descriptor;
 }
 
-void answer_one(int listener, const std::function<int(const asked_call&)>& answer) {
-  seccomp_notif question{};
-  // Fails if the caller was interrupted meanwhile, or is gone.
-  if (::ioctl(listener, SECCOMP_IOCTL_NOTIF_RECV, &question) != 0) return;
+using answers = std::function<int(const asked_call&)>;
+
+// Returns whether the question is done with: answered, or its caller was interrupted or is gone.
+bool try_answer(int listener, const seccomp_notif& question, const answers& answer) {
   char path[64];
   std::snprintf(path, sizeof path, "/proc/%u/mem", question.pid);
-  asked_call call{.number = question.data.nr, .memory = ::open(path, O_RDONLY | O_CLOEXEC)};
+  asked_call call{.number = question.data.nr,
+                  .caller = static_cast<int>(question.pid),
+                  .memory = ::open(path, O_RDONLY | O_CLOEXEC)};
   std::copy_n(question.data.args, 6, call.arguments);
   const int error = answer(call);
   if (call.memory >= 0) ::close(call.memory);
+  if (error == ask_again) {
+    return ::ioctl(listener, SECCOMP_IOCTL_NOTIF_ID_VALID, &question.id) != 0;
+  }
   seccomp_notif_resp reply{};
   reply.id = question.id;
   reply.error = -error;
   reply.flags = error == 0 ? SECCOMP_USER_NOTIF_FLAG_CONTINUE : 0U;
   (void)::ioctl(listener, SECCOMP_IOCTL_NOTIF_SEND, &reply);
+  return true;
+}
+
+void answer_all(int listener, pid_t child, const answers& answer) {
+  std::vector<seccomp_notif> kept;
+  const auto end = static_cast<int>(::syscall(SYS_pidfd_open, child, 0));
+  if (end < 0) ::kill(child, SIGKILL);
+  pollfd both[] = {{.fd = listener, .events = POLLIN, .revents = 0},
+                   {.fd = end, .events = POLLIN, .revents = 0}};
+  while (end >= 0 && both[1].revents == 0) {
+    if (::poll(both, 2, kept.empty() ? -1 : 2) < 0) continue;
+    std::erase_if(kept,
+                  [&](const seccomp_notif& one) { return try_answer(listener, one, answer); });
+    seccomp_notif question{};
+    if ((both[0].revents & POLLIN) == 0) continue;
+    // Fails if the caller was interrupted meanwhile, or is gone.
+    if (::ioctl(listener, SECCOMP_IOCTL_NOTIF_RECV, &question) != 0) continue;
+    if (!try_answer(listener, question, answer)) kept.push_back(question);
+  }
+  (void)::syscall(SYS_close, end);
 }
 
 }  // namespace
@@ -112,6 +137,7 @@ int run_supervised(const std::function<int()>& program, std::initializer_list<lo
   if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0) return -1;
   const pid_t child = ::fork();
   if (child == 0) {
+    (void)::prctl(PR_SET_PDEATHSIG, SIGKILL);
     const int listener = begin_asking(numbers);
     if (listener < 0 || !hand_over(ends[1], listener)) ::_exit(127);
     ::_exit(program());
@@ -119,17 +145,9 @@ int run_supervised(const std::function<int()>& program, std::initializer_list<lo
   (void)::syscall(SYS_close, ends[1]);
   const int listener = take_over(ends[0]);
   (void)::syscall(SYS_close, ends[0]);
-  const auto end = static_cast<int>(::syscall(SYS_pidfd_open, child, 0));
-  if (end < 0) ::kill(child, SIGKILL);
-  pollfd both[] = {{.fd = listener, .events = POLLIN, .revents = 0},
-                   {.fd = end, .events = POLLIN, .revents = 0}};
-  while (end >= 0 && both[1].revents == 0) {
-    if (::poll(both, 2, -1) < 0) continue;
-    if ((both[0].revents & POLLIN) != 0) answer_one(listener, answer);
-  }
+  answer_all(listener, child, answer);
   int how = -1;
   ::waitpid(child, &how, 0);
-  (void)::syscall(SYS_close, end);
   (void)::syscall(SYS_close, listener);
   return WIFEXITED(how) ? WEXITSTATUS(how) : -1;
 }
