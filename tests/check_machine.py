@@ -3,7 +3,8 @@
 
 A call is what runtime/ calls by its number (SYS_...), and what it calls by libc's name for it. A file is a
 string that begins with /proc, /sys, /etc or /dev. Each call that the page names is refused by a row of
-tests/io/machine_test.cpp, or WITHOUT_A_ROW says why not. Prints one line a fault and, last, a total for ./dev
+tests/io/machine_test.cpp, or WITHOUT_A_ROW says why not. Each file that the page names is hidden by a row of
+tests/io/machine_files_test.cpp. Prints one line a fault and, last, a total for ./dev
 check.
 """
 
@@ -96,6 +97,16 @@ def without_a_row(page, tests):
         yield f"tests/check_machine.py excuses {name}, which docs/machine.md does not name"
 
 
+def without_a_file_row(page, tests):
+    """Of the files that the page names: those that no row hides, and rows of others."""
+    files = {name for name in named(page) if name.startswith("/")} | set(re.findall(r"/etc/[a-z.]+", page))
+    hidden = set(re.findall(r'\{\.file = "(/[^"]+)"', tests))
+    for name in sorted(files - hidden):
+        yield f"docs/machine.md names {name}, which no row of tests/io/machine_files_test.cpp hides"
+    for name in sorted(hidden - files):
+        yield f"tests/io/machine_files_test.cpp hides {name}, which docs/machine.md does not name"
+
+
 def main():
     # The rule proves itself first.
     sample = {"a.cpp": used('call(SYS_futex); open("/proc/x"); ::mmap(0); // SYS_tkill')}
@@ -109,11 +120,16 @@ def main():
             texts[os.path.relpath(path, ROOT)] = used(file.read())
     assert "names mprotect," in next(without_a_row("| `mprotect` | x |\n", "{SYS_mmap}"))
 
+    assert "names /proc/x," in next(without_a_file_row("| `/proc/x` | x |\n", ""))
+    assert "hides /etc/x," in next(without_a_file_row("| `y` | x |\n", '{.file = "/etc/x",'))
+
     with open(os.path.join(ROOT, "docs/machine.md"), encoding="utf-8") as file:
         page = file.read()
     with open(os.path.join(ROOT, "tests/io/machine_test.cpp"), encoding="utf-8") as file:
         rows = re.sub(r"::syscall\(SYS_[a-z0-9_]+", "", file.read())
-    found = list(faults(page, texts)) + list(without_a_row(page, rows))
+    with open(os.path.join(ROOT, "tests/io/machine_files_test.cpp"), encoding="utf-8") as file:
+        file_rows = file.read()
+    found = list(faults(page, texts)) + list(without_a_row(page, rows)) + list(without_a_file_row(page, file_rows))
     for fault in found:
         print(fault)
     print(f"machine: {len(set().union(*texts.values()))} calls and files, {len(found)} faults")

@@ -9,6 +9,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <utility>
@@ -16,6 +17,7 @@
 #include <sys/types.h>
 
 #include "hilo/detail/api.hpp"
+#include "hilo/detail/deadline.hpp"
 #include "hilo/detail/kernel_wait.hpp"
 
 namespace hilo {
@@ -79,23 +81,23 @@ class HILO_API child {
   // there is no child.
   [[nodiscard]] pid_t id() const noexcept;
 
-  // Waits for the child's end and collects it (waitid(2) with __WALL, so with any exit
-  // signal).
+  // Waits for the child's end and collects it (waitid(2) with __WALL, so with any exit signal). No
+  // stop request and no limit ends the wait.
   // Parks: a fiber; its carrier goes on. Callable from: anywhere except a signal handler. Ordering:
   // with share::memory, everything that the child did happens before the return.
   // Errors: std::system_error: EINVAL if there is no child; in a fiber also if no descriptor is
   // available to watch the child or, for a thread (share::thread_group), no kernel thread.
   exit_status wait();
 
-  // Waits until the deadline at most. Empty: the deadline passed, and the child can still be waited
-  // for.
+  // Waits until the deadline at most. Empty: the deadline passed, or a stop request or a limit
+  // ended the wait of a fiber; the child can still be waited for.
   // Errors: as wait; a thread needs a descriptor too.
   template <class Clock, class Duration>
   [[nodiscard]] std::optional<exit_status> wait_until(
       const std::chrono::time_point<Clock, Duration>& when) {
     std::optional<exit_status> end;
-    (void)detail::attempt_until(when, [&](detail::kernel_deadline deadline) {
-      end = wait_by(deadline);
+    (void)detail::wait_until_time(when, [&](std::int64_t deadline) {
+      end = wait_by(std::chrono::steady_clock::time_point(std::chrono::nanoseconds(deadline)));
       return end.has_value();
     });
     return end;

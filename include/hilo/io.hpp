@@ -43,7 +43,8 @@ namespace hilo::io {
 
 // The end of a call's wait: a duration from now, a time, or nothing for no end. When it comes, the
 // call ends with timed_out. A time of another clock than steady_clock is turned into the time that
-// is left when this object is made.
+// is left when this object is made. If that clock is set later, or goes at another pace, the end
+// does not follow it: the call may end before or after that clock shows the time.
 class until {
  public:
   constexpr until() noexcept = default;

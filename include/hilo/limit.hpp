@@ -69,7 +69,9 @@ struct stop_limit {
 
 // Calls `f` and returns its result. When the time is reached, waits in `f` end with timed_out. A
 // time of another clock than steady_clock is turned into the time that is left when the call
-// begins. Callable from: any fiber or thread. Exceptions: those of `f`.
+// begins. If that clock is set later, or goes at another pace, the limit does not follow it: waits
+// may end before or after that clock shows the time. Callable from: any fiber or thread.
+// Exceptions: those of `f`.
 template <class C, class D, class F>
 decltype(auto) with_deadline(std::chrono::time_point<C, D> when, F&& f) {
   const detail::wait_limit limit(detail::deadline_at(when));

@@ -47,8 +47,8 @@ class signal_set {
   // blocked in its carrier. Errors: std::system_error. EINVAL: a signal that does not exist, that
   // libc uses itself, that cannot be blocked (SIGKILL, SIGSTOP), or that the CPU raises for a fault
   // of the program (SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS) and that kills the program
-  // even if blocked; EBUSY: another thread does not block the signals; EMFILE, ENFILE; ENOENT:
-  // /proc is not mounted.
+  // even if blocked; EBUSY: another thread does not block the signals; EMFILE, ENFILE; ENOENT,
+  // EACCES: /proc is not mounted, or does not show the threads.
   signal_set(std::initializer_list<int> numbers)
       : signal_set(std::span<const int>(numbers.begin(), numbers.size())) {}
   HILO_API explicit signal_set(std::span<const int> numbers);

@@ -73,16 +73,23 @@ struct mask {
   bits blocked = ~bits{0};
 };
 
+[[noreturn]] void fail_to_look(int error) {
+  base::fail(error, "receive signals", "/proc is needed, to see that all threads block them");
+}
+
 // Reads from /proc what a thread blocks. If the thread has ended meanwhile, it counts as blocking
-// all.
-mask mask_of(const std::string& thread) {
+// all. The caller has not ended: if its file is absent, no thread can be checked.
+mask mask_of(const std::string& thread, const std::string& caller) {
   mask found;
   struct closer {
     void operator()(std::FILE* file) const noexcept { std::fclose(file); }
   };
   const std::unique_ptr<std::FILE, closer> file(
       std::fopen(("/proc/self/task/" + thread + "/status").c_str(), "re"));
-  if (file == nullptr) return found;
+  if (file == nullptr) {
+    if ((errno != ENOENT && errno != ESRCH) || thread == caller) fail_to_look(errno);
+    return found;
+  }
   std::array<char, 256> line{};
   while (std::fgets(line.data(), line.size(), file.get()) != nullptr) {
     const std::string text = line.data();
@@ -92,18 +99,16 @@ mask mask_of(const std::string& thread) {
   return found;
 }
 
-void check_threads(bits wanted) {
+void check_threads(bits wanted, pid_t caller) {
   struct closer {
     void operator()(DIR* all) const noexcept { ::closedir(all); }
   };
   const std::unique_ptr<DIR, closer> all(::opendir("/proc/self/task"));
-  if (all == nullptr) {
-    base::fail(errno, "receive signals", "/proc is needed, to see that all threads block them");
-  }
+  if (all == nullptr) fail_to_look(errno);
   while (const dirent* const entry = ::readdir(all.get())) {
     const std::string thread = entry->d_name;
     if (thread.starts_with('.')) continue;
-    const mask its = mask_of(thread);
+    const mask its = mask_of(thread, std::to_string(caller));
     const bits missing = wanted & ~its.blocked;
     if (missing == 0) continue;
     int number = 1;
@@ -131,7 +136,7 @@ signal_set::signal_set(std::span<const int> numbers)
   }
   added_ = as_set(added);
   try {
-    check_threads(wanted);
+    check_threads(wanted, thread_);
     const long fd =
         sys::call(SYS_signalfd4, -1, &wanted, sizeof wanted, SFD_CLOEXEC | SFD_NONBLOCK);
     if (fd < 0) {

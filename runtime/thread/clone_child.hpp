@@ -49,9 +49,9 @@ using until = std::optional<std::chrono::steady_clock::time_point>;
 void discard(child_record* ended) noexcept;
 
 // Waits until the descriptor of a process polls readable: the process ended. Returns false if the
-// deadline passed first. Parks a fiber, so its carrier goes on; a thread sleeps. Throws
-// std::system_error if a fiber's wait cannot be set up. With a deadline that has passed: returns
-// whether the process has ended by now.
+// deadline passed first; with a deadline, a stop request or a limit ends a fiber's wait too. Parks
+// a fiber, so its carrier goes on; a thread sleeps. Throws std::system_error if a fiber's wait
+// cannot be set up. With a deadline that has passed: returns whether the process has ended by now.
 [[nodiscard]] bool wait_readable(int descriptor, until deadline);
 
 // The same, but waits until the kernel has cleared the word of a thread.

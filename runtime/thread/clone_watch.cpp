@@ -1,12 +1,17 @@
 // Waiting for children from fibers, whose carriers must go on. A process has a descriptor, which
 // the I/O driver polls like any other. For the word of a thread, a kernel thread sleeps.
 #include <algorithm>
+#include <atomic>
 #include <cerrno>
+#include <chrono>
+#include <cstdint>
 #include <ctime>
 
 #include <poll.h>
 
+#include "hilo/detail/deadline.hpp"
 #include "hilo/detail/decision.hpp"
+#include "hilo/detail/spin_lock.hpp"
 #include "hilo/detail/waiter.hpp"
 #include "hilo/io.hpp"
 #include "hilo/limit.hpp"
@@ -36,12 +41,59 @@ timespec until_then(clock::time_point deadline) noexcept {
           .tv_nsec = static_cast<long>(duration_cast<nanoseconds>(left - whole).count())};
 }
 
-// A thread's word is not a descriptor: a kernel thread has to sleep on it.
-struct aside {
-  const sys::futex_word& word;
-  until deadline;
-  detail::waiter& who;
+// A thread's word is not a descriptor, so a kernel thread sleeps on it for the fiber. The watch
+// lies on the fiber's stack. Releasing lock_ is the kernel thread's last access, and the fiber
+// leaves only after it has seen over_ under lock_.
+class word_watch {
+ public:
+  explicit word_watch(const sys::futex_word& word) noexcept : word_(word) {}
+
+  // In the kernel thread: sleeps until the word is cleared, or the fiber no longer waits.
+  void watch() noexcept {
+    while (!left_.load(std::memory_order_relaxed)) {  // only a hint: leave() wakes again and again
+      // acquire: pairs with the kernel's store at the thread's end
+      const std::uint32_t value = word_.load(std::memory_order_acquire);
+      if (value == 0) break;
+      sys::futex_wait(word_, value, sys::futex_scope::shared);
+    }
+    lock_.lock();
+    over_ = true;
+    detail::wait_node* const fiber = waiters_.take_all();
+    lock_.unlock();
+    detail::wake_all(fiber, status::ok);
+  }
+
+  // In the fiber: false if the deadline ended the wait, or also a stop request or a limit, unless
+  // it is of until_woken_or().
+  bool wait(std::int64_t deadline) noexcept {
+    lock_.lock();
+    if (over_) {
+      lock_.unlock();
+      return true;
+    }
+    return detail::wait_in_until(waiters_, lock_, nullptr, deadline, "child wait") == status::ok;
+  }
+
+  // Brings the kernel thread back. It may read left_ and only then fall asleep, so one wake is not
+  // enough.
+  void leave() noexcept {
+    left_.store(true, std::memory_order_relaxed);
+    do {
+      sys::futex_wake_all(&word_, sys::futex_scope::shared);
+    } while (!wait(detail::until_woken_or(detail::deadline_after(std::chrono::milliseconds(1)))));
+  }
+
+ private:
+  const sys::futex_word& word_;
+  std::atomic<bool> left_{false};
+  detail::spin_lock lock_;
+  detail::wait_list waiters_;  // under lock_
+  bool over_ = false;          // under lock_
 };
+
+std::int64_t end_of_park(clock::time_point deadline) noexcept {
+  return std::max<std::int64_t>(0, deadline.time_since_epoch().count());
+}
 
 }  // namespace
 
@@ -74,28 +126,32 @@ bool wait_readable(int descriptor, until deadline) {
   // First look without the driver: a child that has ended is found this way, also after the
   // deadline.
   if (sleep_readable(descriptor, clock::time_point())) return true;
-  // Only the deadline may end the wait early, because the caller is promised the child's end.
-  const result<short> ended = shielded([&] {
-    return io::poll(descriptor, POLLIN, deadline.has_value() ? io::until(*deadline) : io::until());
-  });
+  // wait() is promised the child's end. wait_until() tells whether it came.
+  const auto watch = [&](io::until when) { return io::poll(descriptor, POLLIN, when); };
+  const result<short> ended =
+      deadline.has_value() ? watch(*deadline) : shielded([&] { return watch({}); });
   if (ended) return true;
-  if (ended.status() == status::timed_out) return false;
+  if (ended.status() == status::timed_out || ended.status() == status::cancelled) return false;
   base::fail(ended.error().value(), "watch a child for a fiber",
              "no descriptor or no memory is left: see ulimit -n and fs.file-max");
 }
 
 bool wait_cleared(const sys::futex_word& word, until deadline) {
   if (!in_fiber()) return sleep_cleared(word, deadline);
-  aside job{word, deadline, detail::current_waiter()};
+  // First look at the word: a thread that has ended is found this way, also after the deadline.
+  if (word.load(std::memory_order_acquire) == 0) return true;  // acquire: as below
+  if (deadline.has_value() && (*deadline <= clock::now() || detail::limit_now() != status::ok)) {
+    return false;
+  }
+  word_watch watched(word);
   detach(kernel::start(
       {.name = "hilo children", .stack_size = 128 * 1024},
-      [](void* argument) {
-        auto& mine = *static_cast<aside*>(argument);
-        const bool cleared = sleep_cleared(mine.word, mine.deadline);
-        detail::wake(mine.who, cleared ? status::ok : status::timed_out);
-      },
-      &job));
-  return detail::park(job.who, "child wait") == status::ok;
+      [](void* its) { static_cast<word_watch*>(its)->watch(); }, &watched));
+  if (!watched.wait(deadline.has_value() ? end_of_park(*deadline) : detail::until_woken)) {
+    watched.leave();
+  }
+  // acquire: pairs with the kernel's store at the thread's end
+  return word.load(std::memory_order_acquire) == 0;
 }
 
 }  // namespace hilo::kernel

@@ -5,6 +5,7 @@
 #include <csignal>
 #include <cstdlib>
 #include <memory>
+#include <stop_token>
 #include <string>
 #include <system_error>
 #include <utility>
@@ -19,7 +20,9 @@
 
 #include "hilo/clone.hpp"
 #include "hilo/fiber.hpp"
+#include "hilo/limit.hpp"
 #include "hilo/runtime.hpp"
+#include "hilo/scope.hpp"
 #include "hilo/thread.hpp"
 
 #include "runtime/base/sanitizers.hpp"
@@ -305,6 +308,55 @@ TEST_CASE("child in a fiber: a thread made by clone is waited for as well") {
     auto other = hilo::spawn([&] { closed.open(); });
     CHECK(thread.wait().how() == exit_status::kind::unseen);
     other.join();
+  });
+}
+
+namespace {
+
+// `closed` keeps the child alive. Ends the timed waits by limits, and tries the same with wait().
+void check_limits(hilo::child& one, const gate& closed) {
+  CHECK_FALSE(hilo::with_timeout(1ms, [&] { return one.wait_for(1h).has_value(); }));
+  std::stop_source stopped;
+  stopped.request_stop();
+  CHECK_FALSE(hilo::with_stop(stopped.get_token(), [&] {
+    return one.wait_until(std::chrono::system_clock::now() + 1h).has_value();
+  }));
+  for (int turns = 0; turns < 3; ++turns) {
+    auto waiting = hilo::spawn([&] { return one.wait_for(1h).has_value(); });
+    for (int i = 0; i < turns; ++i) hilo::yield();
+    waiting.request_stop();
+    CHECK_FALSE(waiting.join());
+  }
+  std::atomic<bool> opened = false;
+  hilo::scope<> family({.deadline = 1ms});
+  REQUIRE(family.spawn([&] {
+    (void)hilo::with_timeout(0ms, [&] { return one.wait(); });
+    CHECK(opened.load(std::memory_order_relaxed));
+  }) == hilo::status::ok);
+  family.request_stop();
+  CHECK(family.wait_for(3ms) == hilo::status::timed_out);
+  opened.store(true, std::memory_order_relaxed);
+  closed.open();
+  family.join();
+  CHECK_FALSE(static_cast<bool>(one));
+}
+
+}  // namespace
+
+TEST_CASE("child in a fiber: a stop request or a limit ends timed waits, and never wait") {
+  hilo::test::on_each_runtime([] {
+    gate closed;
+    hilo::child process = hilo::clone().start([&] { return closed.pass(); });
+    check_limits(process, closed);
+  });
+}
+
+TEST_CASE("child in a fiber: the same for a thread, after which nothing looks at its word") {
+  HILO_NEEDS_SHARED_MEMORY();
+  hilo::test::on_each_runtime([] {
+    gate closed;
+    hilo::child thread = hilo::clone<one_process>().start([&] { (void)closed.pass(); });
+    check_limits(thread, closed);
   });
 }
 

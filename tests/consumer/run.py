@@ -102,6 +102,24 @@ def by_make(where, scratch):
             note(f"Make with pkg-config: {program} runs", runs(build / program, example))
 
 
+def without_other_packages(library, scratch):
+    """pkg-config, where hilo.pc is the only .pc file: what a static hilo needs is not everybody's."""
+    alone = scratch / "pkgconfig"
+    alone.mkdir()
+    shutil.copy(library / "pkgconfig" / "hilo.pc", alone)
+    where = {"PKG_CONFIG_LIBDIR": str(alone), "PKG_CONFIG_PATH": ""}
+    for question, wanted in ((["--exists"], ""), (["--cflags"], "-I"), (["--libs"], "-lhilo"),
+                             (["--static", "--libs"], "-lhilo")):
+        done, said = call(["pkg-config", "--print-errors", *question, "hilo"], env=where)
+        answer = said.split("\n", 1)[1]
+        note(f"pkg-config {' '.join(question)} needs no other package", "" if done and wanted in answer else said)
+    # The rule proves itself: a package that asks for another is refused here.
+    text = (alone / "hilo.pc").read_text(encoding="utf-8")
+    (alone / "needy.pc").write_text(text + "Requires.private: liburing\n", encoding="utf-8")
+    done, said = call(["pkg-config", "--cflags", "needy"], env=where)
+    note("pkg-config sees no other package", said if done else "")
+
+
 # Compilers and flags of users' programs. Each compiles an example, with warnings as errors.
 STRICT = ["-Wall", "-Wextra", "-Wshadow", "-Wconversion", "-Werror"]
 PROGRAMS = [
@@ -196,6 +214,7 @@ def main():
         }
         by_cmake(prefix, scratch)
         by_make(where, scratch)
+        without_other_packages(library, scratch)
         with_flags(library, next(prefix.rglob("hilo.h")).parent.parent, scratch)
         with_other_version(scratch, library)
     else:

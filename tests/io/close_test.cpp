@@ -4,10 +4,19 @@
 #include <atomic>
 #include <chrono>
 #include <cstdint>
+#include <filesystem>
+#include <new>
+#include <string>
+#include <system_error>
+#include <vector>
 
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <sys/eventfd.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "hilo/descriptor.hpp"
@@ -15,7 +24,10 @@
 #include "hilo/io.hpp"
 #include "hilo/net/tcp.hpp"
 
+#include "tests/death.hpp"
+#include "tests/emulator.hpp"
 #include "tests/io/drivers.hpp"
+#include "tests/supervisor.hpp"
 
 namespace {
 
@@ -115,6 +127,123 @@ TEST_CASE("close: waits of other fibers end with closed before one that lingers 
     CHECK(writer.join() == status::closed);
     connection.end();
     closer.join();
+  });
+}
+
+namespace {
+
+// A terminal whose output is full: nothing reads at the other end.
+struct full_terminal {
+  full_terminal() {
+    other = ::posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC);
+    int locked = 0;
+    if (other < 0 || ::ioctl(other, TIOCSPTLCK, &locked) != 0) return;
+    number = ::ioctl(other, TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC | O_NONBLOCK);
+    const std::string line(4096, 'x');
+    while (number >= 0 && ::write(number, line.data(), line.size()) > 0) {
+    }
+  }
+  int other = -1;
+  int number = -1;
+};
+
+// What the supervisor of closes and the program share.
+struct draining {
+  std::atomic<int> closed_number{-1};  // of the terminal, before the close
+  std::atomic<bool> begun{false};      // the last close of the terminal
+  std::atomic<bool> drained{false};
+};
+
+std::string link_of(const std::filesystem::path& path) {
+  std::error_code error;
+  return std::filesystem::read_symlink(path, error).string();
+}
+
+// The supervisor: keeps the last close of the terminal until its line has drained.
+class drain {
+ public:
+  explicit drain(draining& line) : line_(line) {}
+
+  int operator()(const hilo::test::asked_call& call) {
+    const std::filesystem::path all = "/proc/" + std::to_string(call.caller) + "/fd";
+    const auto number = static_cast<int>(call.arguments[0]);
+    const std::string link = link_of(all / std::to_string(number));
+    if (terminal_.empty() && number == line_.closed_number.load(std::memory_order_acquire)) {
+      terminal_ = link;
+    }
+    if (link.empty() || link != terminal_) return 0;
+    int open = 0;
+    std::error_code error;
+    for (const auto& one : std::filesystem::directory_iterator(all, error)) {
+      open += link_of(one.path()) == link ? 1 : 0;
+    }
+    if (open != 1 || line_.drained.load(std::memory_order_acquire)) return 0;
+    line_.begun.store(true, std::memory_order_release);
+    return hilo::test::ask_again;
+  }
+
+ private:
+  draining& line_;
+  std::string terminal_;
+};
+
+// The supervised program: fibers on the closer's carrier make calls until the line has drained.
+int close_beside_others(draining& line, const hilo::runtime_options& options) {
+  return hilo::run(options, [&] {
+    const full_terminal terminal;
+    if (terminal.number < 0) return 2;
+    line.closed_number.store(terminal.number, std::memory_order_release);
+    std::atomic<bool> closed{false};
+    auto closer = hilo::spawn([&] {
+      const bool right = static_cast<bool>(io::close(terminal.number));
+      closed.store(true, std::memory_order_release);
+      return right;
+    });
+    const hilo::test::stream_pair pair;
+    while (!line.begun.load(std::memory_order_acquire)) hilo::sleep_for(1ms);
+    // No other carrier comes (stuck_after is 0), so the closer's is free if these fibers run.
+    std::vector<hilo::fiber<bool>> others;
+    for (int i = 0; i < 8; ++i) {
+      others.push_back(hilo::spawn([&] {
+        char byte = 'x';
+        return io::write(pair.left(), &byte, 1, 60s) && io::read(pair.right(), &byte, 1, 60s);
+      }));
+    }
+    for (auto& one : others) {
+      if (!one.join()) return 3;
+    }
+    // The number is free already, and belongs to the next file.
+    const int next = ::eventfd(1, EFD_CLOEXEC);
+    std::uint64_t value = 0;
+    if (next != terminal.number || !io::read(next, &value, sizeof value, 60s)) return 4;
+    if (closed.load(std::memory_order_acquire)) return 5;
+    line.drained.store(true, std::memory_order_release);
+    return closer.join() && io::close(next) && io::close(terminal.other) ? 0 : 6;
+  });
+}
+
+}  // namespace
+
+TEST_CASE(
+    "close: a terminal that drains holds up neither its carrier nor the number's next owner") {
+  HILO_NEEDS(supervision);
+  // The kernel drains lines of hardware only. The supervisor does it for a pseudoterminal.
+  hilo::test::for_each_machine([](hilo::runtime_options options) {
+    options.stuck_after = 0ms;
+    void* const room = ::mmap(nullptr, sizeof(draining), PROT_READ | PROT_WRITE,
+                              MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    REQUIRE(room != MAP_FAILED);
+    auto& line = *::new (room) draining;
+    const auto end = hilo::test::run_in_child(
+        [&] {
+          ::_exit(hilo::test::run_supervised([&] { return close_beside_others(line, options); },
+                                             {SYS_close}, drain(line)));
+        },
+        60);
+    CAPTURE(end.describe());
+    REQUIRE(end.exited);
+    REQUIRE(end.code == 0);
+    ::munmap(room, sizeof line);
   });
 }
 

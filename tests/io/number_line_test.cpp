@@ -1,16 +1,22 @@
 // The ends of the number line: the timed calls of I/O, and those of a fiber that waits for a
 // thread, a child or a whole runtime, with durations and times at the ends of their types.
+#include <atomic>
 #include <chrono>
 #include <csignal>
 #include <thread>
 
 #include <poll.h>
+#include <unistd.h>
 
 #include "hilo/hilo.hpp"
+#include "hilo/net/name.hpp"
+#include "hilo/signal_set.hpp"
 
 #include "tests/doctest.hpp"
+#include "tests/emulator.hpp"
 #include "tests/extremes.hpp"
 #include "tests/io/drivers.hpp"
+#include "tests/io/names.hpp"
 
 using hilo::status;
 using namespace std::chrono_literals;
@@ -36,6 +42,14 @@ void each_io_call(V value, Check check) {
   hilo::io::signal_event event;
   check(
       "signal_event", [&] { return event.wait(value) == status::ok; }, [&] { event.set(); });
+  scripted_name name("number-line.test", {"192.0.2.1"}, true);
+  check(
+      "look_up",
+      [&] { return hilo::net::look_up("number-line.test", 80, value).status() == status::ok; },
+      [&] {
+        name.held.store(false, std::memory_order_release);
+        name.held.notify_all();
+      });
 }
 
 }  // namespace
@@ -69,6 +83,23 @@ TEST_CASE("number line: a time that has passed ends each wait for I/O at once") 
     });
     hilo::process slow({.path = "sleep", .arguments = {"1000"}});
     each_passed([&](auto value) { CHECK(slow.wait(value).status() == status::timed_out); });
+  };
+  everywhere(body, {2U});
+}
+
+TEST_CASE("number line: a signal is waited for by any time") {
+  HILO_NEEDS(signal_masks);
+  hilo::io::signal_set signals({SIGUSR1});
+  const auto body = [&] {
+    each_endless([&](auto value) {
+      hilo::thread partner([] {
+        std::this_thread::yield();
+        CHECK(::kill(::getpid(), SIGUSR1) == 0);
+      });
+      CHECK(signals.receive(value).status() == status::ok);
+      partner.join();
+    });
+    each_passed([&](auto value) { CHECK(signals.receive(value).status() == status::timed_out); });
   };
   everywhere(body, {2U});
 }

@@ -2,6 +2,7 @@
 
 #include <atomic>
 #include <chrono>
+#include <functional>
 #include <mutex>
 #include <shared_mutex>
 #include <string>
@@ -233,6 +234,91 @@ TEST_CASE("shared_mutex: misuse by a fiber or thread is one line and an abort, n
   CHECK_FALSE(guard.try_lock_for(std::chrono::milliseconds(1)));
   CHECK_FALSE(guard.try_lock_shared_for(std::chrono::milliseconds(1)));
   guard.unlock();
+}
+
+namespace {
+
+// A fiber aborts with this message, whatever the number of carriers.
+void fiber_aborts(const std::function<void()>& body, const std::string& message) {
+  for (const unsigned carriers : {1U, 2U, 4U}) {
+    CAPTURE(carriers);
+    const auto end = hilo::test::run_in_child(
+        [&] { hilo::run(hilo::runtime_options{.carriers = carriers}, body); });
+    CAPTURE(end.describe());
+    CHECK(end.aborted_with("hilo: " + message + "\n"));
+  }
+}
+
+}  // namespace
+
+TEST_CASE("recursive_mutex: an unlock by another, or once too often, is one line and an abort") {
+  constexpr const char* not_held = "unlock of a recursive_mutex that the caller does not hold";
+  const auto too_often = [] {
+    hilo::recursive_mutex guard;
+    for (int i = 0; i < 3; ++i) guard.lock();
+    for (int i = 0; i < 4; ++i) guard.unlock();
+  };
+  CHECK(hilo::test::run_in_child(too_often).aborted_with(not_held));
+  fiber_aborts(too_often, not_held);
+  fiber_aborts([] { hilo::recursive_mutex().unlock(); }, not_held);
+  fiber_aborts(
+      [] {
+        hilo::recursive_mutex guard;
+        guard.lock();
+        hilo::spawn([&] { guard.unlock(); }).join();
+      },
+      not_held);
+  // By one that waits for it, beside another that does, and in a call of hilo::blocking.
+  fiber_aborts(
+      [] {
+        hilo::recursive_mutex guard;
+        guard.lock();
+        auto waiting = hilo::spawn([&] { guard.lock(); });
+        hilo::spawn([&] {
+          (void)guard.try_lock_for(std::chrono::milliseconds(1));
+          guard.unlock();
+        }).join();
+      },
+      not_held);
+  fiber_aborts(
+      [] {
+        hilo::recursive_mutex guard;
+        guard.lock();
+        hilo::spawn([&] { hilo::blocking([&] { guard.unlock(); }); }).join();
+      },
+      not_held);
+}
+
+TEST_CASE("shared_mutex: unlock_shared without a reader is one line and an abort") {
+  constexpr const char* not_shared = "unlock of a shared_mutex that is not locked shared";
+  for (const int held : {0, 1, 2}) {
+    CAPTURE(held);
+    // Free, held by a writer, and given up once more than it was taken.
+    const auto misuse = [held] {
+      hilo::shared_mutex guard;
+      if (held == 1) guard.lock();
+      if (held == 2) {
+        guard.lock_shared();
+        guard.lock_shared();
+        guard.unlock_shared();
+        guard.unlock_shared();
+      }
+      guard.unlock_shared();
+    };
+    CHECK(hilo::test::run_in_child(misuse).aborted_with(not_shared));
+    fiber_aborts(misuse, not_shared);
+  }
+  // While readers and writers wait for the writer.
+  fiber_aborts(
+      [] {
+        hilo::shared_mutex guard;
+        guard.lock();
+        auto reader = hilo::spawn([&] { guard.lock_shared(); });
+        auto writer = hilo::spawn([&] { guard.lock(); });
+        for (int i = 0; i < 3; ++i) hilo::yield();
+        guard.unlock_shared();
+      },
+      not_shared);
 }
 
 TEST_CASE("mutex: its holder is the fiber, also on another carrier and on a spare") {
