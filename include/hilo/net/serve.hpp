@@ -49,6 +49,14 @@ HILO_API void report_connection(const std::exception_ptr& error) noexcept;
 
 namespace net {
 
+// What serve() can call for each connection. It is asked for, so that a function of the program
+// that is called serve too, and takes a listener, is not mistaken for this one.
+template <class H, class Listener>
+concept connection_handler =
+    std::is_invocable_v<H&, std::decay_t<decltype(*std::declval<Listener&>().accept())>> ||
+    std::is_invocable_v<H&, std::decay_t<decltype(*std::declval<Listener&>().accept())>,
+                        std::stop_token>;
+
 struct serve_options {
   // Connections that are served at the same time; 0: any number. Further connections wait in the
   // kernel's queue, which the backlog of the listener bounds.
@@ -73,7 +81,7 @@ struct serve_options {
 // if the listener cannot be used any more; the connections then have the grace time, too.
 // Parks: until then. Callable from: any fiber. Errors: std::system_error EINVAL: options.fibers has
 // a stack; the exception of on_error.
-template <class Listener, class Handler>
+template <class Listener, connection_handler<Listener> Handler>
 result<void> serve(Listener& listener, Handler&& handler, const serve_options& options = {}) {
   using connection = std::decay_t<decltype(*listener.accept())>;
   std::stop_source leaving;
