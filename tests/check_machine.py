@@ -39,6 +39,7 @@ WITHOUT_A_ROW = {
     "eventfd": "the older number of eventfd2, which a row refuses",
     "rt_sigtimedwait": "drops a SIGPIPE that is pending already; a refusal leaves it pending",
     "chdir": "made in the child of a program start, whose errors have one way back: execve has a row",
+    "setpgid": "likewise; tests/io/process_group_test.cpp names a group that is not there",
     "sigaction": "libc's name of rt_sigaction, which a row refuses",
     "getrlimit": "libc makes it by prlimit64, which a row refuses",
     "getaddrinfo": "a function of libc: the error of a look-up is passed on",

@@ -91,6 +91,9 @@ struct program {
   stdio in = {};
   stdio out = {};
   stdio err = {};
+  // The process group (setpgid(2)). Left out: this program's. 0: a new one, which also has the
+  // programs that the program starts, unless they leave it. Else one that exists in this session.
+  std::optional<pid_t> group = {};
 };
 
 // Why a program was not started.
@@ -102,6 +105,7 @@ class process_error : public std::system_error {
     open,       // path: the file's
     clone,      // path: the program's
     redirect,   // dup3(2) to a standard descriptor failed; path: the program's
+    group,      // setpgid(2) failed; path: the program's
     directory,  // path: the directory's
     exec,       // path: the program's
   };
@@ -130,6 +134,8 @@ constexpr const char* to_string(process_error::step step) noexcept {
       return "clone";
     case redirect:
       return "redirect";
+    case group:
+      return "group";
     case directory:
       return "directory";
     case exec:
@@ -155,9 +161,9 @@ class HILO_API process {
   explicit process(const program& what);
   process(process&&) noexcept = default;
   process& operator=(process&& other) noexcept;
-  // Closes the streams. If the program's end was not seen, kills the program with SIGKILL and waits
-  // for its end. To let the program end by itself, call wait() before; to let it run on, call
-  // release().
+  // Closes the streams. If the program's end was not seen, kills the program with SIGKILL, or its
+  // whole group if that is a new one, and waits for the program's end. To let the program end by
+  // itself, call wait() before; to let it run on, call release().
   ~process();
 
   // Whether there is a program whose end was not seen yet.
@@ -194,6 +200,10 @@ class HILO_API process {
   // Sends a signal (pidfd_send_signal(2)); the signal cannot reach another process. Parks: never.
   // Errors: ESRCH: the program has ended, or there is none; EPERM; EINVAL: there is no such signal.
   result<void> kill(int signal) noexcept;
+  // Sends a signal to all processes of the program's new group (kill(2)). Possible until the
+  // program's end was seen; after that, the number may be that of another group. Parks: never.
+  // Errors: as kill; EINVAL: the program has no new group (program::group).
+  result<void> kill_group(int signal) noexcept;
 
   // Gives up the program and returns its number. From now on the caller must wait for it, with
   // waitpid(2). This object keeps the streams.
@@ -201,6 +211,7 @@ class HILO_API process {
 
  private:
   child child_;
+  bool leads_group_ = false;
   std::optional<exit_status> end_;
   io::pipe_writer in_;
   io::pipe_reader out_, err_;
@@ -215,9 +226,9 @@ struct program_end {
 // Runs a program to its end: writes `input` to it, and collects its output at the same time. If
 // `in`, `out` or `err` of `what` is inherited, it becomes a pipe; other settings stay.
 // Parks: until the program has ended. A limit (timed_out, cancelled) or an error kills the program
-// with SIGKILL; on return, the kernel has finished with it. A limit also ends the opening of files
-// before the start. Callable from: any fiber or thread. Errors: process_error if it was not
-// started; else the errors of process::communicate.
+// with SIGKILL, or its new group; on return, the kernel has finished with it. A limit also ends the
+// opening of files before the start. Callable from: any fiber or thread. Errors: process_error if
+// it was not started; else the errors of process::communicate.
 HILO_API result<program_end> run_program(program what, std::string_view input = {},
                                          io::until when = {},
                                          std::size_t longest = std::string::npos);

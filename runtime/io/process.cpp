@@ -63,6 +63,9 @@ const char* hint_for(step at, int error) {
     case ETIMEDOUT:
     case ECANCELED:
       return "a limit or a stop request ended the start";
+    case EPERM:
+      return at == step::group ? "there is no such process group in this session"
+                               : "the system call failed";
     case ENOENT:
       return at == step::exec
                  ? "there is no such program, or no interpreter that its first line names"
@@ -137,6 +140,7 @@ void check(const program& what) {
       (what.environment && any(*what.environment))) {
     refuse("its path, directory, arguments or environment have a zero byte in them");
   }
+  if (what.group && *what.group < 0) refuse("its process group has a negative number");
   using enum stdio::kind;
   if (what.in.what() == as_out || what.out.what() == as_out) {
     refuse("only err can go where out goes");
@@ -163,6 +167,7 @@ child make_child(const program& what, start_plan& plan) {
   plan.candidates = candidates.end();
   plan.arguments = arguments.end();
   plan.environment = what.environment ? environment.end() : ::environ;
+  if (what.group) plan.group = *what.group;
   plan.directory = what.directory.empty() ? nullptr : what.directory.c_str();
   plan.report = report.get();
 
@@ -244,11 +249,13 @@ process::process(const program& what) {
   out_ = io::pipe_reader(its.choose(1, what.out, what));
   err_ = io::pipe_reader(its.choose(2, what.err, what));
   child_ = make_child(what, its.plan);
+  leads_group_ = what.group == 0;
 }
 
 process& process::operator=(process&& other) noexcept {
   process taken(std::move(other));
   std::swap(child_, taken.child_);
+  std::swap(leads_group_, taken.leads_group_);
   std::swap(end_, taken.end_);
   std::swap(in_, taken.in_);
   std::swap(out_, taken.out_);
@@ -257,7 +264,8 @@ process& process::operator=(process&& other) noexcept {
 }
 
 process::~process() {
-  if (child_) (void)kill(SIGKILL);
+  if (!child_) return;
+  (void)(leads_group_ ? kill_group(SIGKILL) : kill(SIGKILL));
 }
 
 result<exit_status> process::wait(io::until when) noexcept try {
@@ -277,6 +285,14 @@ result<void> process::kill(int signal) noexcept try {
   return {};
 } catch (const std::system_error& error) {
   return {status::failed, error.code().value()};
+}
+
+result<void> process::kill_group(int signal) noexcept {
+  if (!child_) return {status::failed, ESRCH};
+  if (!leads_group_) return {status::failed, EINVAL};
+  // Nobody else can have the number: the program was not waited for.
+  if (::kill(-child_.id(), signal) != 0) return {status::failed, errno};
+  return {};
 }
 
 namespace {

@@ -81,6 +81,10 @@ int fail(const start_plan& plan, step at, long error) noexcept {
 
 int become_program(const start_plan& plan) noexcept {
   if (const long done = redirect(plan.streams); done < 0) return fail(plan, step::redirect, done);
+  if (plan.group >= 0) {
+    const long done = sys::call(SYS_setpgid, 0, plan.group);
+    if (done < 0) return fail(plan, step::group, done);
+  }
   if (plan.directory != nullptr) {
     const long done = sys::call(SYS_chdir, plan.directory);
     if (done < 0) return fail(plan, step::directory, done);

@@ -18,6 +18,7 @@ struct start_report {
 // Everything that the child needs. Made by its parent.
 struct start_plan {
   std::array<int, 3> streams{-1, -1, -1};   // the descriptor that becomes each; -1: as it is
+  long group = -1;                          // to join; 0: a new one; -1: stays
   const char* directory = nullptr;          // to change to; null: stays
   const char* const* candidates = nullptr;  // paths to try in turn; null ends each of these
   const char* const* arguments = nullptr;
