@@ -44,6 +44,7 @@ class Bench:
         }
         self.main = os.path.join(build, "tests", "libseeds_main.a")
         self.made = os.path.join(build, "mutations")
+        self.rests = {}  # compile_rest() of some files
         self.groups = {}  # of a build in groups: the generated file that includes each file of the library
         for path in glob.glob(os.path.join(build, "libhilo*.p", "hilo-unity*.cpp")):
             with open(path, encoding="utf-8") as file:
@@ -62,19 +63,18 @@ class Bench:
         if result.returncode != 0:
             raise RuntimeError("it does not compile:\n" + result.stderr)
 
-    def with_its_group(self, copy, place, name):
-        """The file that takes the place of one object of the library: the copy alone, or the whole group of
-        files that Meson compiled as one."""
-        if name not in self.groups:
-            return copy
-        of_all = re.escape(name)
-        source = os.path.join(place, "group.cpp")
-        text, times = re.subn(f"#include<.*/{re.escape(name)}>", f'#include "{copy}"', self.groups[name])
+    def compile_rest(self, name):
+        """The files that Meson compiled together with a file of the library, without that file: they stand in
+        one object, which the faulty file replaces in part."""
+        place = os.path.join(self.made, name.replace("/", "-"))
+        source, target = place + ".cpp", place + ".o"
+        text, times = re.subn(f"#include<.*/{re.escape(name)}>\n?", "", self.groups[name])
         if times != 1:
-            raise RuntimeError(f"its group has {name} {times} times, not once")
+            raise RuntimeError(f"the group of {name} has it {times} times, not once")
         with open(source, "w", encoding="utf-8") as file:
             file.write(text)
-        return source
+        self.compile(source, target, ROOT + "/include")
+        self.rests[name] = target
 
     def link(self, target, objects, without=None):
         tests = [path for name, path in self.tests.items() if name != without]
@@ -112,10 +112,11 @@ class Bench:
         part = os.path.join(place, "part.o")
         program = os.path.join(place, "program")
         if fault.tests is None:
-            self.compile(self.with_its_group(copy, place, fault.file), part, ROOT + "/include")
+            self.compile(copy, part, ROOT + "/include")
         else:
             self.compile(f"{ROOT}/tests/simulate/{fault.tests}.cpp", part, place + "/include")
-        self.link(program, [part], fault.tests)
+        rest = [self.rests[fault.file]] if fault.file in self.rests else []
+        self.link(program, [part, *rest], fault.tests)
         return program
 
     def judge(self, number, fault):
@@ -140,6 +141,7 @@ def main():
         print("hilo-tests: 0 passed, 1 failed, 0 skipped")
         return 1
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+        list(pool.map(bench.compile_rest, sorted({fault.file for fault in FAULTS} & bench.groups.keys())))
         results = list(pool.map(bench.judge, range(len(FAULTS)), FAULTS))
     for line, _ in results:
         print(line)
