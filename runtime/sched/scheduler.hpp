@@ -28,6 +28,9 @@ namespace hilo::sched {
 class decider;
 class worker;
 
+// Where a runnable fiber is put: its worker's next slot, the end of its ring, or the injector.
+enum class turn : std::uint8_t { next, last, injected };
+
 class scheduler {
  public:
   // Stack sizes are powers of two: class 0 is 16 KiB, the last one 1 GiB.
@@ -89,7 +92,7 @@ class scheduler {
   // Makes a fiber runnable from one of its workers.
   void inject(fiber& one) noexcept {
     if (one.special) [[unlikely]]
-      return run_special(one);
+      return run_special(one, turn::injected);
     queues_.inject(one);
   }
 
@@ -103,8 +106,9 @@ class scheduler {
     inject(one);
     guests_.fetch_sub(1, std::memory_order_release);  // (G) pairs with the destructor's acquire
   }
-  // Puts a special fiber into its lane; from any thread (lanes.cpp).
-  [[gnu::cold]] void run_special(fiber& one) noexcept;
+  // Puts a special fiber into its lane, or into the queue that `where` says if it is special only
+  // because its wakes are measured; from any thread (lanes.cpp).
+  [[gnu::cold]] void run_special(fiber& one, turn where) noexcept;
 
   // The class of a stack size in bytes. Throws for a size out of range.
   static unsigned size_class_of(std::size_t bytes);
@@ -117,7 +121,7 @@ class scheduler {
                 options.tls == tls::inherit ? default_extras_.own_block : options.tls == tls::own,
             .fp_control = options.keep_fp_control,
             .paint = default_extras_.paint || options.paint_stack,
-            .simulated = default_extras_.simulated};
+            .watched = default_extras_.watched};
   }
 
   // The stacks of a class; made at first use. Throws std::system_error.
@@ -159,6 +163,13 @@ class scheduler {
   // Whether a thread waits, without end, until all fibers have ended. relaxed: read by a thread
   // that compares it with what that thread does.
   bool is_drained() const noexcept { return drained_.load(std::memory_order_relaxed); }
+  bool measures_wakeups() const noexcept { return measures_wakeups_; }
+  std::uint64_t guests_spawned() const noexcept {
+    return guest_spawned_.load(std::memory_order_acquire);
+  }
+  std::uint64_t guests_ended() const noexcept {
+    return guest_ended_.load(std::memory_order_acquire);
+  }
   on_deadlock wish_at_deadlock() const noexcept { return deadlock_; }
 
   // Whether no fiber is alive. Exact once no fiber and no foreign thread spawns any more.
@@ -185,6 +196,8 @@ class scheduler {
   void keep_slots_open() noexcept;
   void let_slots_close() noexcept;
 
+  void note_wake(fiber& one) const noexcept;
+  void run_measured(fiber& one, turn where) noexcept;
   void start_carriers();
   thread start_carrier(std::size_t index);
   void wait_for_fibers() noexcept;
@@ -194,6 +207,7 @@ class scheduler {
   const std::uint32_t process_ = kernel::process_number();
   std::size_t stack_reserve_;
   unsigned default_class_;
+  const bool measures_wakeups_;
   fiber_extras default_extras_;
   bool unguarded_stacks_;
   std::size_t guard_size_;
