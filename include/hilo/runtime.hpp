@@ -118,6 +118,10 @@ struct runtime_options {
   // makes each wake and each switch slower: two looks at the clock, some 50 ns. If it is false,
   // nothing is.
   bool measure_wakeups = false;
+  // A signal that has a dump of all fibers written to standard error (hilo/dump.hpp), such as
+  // SIGUSR1; 0: none. HILO_DUMP_SIGNAL (a number, or a name such as USR1) overrides it. The program
+  // must not handle that signal itself. Where a fiber has not run yet, it has no effect.
+  int dump_signal = 0;
 };
 
 class runtime {

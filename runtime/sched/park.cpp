@@ -15,6 +15,7 @@
 #include "runtime/sched/decider.hpp"
 #include "runtime/sched/forked_fiber.hpp"
 #include "runtime/sched/parked_threads.hpp"
+#include "runtime/sched/parking.hpp"
 #include "runtime/sched/worker.hpp"
 #include "runtime/sys/futex.hpp"
 
@@ -166,6 +167,14 @@ std::int64_t monotonic_now() noexcept {
 }
 
 }  // namespace detail
+
+bool sched::is_parking(std::uintptr_t function) noexcept {
+  const auto begins = [function](auto* which) {
+    return reinterpret_cast<std::uintptr_t>(which) == function;
+  };
+  return begins(&context::switch_context) || begins(&detail::park_slowly) ||
+         begins(&detail::park) || begins(&detail::wait_in);
+}
 
 void yield() noexcept {
   sched::worker* const here = sched::current_worker();

@@ -104,7 +104,7 @@ fiber* run_queue::take_special() noexcept {
 
 // Called every few hundred switches.
 void run_queue::keep_long_counts() noexcept {
-  const turns now = read_turns();
+  const turn_counts now = read_turns();
   long_ticks_.store(now.switches, std::memory_order_release);  // (AC)
   long_parks_.store(now.parks, std::memory_order_release);     // (AC)
 }

@@ -159,17 +159,18 @@ class run_queue {
   std::uint32_t tick() const noexcept { return tick_of(turns_.load(std::memory_order_acquire)); }
 
   // How often the owner chose what runs next, and how often that was because a fiber parked.
-  struct turns {
+  struct turn_counts {
     std::uint64_t switches;
     std::uint64_t parks;
   };
   // From earlier full counts, and the word of now.
-  static turns lengthen(std::uint64_t switches, std::uint64_t parks, std::uint64_t word) noexcept {
+  static turn_counts lengthen(std::uint64_t switches, std::uint64_t parks,
+                              std::uint64_t word) noexcept {
     switches += tick_of(word - switches);
     parks += static_cast<std::uint32_t>(((word - switches) >> 32) - parks);
     return {switches, parks};
   }
-  turns read_turns() const noexcept {
+  turn_counts read_turns() const noexcept {
     // (AC) acquire: the word that is read last is not older than these. Each of them is right with
     // that word, also if they are of two moments.
     const std::uint64_t switches = long_ticks_.load(std::memory_order_acquire);

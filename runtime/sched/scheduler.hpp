@@ -158,6 +158,22 @@ class scheduler {
   // closed meanwhile.
   template <class F>
   void for_each_built(F&& f);
+  // The same in two parts, for a caller that needs what it found for longer. While the first lives,
+  // a control block that was found stays readable, and those on a user's stack cannot end.
+  class slots_kept {
+   public:
+    explicit slots_kept(scheduler& its) noexcept : its_(its) { its_.keep_slots_open(); }
+    ~slots_kept() { its_.let_slots_close(); }
+    slots_kept(const slots_kept&) = delete;
+    slots_kept& operator=(const slots_kept&) = delete;
+
+   private:
+    scheduler& its_;
+  };
+  template <class F>
+  void for_each_kept(F&& f) {
+    visit_built([&](fiber& one, const char*, const context::stack_pool*) { f(one); });
+  }
   // How many fibers are alive. Exact once no fiber and no foreign thread spawns any more.
   std::size_t live_fibers() const noexcept;
   // Whether a thread waits, without end, until all fibers have ended. relaxed: read by a thread
@@ -251,6 +267,7 @@ class scheduler {
   sys::futex_word draining_{0};
   std::atomic<bool> drained_{false};  // wait_for_fibers() is under way; relaxed
   const on_deadlock deadlock_;
+  const int dump_signal_;  // 0: none
 
   spares spares_;
   monitor monitor_;
@@ -275,12 +292,8 @@ void scheduler::visit_built(F&& f) {
 
 template <class F>
 void scheduler::for_each_built(F&& f) {
-  keep_slots_open();
-  struct closing {
-    scheduler& its;
-    ~closing() { its.let_slots_close(); }
-  } const at_the_end{*this};  // f may throw
-  visit_built([&](fiber& one, const char*, const context::stack_pool*) { f(one); });
+  const slots_kept while_it_runs(*this);  // f may throw
+  for_each_kept(f);
 }
 
 // Called for a runtime that must_stay().

@@ -113,7 +113,7 @@ worker_metrics read_worker(const sched::worker& one, std::int64_t now) noexcept 
   worker_metrics its;
   its.ended = one.ended_count.read();
   its.spawned = one.spawned_count.read();
-  const sched::run_queue::turns turns = one.its_queue().read_turns();
+  const sched::run_queue::turn_counts turns = one.its_queue().read_turns();
   its.switches = turns.switches;
   its.parks = turns.parks;
   its.stolen = one.its_queue().stolen();

@@ -158,7 +158,7 @@ TEST_CASE("metrics: the counts of switches and parks go on beyond 32 bits") {
   std::uint64_t switches = 0;
   std::uint64_t parks = 0;
   std::uint64_t word = 0;  // as take_quickly() counts
-  run_queue::turns seen{0, 0};
+  run_queue::turn_counts seen{0, 0};
   for (const std::uint64_t step :
        {1U, 61U, 0xffff'fff0U, 0x8000'0001U, 0xffff'ffffU, 7U, 0xffff'ffffU}) {
     switches += step;
