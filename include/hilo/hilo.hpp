@@ -3,8 +3,9 @@
 // fibers that belong together; limit for deadlines and stopping; mutex; then the other things to
 // wait for: latch, semaphore, condition_variable, shared_mutex, once, timer. Then fork_join for
 // work to divide; io for descriptors, with result; file, pipe, process, net and signal_set;
-// simulate to test code that uses all of these. Read blocking and stack_usage when you need them.
-// Last comes the kernel floor: thread, kernel for the waits of threads, and clone with child.
+// simulate to test code that uses all of these. Read blocking, stack_usage, metrics and dump when
+// you need them. Last comes the kernel floor: thread, kernel for the waits of threads, and clone
+// with child.
 //
 // A signal handler must not call hilo, except io::signal_event::set,
 // kernel::counting_semaphore::release and kernel::event::set (hilo/signal_event.hpp).
@@ -19,6 +20,7 @@
 #include "hilo/condition_variable.hpp"
 #include "hilo/descriptor.hpp"
 #include "hilo/directory.hpp"
+#include "hilo/dump.hpp"
 #include "hilo/ends.hpp"
 #include "hilo/fiber.hpp"
 #include "hilo/fiber_local.hpp"
@@ -28,6 +30,7 @@
 #include "hilo/kernel.hpp"
 #include "hilo/latch.hpp"
 #include "hilo/limit.hpp"
+#include "hilo/metrics.hpp"
 #include "hilo/mutex.hpp"
 #include "hilo/net.hpp"
 #include "hilo/once.hpp"

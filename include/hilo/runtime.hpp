@@ -19,6 +19,8 @@
 
 namespace hilo {
 
+struct runtime_metrics;
+
 // How many carriers can run at once: the number of CPUs in the caller's affinity mask
 // (sched_getaffinity(2)), or the cgroup's cpu.max rounded up if that is less; at least 1.
 HILO_API unsigned available_cpus() noexcept;
@@ -112,6 +114,14 @@ struct runtime_options {
   // several runtimes, the most careful one decides. A runtime whose stuck_after and
   // report_busy_after are both 0 does not look.
   on_deadlock deadlock = on_deadlock::abort;
+  // Whether the time from the wake of a fiber to its run is measured, for hilo/metrics.hpp. That
+  // makes each wake and each switch slower: two looks at the clock, some 50 ns. If it is false,
+  // nothing is.
+  bool measure_wakeups = false;
+  // A signal that has a dump of all fibers written to standard error (hilo/dump.hpp), such as
+  // SIGUSR1; 0: none. HILO_DUMP_SIGNAL (a number, or a name such as USR1) overrides it. The program
+  // must not handle that signal itself. Where a fiber has not run yet, it has no effect.
+  int dump_signal = 0;
 };
 
 class runtime {
@@ -167,6 +177,10 @@ class runtime {
   }
 
   HILO_API unsigned carriers() const noexcept;
+
+  // What this runtime has done so far (hilo/metrics.hpp). Parks: never. Callable from: any fiber or
+  // thread. Errors: std::bad_alloc.
+  HILO_API runtime_metrics metrics() const;
 
  private:
   HILO_API std::size_t stop_until(std::int64_t deadline);

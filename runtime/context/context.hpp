@@ -25,6 +25,8 @@ namespace hilo::context {
 struct context {
   void* sp = nullptr;  // valid while suspended: points at the saved registers
 
+  static constexpr std::uint32_t held = 2;  // by hold()
+
   // 1 from just before a carrier switches here until that carrier has left this stack again.
   // Written by the carrier that runs the fiber, read by carriers that want to run it. (S) release
   // (in the switch): publishes sp and the stack's content; pairs with off_cpu().
@@ -37,6 +39,26 @@ struct context {
 
   // (S) acquire: pairs with the release in the switch.
   bool off_cpu() const noexcept { return on_cpu.load(std::memory_order_acquire) == 0; }
+
+  // Keeps a suspended context from being continued, so that its stack can be read (H). That is not
+  // certain yet: a carrier may have found off_cpu() true before, and then stores 1 over this value.
+  // So the holder makes a heavy_fence, and then looks for is_held() and whether the fiber still
+  // waits. A carrier took the fiber from a queue before it looked at on_cpu, so a waker has ended
+  // the wait before that. If the carrier looked before hold(), the fence has made the waker's store
+  // visible, and the fiber does not wait any more. If the carrier looks after hold(), it finds
+  // `held`, and waits.
+  bool hold() noexcept {
+    std::uint32_t free = 0;
+    return on_cpu.compare_exchange_strong(free, held, std::memory_order_seq_cst,
+                                          std::memory_order_relaxed);  // (H)
+  }
+  bool is_held() const noexcept { return on_cpu.load(std::memory_order_acquire) == held; }
+  // Also after a carrier stored over it; does nothing then.
+  void let_go() noexcept {
+    std::uint32_t mine = held;
+    (void)on_cpu.compare_exchange_strong(mine, 0, std::memory_order_release,
+                                         std::memory_order_relaxed);
+  }
 
   // Returns once off_cpu() is true. That takes some tens of instructions, unless the carrier lost
   // its CPU on the way out. Must not be called on a stack that another carrier may wait for in turn

@@ -142,10 +142,12 @@ outcome poller::wait_and_try(const request& call, std::int64_t deadline, int& er
     return {0, end};
   }
   waiting_.fetch_add(1, std::memory_order_relaxed);
+  if (sched::worker* const here = sched::current_worker()) here->io_submitted.add();
   self.slot = const_cast<request*>(&call);  // for dumps
   detail::show_wait(self);
   end = detail::sit_out(self, deadline, "io");
   waiting_.fetch_sub(1, std::memory_order_relaxed);
+  if (sched::worker* const here = sched::current_worker()) here->io_completed.add();
   const long result = end == status::ok ? attempt(call) : -EAGAIN;
   unlink_from(*its, one);
   other.leave();

@@ -196,6 +196,7 @@ int ring_port::start(const request& what, pending& one) noexcept {
   prepare(*its, what);
   its->user_data = reinterpret_cast<std::uint64_t>(&one);
   ++in_flight_;
+  owner_.io_submitted.add();
   return 0;
 }
 
@@ -327,6 +328,7 @@ void ring_port::read_mail() noexcept {
 // A call is over. Returns true if its fiber was made runnable.
 bool ring_port::finish(pending& one, std::int32_t result) noexcept {
   --in_flight_;
+  owner_.io_completed.add();
   one.result = result == -restart ? -EINTR : result;
   if (one.fd >= 0) unlink_from(*slot_of(one.fd), one);
   if (one.of_select != nullptr) {

@@ -49,6 +49,7 @@ struct exception_globals {
 namespace keeps {
 inline constexpr std::uint8_t thread_block = 1;  // fiber::own
 inline constexpr std::uint8_t fp_control = 2;    // fiber::fp
+inline constexpr std::uint8_t wakeup_time = 4;   // fiber::woken_at
 }  // namespace keeps
 
 // A spawner's wishes for a fiber, beyond a stack.
@@ -56,7 +57,7 @@ struct fiber_extras {
   bool own_block = false;
   bool fp_control = false;
   bool paint = false;
-  bool simulated = false;
+  bool watched = false;  // the scheduler is told of each wake: a simulation, measure_wakeups
   bool any() const noexcept { return std::bit_cast<std::uint32_t>(*this) != 0; }
 };
 static_assert(sizeof(fiber_extras) == sizeof(std::uint32_t));
@@ -113,8 +114,9 @@ struct alignas(64) fiber : detail::fork_list, context::stack, detail::waiter {
   // most fibers never have one.
   std::atomic<std::uint8_t> stop_made{stop_state::none};
   // It waits in a lane and not in a ring (lanes.cpp), because it has a priority, is pinned, or
-  // belongs to a simulation (decider.hpp). Used only by the fiber, and by its spawner before it
-  // starts. pin_first, urgency, pins and pinned_to count only if it is set.
+  // belongs to a simulation (decider.hpp). Or its wakes are measured, and it waits in a ring all
+  // the same. Used only by the fiber, and by its spawner before it starts. pin_first, urgency, pins
+  // and pinned_to count only if it is set.
   bool special = false;
   bool pin_first = false;  // to the worker that runs it first
   priority urgency = priority::normal;
@@ -130,6 +132,9 @@ struct alignas(64) fiber : detail::fork_list, context::stack, detail::waiter {
   fiber* next_injected = nullptr;     // in the injector, guarded by its lock
   context::tls_block* own = nullptr;  // if it keeps a thread block
   context::fp_control fp;             // its control words while suspended, if it keeps them
+  // When it was woken, if that is measured; 0: it was not. The waker writes it before it makes the
+  // fiber runnable.
+  std::int64_t woken_at = 0;
   std::stop_source stop{std::nostopstate};
 
   // The waiters for its end, once `join` is watched; guarded by end_lock.

@@ -16,6 +16,7 @@
 // (release). The owner exchanges attend_at_ (acquire) and then reads the lanes (A). If the exchange
 // follows the store, the reads after it see the fiber. If not, the store stands and the owner
 // attends at its next switch.
+#include "hilo/detail/deadline.hpp"
 #include "hilo/fiber.hpp"
 
 #include "runtime/base/check.hpp"
@@ -43,12 +44,23 @@ void worker::unpin(fiber& one) noexcept {
   HILO_CHECK(one.special && (one.pins & ~fiber::pinned_for_life) != 0,
              "a fiber is unpinned that is not pinned");
   if (--one.pins != 0) return;
-  one.special = one.urgency != priority::normal || scheduler_.decides() != nullptr;
+  one.special = one.urgency != priority::normal || scheduler_.default_extras().watched;
   --pinned_;
 }
 
-void scheduler::run_special(fiber& one) noexcept {
+// The fiber that runs here gives way, and was not woken.
+void scheduler::note_wake(fiber& one) const noexcept {
+  const worker* const here = current_worker();
+  if (!one.started || (here != nullptr && here->forks == &one)) return;
+  one.woken_at = detail::monotonic_now();
+}
+
+void scheduler::run_special(fiber& one, turn where) noexcept {
   if (decides_ != nullptr) return decides_->ready(one);
+  if (measures_wakeups_) {
+    note_wake(one);
+    if (one.pins == 0 && one.urgency == priority::normal) return run_measured(one, where);
+  }
   if (one.pins != 0) return one.pinned_to->deliver(one);
   const priority urgency = one.urgency;  // read now: once in the lane, the fiber may run and end
   queues_.lane(urgency).push(one);       // (P1)
@@ -60,6 +72,18 @@ void scheduler::run_special(fiber& one) noexcept {
     one_to_look.its_queue().prompt();
   }
   idle().published();
+}
+
+// As worker::run_next(), run_later() and inject() do for other fibers.
+void scheduler::run_measured(fiber& one, turn where) noexcept {
+  switch (where) {
+    case turn::next:
+      return current_worker()->its_queue().put_next(one);
+    case turn::last:
+      return current_worker()->its_queue().put_last(one);
+    case turn::injected:
+      return queues_.inject(one);
+  }
 }
 
 void begin_special(fiber& self) noexcept {

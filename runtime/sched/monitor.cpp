@@ -6,8 +6,11 @@
 #include <mutex>
 #include <utility>
 
+#include <unistd.h>
+
 #include "runtime/sched/busy_report.hpp"
 #include "runtime/sched/coarse_clock.hpp"
+#include "runtime/sched/dump_signal.hpp"
 #include "runtime/sched/worker.hpp"
 
 namespace hilo::sched {
@@ -38,13 +41,14 @@ std::int64_t to_ns(milliseconds time) noexcept {
 
 }  // namespace
 
-monitor::monitor(scheduler& watched, const runtime_options& options, on_deadlock at_deadlock)
+monitor::monitor(scheduler& watched, const runtime_options& options, on_deadlock at_deadlock,
+                 bool dumps)
     : scheduler_(watched),
       stuck_after_(to_ns(options.stuck_after)),
       busy_after_(to_ns(options.report_busy_after)),
       report_(options.report_busy),
-      word_(stuck_after_ == 0 && busy_after_ == 0 ? awake : absent),
-      deadlocks_(at_deadlock) {}
+      word_(stuck_after_ == 0 && busy_after_ == 0 && !dumps ? awake : absent),
+      deadlocks_(stuck_after_ == 0 && busy_after_ == 0 ? on_deadlock::off : at_deadlock) {}
 
 void monitor::rouse() noexcept {
   note_time(detail::monotonic_now());
@@ -92,6 +96,21 @@ bool monitor::start_spare(worker*& one) noexcept {
   return mine.made;
 }
 
+// As an order without content.
+bool monitor::ask_for_dump() noexcept {
+  if (tid_.load(std::memory_order_relaxed) == 0) return false;
+  dump_wanted_.store(true, std::memory_order_release);
+  std::uint32_t seen = word_.load(std::memory_order_relaxed);
+  while (seen == awake || seen == dozing) {
+    if (word_.compare_exchange_weak(seen, asked, std::memory_order_acq_rel,
+                                    std::memory_order_relaxed)) {
+      sys::futex_wake_one(&word_);
+      return true;
+    }
+  }
+  return seen == asked;
+}
+
 void monitor::take_order() noexcept {
   std::uint32_t seen = asked;
   if (!word_.compare_exchange_strong(seen, awake, std::memory_order_acq_rel,
@@ -132,6 +151,10 @@ void monitor::watch() noexcept {
   std::int64_t nap = shortest_nap;
   while (word_.load(std::memory_order_acquire) != ended) {
     take_order();
+    if (dump_wanted_.load(std::memory_order_relaxed) &&
+        dump_wanted_.exchange(false, std::memory_order_acquire)) {
+      write_dump(STDERR_FILENO);
+    }
     const std::int64_t now = detail::monotonic_now();
     note_time(now);
     const finding worst = look(now);

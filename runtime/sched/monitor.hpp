@@ -47,7 +47,8 @@ struct place;
 
 class monitor {
  public:
-  monitor(scheduler& watched, const runtime_options& options, on_deadlock at_deadlock);
+  // `dumps`: it may be asked for a dump.
+  monitor(scheduler& watched, const runtime_options& options, on_deadlock at_deadlock, bool dumps);
 
   // Called by a worker that is about to run a fiber from its base: the monitor must watch it.
   void running() noexcept {
@@ -60,6 +61,9 @@ class monitor {
   // no monitor, or the monitor is busy for longer than a second, the caller makes the spare. Waits
   // and does not park.
   bool start_spare(worker*& one) noexcept;
+
+  // Has the monitor write a dump to standard error. False: it has no thread. Async-signal-safe.
+  bool ask_for_dump() noexcept;
 
   void stop() noexcept;
 
@@ -111,7 +115,7 @@ class monitor {
   const std::function<void(std::string_view)> report_;
 
   // States of the monitor; a futex. absent: there was nothing to watch yet. asked: awake, and there
-  // is an order. ended: by stop().
+  // is an order, or a dump is wanted. ended: by stop().
   sys::futex_word word_;
   kernel::mutex starting_;
   thread thread_;  // guarded by starting_
@@ -120,6 +124,9 @@ class monitor {
   // by one exchange or compare-exchange (O): either by the monitor, which then releases `done`, or
   // back by the thread that gave the order.
   std::atomic<order*> order_{nullptr};
+
+  // release: pairs with the exchange of the monitor; publishes nothing but itself.
+  std::atomic<bool> dump_wanted_{false};
 
   // Used by the monitor's thread only.
   std::vector<record> seen_;

@@ -15,6 +15,7 @@
 #include "runtime/sched/decider.hpp"
 #include "runtime/sched/forked_fiber.hpp"
 #include "runtime/sched/parked_threads.hpp"
+#include "runtime/sched/parking.hpp"
 #include "runtime/sched/worker.hpp"
 #include "runtime/sys/futex.hpp"
 
@@ -74,6 +75,7 @@ waiter& thread_waiter() noexcept {
 [[gnu::noinline]] status park_slowly(worker& here) noexcept {
   fiber& me = here.running();
   fiber* const next = here.pick();
+  here.its_queue().count_park();
   if (next == &me) return static_cast<status>(me.context.result);
   return static_cast<status>(here.switch_to(next != nullptr ? *next : here.base()));
 }
@@ -82,7 +84,7 @@ waiter& thread_waiter() noexcept {
   fiber& me = here.running();
   me.parked_on = reason;
   me.parked_at = sched::coarse_ms.load(std::memory_order_relaxed);
-  fiber* const next = here.pick_quickly();
+  fiber* const next = here.pick_quickly(sched::run_queue::leaving::parks);
   if (next == nullptr) return park_slowly(here);
   if (next == &me) return static_cast<status>(me.context.result);  // it was woken before it left
   return static_cast<status>(here.switch_to(*next));
@@ -166,6 +168,14 @@ std::int64_t monotonic_now() noexcept {
 
 }  // namespace detail
 
+bool sched::is_parking(std::uintptr_t function) noexcept {
+  const auto begins = [function](auto* which) {
+    return reinterpret_cast<std::uintptr_t>(which) == function;
+  };
+  return begins(&context::switch_context) || begins(&detail::park_slowly) ||
+         begins(&detail::park) || begins(&detail::wait_in);
+}
+
 void yield() noexcept {
   sched::worker* const here = sched::current_worker();
   if (here == nullptr) {
@@ -175,7 +185,7 @@ void yield() noexcept {
   sched::fiber& me = here->running();
   if (me.special || !here->its_queue().has_room()) [[unlikely]]
     return detail::yield_slowly(*here);
-  sched::fiber* const next = here->pick_quickly();
+  sched::fiber* const next = here->pick_quickly(sched::run_queue::leaving::goes_on);
   if (next == nullptr) return detail::yield_slowly(*here);
   here->its_queue().push_last(me);
   here->switch_to(*next);

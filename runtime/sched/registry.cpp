@@ -2,6 +2,8 @@
 
 #include <memory>
 
+#include <sched.h>
+
 #include "hilo/kernel/mutex.hpp"
 
 // The ELF note that leads to the root (runtime/tool/note.S).
@@ -13,6 +15,7 @@ constinit registry all_runtimes{};
 
 namespace {
 constinit kernel::mutex keeping;
+constinit std::atomic<std::uint32_t> handlers{0};  // that read the registry (RH)
 }  // namespace
 
 runtimes_kept::runtimes_kept() noexcept {
@@ -23,6 +26,14 @@ runtimes_kept::~runtimes_kept() {
 }
 void runtimes_kept::forget() noexcept {
   std::construct_at(&keeping);
+  handlers.store(0, std::memory_order_relaxed);  // no other thread exists
+}
+
+registry_reader::registry_reader() noexcept {
+  handlers.fetch_add(1, std::memory_order_seq_cst);  // (RH1)
+}
+registry_reader::~registry_reader() {
+  handlers.fetch_sub(1, std::memory_order_release);  // (RH4)
 }
 
 void list_runtime(scheduler& one) noexcept {
@@ -45,8 +56,10 @@ void unlist_runtime(scheduler& one) noexcept {
   const runtimes_kept until_unlisted;
   for (auto& place : all_runtimes.runtimes) {
     scheduler* mine = &one;
-    // relaxed: the runtime is still whole, and its memory is freed by this thread
-    if (place.compare_exchange_strong(mine, nullptr, std::memory_order_relaxed)) return;
+    if (place.compare_exchange_strong(mine, nullptr, std::memory_order_seq_cst)) {  // (RH3)
+      while (handlers.load(std::memory_order_seq_cst) != 0) ::sched_yield();        // (RH4)
+      return;
+    }
   }
   all_runtimes.unlisted.fetch_sub(1, std::memory_order_relaxed);
 }

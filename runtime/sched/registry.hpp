@@ -34,6 +34,22 @@ class runtimes_kept {
   static void forget() noexcept;
 };
 
+// While it lives, a signal handler reads the registry, and no runtime that it found there ends. It
+// takes no lock: unlist_runtime() waits for it.
+//
+//   handler                                 end of a runtime
+//   (RH1) handlers += 1       sc            (RH3) its place := null     sc
+//   (RH2) read the place      sc            (RH4) read handlers         sc
+//
+// Forbidden: (RH2) sees the runtime and (RH4) sees no handler. All four are in one order.
+class registry_reader {
+ public:
+  registry_reader() noexcept;
+  ~registry_reader();
+  registry_reader(const registry_reader&) = delete;
+  registry_reader& operator=(const registry_reader&) = delete;
+};
+
 void list_runtime(scheduler& one) noexcept;
 void unlist_runtime(scheduler& one) noexcept;
 

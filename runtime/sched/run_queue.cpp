@@ -69,6 +69,7 @@ fiber* run_queue::take_injected(bool tell) noexcept {
   const std::size_t wanted = std::min({share, most_injected, std::max(room, most_exchanged)});
   fiber* const first = injected.take(wanted);
   if (first == nullptr) return nullptr;
+  std::uint64_t taken = 1;
   fiber* behind = nullptr;
   fiber* last_behind = nullptr;
   std::size_t count = 0;
@@ -83,7 +84,9 @@ fiber* run_queue::take_injected(bool tell) noexcept {
     fiber* const after = one->next_injected;  // a pushed fiber is no longer ours
     put_last(*one);
     one = after;
+    ++taken;
   }
+  injected_.add(taken);
   if (behind != nullptr) injected.push(*behind, *last_behind, count);  // (P1)
   // A thief that looked while the fibers moved from injector to ring saw them in neither, and may
   // sleep.
@@ -99,10 +102,18 @@ fiber* run_queue::take_special() noexcept {
   return take_pinned();
 }
 
+// Called every few hundred switches.
+void run_queue::keep_long_counts() noexcept {
+  const turn_counts now = read_turns();
+  long_ticks_.store(now.switches, std::memory_order_release);  // (AC)
+  long_parks_.store(now.parks, std::memory_order_release);     // (AC)
+}
+
 fiber* run_queue::choose_after_poll(std::uint32_t tick, fiber* waited) noexcept {
   fiber* chosen = nullptr;
   if (tick - idle_turn_ >= idle_due) {
     idle_turn_ = tick;
+    keep_long_counts();
     chosen = common_.lane(priority::idle).take(1);
   }
   if (chosen == nullptr) return waited;
@@ -134,11 +145,13 @@ bool run_queue::overdue(const sight& then, std::int64_t ns) const noexcept {
   return std::int64_t{std::min(then.ready, ready_.size())} * ns >= worth_a_theft * taken;
 }
 
-fiber* run_queue::steal_half(work_ring& from, work_ring& into) noexcept {
+fiber* run_queue::steal_half(work_ring& from, run_queue& thief, work_ring& into) noexcept {
   fiber* first = nullptr;
+  std::uint64_t taken = 0;
   for (std::uint32_t wanted = (from.size() + 1) / 2; wanted != 0; --wanted) {
     fiber* const one = from.steal();
     if (one == nullptr) break;
+    ++taken;
     if (first == nullptr) {
       first = one;
     } else if (!into.push(one)) {
@@ -146,12 +159,15 @@ fiber* run_queue::steal_half(work_ring& from, work_ring& into) noexcept {
       break;
     }
   }
+  if (taken != 0) thief.stolen_.add(taken);
   return first;
 }
 
 fiber* run_queue::steal_behind(run_queue& thief, const sight& then) noexcept {
   fiber* const one = steal_slot(then.tick);
-  return one != nullptr ? one : steal_half(ready_, thief.ready_);
+  if (one == nullptr) return steal_half(ready_, thief, thief.ready_);
+  thief.stolen_.add();
+  return one;
 }
 
 fiber* run_queue::steal_slot(std::uint32_t seen) noexcept {

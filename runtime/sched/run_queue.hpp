@@ -16,6 +16,12 @@
 // The owner counts its switches in `tick`. At the tick `attend_at` it leaves this order once, to
 // attend to what is rare (worker::attend).
 //
+// Parks are counted too, for hilo/metrics.hpp, and a switch pays one instruction for that. One word
+// is the sum of all switches and of all parks times 2^32, modulo 2^64. So the lower half is the
+// tick, and a switch adds one constant or the other. `long_ticks_` and `long_parks_` are the full
+// counts at some earlier moment, less than 2^32 switches ago. With them a reader has the full
+// counts of now: read_turns().
+//
 // Who may call. Functions without another mark are for the owner: the worker's carrier. Others
 // steal only if the queue is shared().
 #pragma once
@@ -24,6 +30,7 @@
 #include <cstdint>
 
 #include "runtime/base/cpu.hpp"
+#include "runtime/sched/counter.hpp"
 #include "runtime/sched/fiber.hpp"
 #include "runtime/sched/injector.hpp"
 #include "runtime/sched/shared_queues.hpp"
@@ -65,9 +72,13 @@ class run_queue {
 
   // Counts a switch, and returns its number.
   std::uint32_t next_tick() noexcept {
-    const std::uint32_t tick = tick_.load(std::memory_order_relaxed) + 1;  // only we write it
-    tick_.store(tick, std::memory_order_release);
-    return tick;
+    const std::uint64_t turns = turns_.load(std::memory_order_relaxed) + 1;  // only we write it
+    turns_.store(turns, std::memory_order_release);
+    return static_cast<std::uint32_t>(turns);
+  }
+  // The switch that was counted last is that of a fiber that parks.
+  void count_park() noexcept {
+    turns_.store(turns_.load(std::memory_order_relaxed) + one_park, std::memory_order_release);
   }
   bool must_attend(std::uint32_t tick) const noexcept {
     return static_cast<std::int32_t>(tick - attend_at_.load(std::memory_order_relaxed)) >= 0;
@@ -84,8 +95,9 @@ class run_queue {
   fiber* take_special() noexcept;
 
   // take_own() for the quick cases: the slot's fiber, or the oldest that is ready. Null: the tick
-  // is not counted, and the caller goes the long way. May be `running`.
-  fiber* take_quickly(const detail::fork_list* running) noexcept;
+  // is not counted, and the caller goes the long way. May be `running`. `why`: for the count.
+  enum class leaving : std::uint8_t { parks, goes_on };
+  fiber* take_quickly(const detail::fork_list* running, leaving why) noexcept;
 
   // Begins the turn of a fiber that was in no queue, if it would run next anyway. Does as
   // put_next() and the take after it would, but does not offer the fiber to others in between.
@@ -134,7 +146,7 @@ class run_queue {
   // Makes the owner attend at its next switch. release: pairs with the exchange in
   // begin_attending() (A); publishes the work that it must find.
   void prompt() noexcept {
-    attend_at_.store(tick_.load(std::memory_order_relaxed), std::memory_order_release);
+    attend_at_.store(tick_of(turns_.load(std::memory_order_relaxed)), std::memory_order_release);
   }
   // A fiber that is pinned to the owner is runnable.
   void post(fiber& one) noexcept {
@@ -144,7 +156,30 @@ class run_queue {
   std::size_t settled_mail() const noexcept { return mail_.settled_size(); }
 
   // acquire: a reader of the tick sees all that happened before it was counted
-  std::uint32_t tick() const noexcept { return tick_.load(std::memory_order_acquire); }
+  std::uint32_t tick() const noexcept { return tick_of(turns_.load(std::memory_order_acquire)); }
+
+  // How often the owner chose what runs next, and how often that was because a fiber parked.
+  struct turn_counts {
+    std::uint64_t switches;
+    std::uint64_t parks;
+  };
+  // From earlier full counts, and the word of now.
+  static turn_counts lengthen(std::uint64_t switches, std::uint64_t parks,
+                              std::uint64_t word) noexcept {
+    switches += tick_of(word - switches);
+    parks += static_cast<std::uint32_t>(((word - switches) >> 32) - parks);
+    return {switches, parks};
+  }
+  turn_counts read_turns() const noexcept {
+    // (AC) acquire: the word that is read last is not older than these. Each of them is right with
+    // that word, also if they are of two moments.
+    const std::uint64_t switches = long_ticks_.load(std::memory_order_acquire);
+    const std::uint64_t parks = long_parks_.load(std::memory_order_acquire);
+    return lengthen(switches, parks, turns_.load(std::memory_order_relaxed));
+  }
+  // Fibers that the owner took from other workers, and from the injector.
+  std::uint64_t stolen() const noexcept { return stolen_.read(); }
+  std::uint64_t injected() const noexcept { return injected_.read(); }
 
   // From now on others steal here. The caller makes sure that the owner sees this before they
   // steal: the caller is the owner, or saw the owner asleep in a system call after this.
@@ -180,7 +215,9 @@ class run_queue {
 
   // For `thief`: takes a fiber that has not begun yet, and moves up to half of the ring's fibers to
   // the thief.
-  fiber* steal_new(run_queue& thief) noexcept { return steal_half(spawned_, thief.spawned_); }
+  fiber* steal_new(run_queue& thief) noexcept {
+    return steal_half(spawned_, thief, thief.spawned_);
+  }
   // For `thief`: takes the slot's fiber if the owner has not switched since, otherwise half of the
   // others behind.
   fiber* steal_behind(run_queue& thief, const sight& then) noexcept;
@@ -213,10 +250,16 @@ class run_queue {
   fiber* turn_of_slot(fiber& one, std::uint32_t tick) noexcept;
   fiber* take_ring(std::uint32_t tick) noexcept;
   fiber* steal_slot(std::uint32_t seen) noexcept;
-  fiber* steal_half(work_ring& from, work_ring& into) noexcept;
+  fiber* steal_half(work_ring& from, run_queue& thief, work_ring& into) noexcept;
+
+  static constexpr std::uint64_t one_park = std::uint64_t{1} << 32;
+  static std::uint32_t tick_of(std::uint64_t turns) noexcept {
+    return static_cast<std::uint32_t>(turns);
+  }
+  void keep_long_counts() noexcept;
 
   // Written by the owner, read by watchers.
-  alignas(base::cache_line) std::atomic<std::uint32_t> tick_{0};  // switches, modulo 2^32
+  alignas(base::cache_line) std::atomic<std::uint64_t> turns_{0};  // switches + 2^32 parks
   // The tick at which to attend. Written by the owner, and by any thread that prompts it (A).
   std::atomic<std::uint32_t> attend_at_{poll_period};
   // Others may steal here. Written by the owner and, while the owner sleeps, by the monitor;
@@ -232,14 +275,20 @@ class run_queue {
   // Filled by the owner, emptied by the owner or a watcher. seq_cst: a queue of the idle protocol.
   alignas(base::cache_line) std::atomic<fiber*> slot_{nullptr};
 
+  // Written by the owner once in a while (AC).
+  std::atomic<std::uint64_t> long_ticks_{0}, long_parks_{0};
+  counter stolen_, injected_;
+
   work_ring spawned_;
   work_ring ready_;
   injector mail_;  // runnable fibers that are pinned to the owner
 };
 
-[[gnu::always_inline]] inline fiber* run_queue::take_quickly(
-    const detail::fork_list* running) noexcept {
-  const std::uint32_t tick = tick_.load(std::memory_order_relaxed) + 1;
+[[gnu::always_inline]] inline fiber* run_queue::take_quickly(const detail::fork_list* running,
+                                                             leaving why) noexcept {
+  const std::uint64_t turns =
+      turns_.load(std::memory_order_relaxed) + 1 + (why == leaving::parks ? one_park : 0);
+  const std::uint32_t tick = tick_of(turns);
   if (must_attend(tick)) [[unlikely]]
     return nullptr;
   fiber* one = slot_.load(std::memory_order_relaxed);
@@ -262,17 +311,17 @@ class run_queue {
     }
     streak_ = 0;
   }
-  tick_.store(tick, std::memory_order_release);
+  turns_.store(turns, std::memory_order_release);
   return one;
 }
 
 inline bool run_queue::pass_turn_to(const fiber& one) noexcept {
-  const std::uint32_t tick = tick_.load(std::memory_order_relaxed) + 1;
-  if (must_attend(tick) || slot_.load(std::memory_order_relaxed) != nullptr ||
+  const std::uint64_t turns = turns_.load(std::memory_order_relaxed) + 1;
+  if (must_attend(tick_of(turns)) || slot_.load(std::memory_order_relaxed) != nullptr ||
       streak_ >= longest_streak || !one.context.off_cpu()) {
     return false;
   }
-  tick_.store(tick, std::memory_order_release);
+  turns_.store(turns, std::memory_order_release);
   ++streak_;
   return true;
 }

@@ -19,6 +19,7 @@
 #include "runtime/base/exiting.hpp"
 #include "runtime/context/guard_report.hpp"
 #include "runtime/sched/deadlock.hpp"
+#include "runtime/sched/dump_signal.hpp"
 #include "runtime/sched/forked_fiber.hpp"
 #include "runtime/sched/registry.hpp"
 #include "runtime/sched/worker.hpp"
@@ -67,17 +68,19 @@ scheduler::scheduler(const runtime_options& options, decider* decides)
     : decides_(decides),
       stack_reserve_(options.stack_reserve),
       default_class_(size_class_of(options.stack_size)),
+      measures_wakeups_(decides == nullptr && options.measure_wakeups),
       default_extras_{.own_block = options.tls == tls::own,
                       .paint = options.paint_stacks,
-                      .simulated = decides != nullptr},
+                      .watched = decides != nullptr || options.measure_wakeups},
       unguarded_stacks_(options.unguarded_stacks),
       guard_size_(options.guard_size),
       wanted_io_(options.io == io_driver::any ? driver_of_environment() : options.io),
       carriers_(options.carriers),
       queues_(options.carriers),
       deadlock_(deadlock_of_environment(options.deadlock)),
+      dump_signal_(decides == nullptr ? dump_signal_of_environment(options.dump_signal) : 0),
       spares_(*this, options.spare_carriers),
-      monitor_(*this, options, deadlock_) {
+      monitor_(*this, options, deadlock_, dump_signal_ != 0) {
   if (options.carriers < 1 || options.carriers > most_carriers) {
     base::fail(EINVAL, "start a runtime",
                "runtime_options.carriers is " + std::to_string(options.carriers) +
@@ -97,6 +100,7 @@ scheduler::scheduler(const runtime_options& options, decider* decides)
                "runtime_options.guard_size is " + base::format_bytes(options.guard_size) +
                    "; it must be at most " + base::format_bytes(largest_guard));
   }
+  if (dump_signal_ != 0) install_dump_signal(dump_signal_);
   if (wanted_io_ == io_driver::uring) (void)io();
   detail::free_light_fence();
   kernel::stay_loaded();

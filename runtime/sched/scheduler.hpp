@@ -28,6 +28,9 @@ namespace hilo::sched {
 class decider;
 class worker;
 
+// Where a runnable fiber is put: its worker's next slot, the end of its ring, or the injector.
+enum class turn : std::uint8_t { next, last, injected };
+
 class scheduler {
  public:
   // Stack sizes are powers of two: class 0 is 16 KiB, the last one 1 GiB.
@@ -89,7 +92,7 @@ class scheduler {
   // Makes a fiber runnable from one of its workers.
   void inject(fiber& one) noexcept {
     if (one.special) [[unlikely]]
-      return run_special(one);
+      return run_special(one, turn::injected);
     queues_.inject(one);
   }
 
@@ -103,8 +106,9 @@ class scheduler {
     inject(one);
     guests_.fetch_sub(1, std::memory_order_release);  // (G) pairs with the destructor's acquire
   }
-  // Puts a special fiber into its lane; from any thread (lanes.cpp).
-  [[gnu::cold]] void run_special(fiber& one) noexcept;
+  // Puts a special fiber into its lane, or into the queue that `where` says if it is special only
+  // because its wakes are measured; from any thread (lanes.cpp).
+  [[gnu::cold]] void run_special(fiber& one, turn where) noexcept;
 
   // The class of a stack size in bytes. Throws for a size out of range.
   static unsigned size_class_of(std::size_t bytes);
@@ -117,7 +121,7 @@ class scheduler {
                 options.tls == tls::inherit ? default_extras_.own_block : options.tls == tls::own,
             .fp_control = options.keep_fp_control,
             .paint = default_extras_.paint || options.paint_stack,
-            .simulated = default_extras_.simulated};
+            .watched = default_extras_.watched};
   }
 
   // The stacks of a class; made at first use. Throws std::system_error.
@@ -154,11 +158,34 @@ class scheduler {
   // closed meanwhile.
   template <class F>
   void for_each_built(F&& f);
+  // The same in two parts, for a caller that needs what it found for longer. While the first lives,
+  // a control block that was found stays readable, and those on a user's stack cannot end.
+  class slots_kept {
+   public:
+    explicit slots_kept(scheduler& its) noexcept : its_(its) { its_.keep_slots_open(); }
+    ~slots_kept() { its_.let_slots_close(); }
+    slots_kept(const slots_kept&) = delete;
+    slots_kept& operator=(const slots_kept&) = delete;
+
+   private:
+    scheduler& its_;
+  };
+  template <class F>
+  void for_each_kept(F&& f) {
+    visit_built([&](fiber& one, const char*, const context::stack_pool*) { f(one); });
+  }
   // How many fibers are alive. Exact once no fiber and no foreign thread spawns any more.
   std::size_t live_fibers() const noexcept;
   // Whether a thread waits, without end, until all fibers have ended. relaxed: read by a thread
   // that compares it with what that thread does.
   bool is_drained() const noexcept { return drained_.load(std::memory_order_relaxed); }
+  bool measures_wakeups() const noexcept { return measures_wakeups_; }
+  std::uint64_t guests_spawned() const noexcept {
+    return guest_spawned_.load(std::memory_order_acquire);
+  }
+  std::uint64_t guests_ended() const noexcept {
+    return guest_ended_.load(std::memory_order_acquire);
+  }
   on_deadlock wish_at_deadlock() const noexcept { return deadlock_; }
 
   // Whether no fiber is alive. Exact once no fiber and no foreign thread spawns any more.
@@ -185,6 +212,8 @@ class scheduler {
   void keep_slots_open() noexcept;
   void let_slots_close() noexcept;
 
+  void note_wake(fiber& one) const noexcept;
+  void run_measured(fiber& one, turn where) noexcept;
   void start_carriers();
   thread start_carrier(std::size_t index);
   void wait_for_fibers() noexcept;
@@ -194,6 +223,7 @@ class scheduler {
   const std::uint32_t process_ = kernel::process_number();
   std::size_t stack_reserve_;
   unsigned default_class_;
+  const bool measures_wakeups_;
   fiber_extras default_extras_;
   bool unguarded_stacks_;
   std::size_t guard_size_;
@@ -237,6 +267,7 @@ class scheduler {
   sys::futex_word draining_{0};
   std::atomic<bool> drained_{false};  // wait_for_fibers() is under way; relaxed
   const on_deadlock deadlock_;
+  const int dump_signal_;  // 0: none
 
   spares spares_;
   monitor monitor_;
@@ -261,12 +292,8 @@ void scheduler::visit_built(F&& f) {
 
 template <class F>
 void scheduler::for_each_built(F&& f) {
-  keep_slots_open();
-  struct closing {
-    scheduler& its;
-    ~closing() { its.let_slots_close(); }
-  } const at_the_end{*this};  // f may throw
-  visit_built([&](fiber& one, const char*, const context::stack_pool*) { f(one); });
+  const slots_kept while_it_runs(*this);  // f may throw
+  for_each_kept(f);
 }
 
 // Called for a runtime that must_stay().

@@ -25,6 +25,8 @@ constexpr nanoseconds longest_watch = microseconds(200);
 void worker::sleep() noexcept {
   const std::int64_t now = detail::monotonic_now();
   duty_.end_batch(now);
+  idle_time_.begin(now);
+  std::int64_t time = now;
   std::int64_t tidy_at = tidy(now);
   bed_.make();  // no thread wakes us before enter() publishes us
   activity_.store(activity::asleep, std::memory_order_relaxed);
@@ -51,8 +53,8 @@ void worker::sleep() noexcept {
     // The bit is cleared before we look at others again: a fiber that comes meanwhile is either
     // seen in the next round or wakes a sleeper.
     if (watching) idle.end_watch();
+    time = detail::monotonic_now();
     if (ready) break;
-    const std::int64_t time = detail::monotonic_now();
     if (duty_.next_alarm(timers()) <= time) break;
     if (tidy_at <= time) {
       drowsy_ = true;
@@ -64,12 +66,14 @@ void worker::sleep() noexcept {
     }
     nap = std::min(nap * 2, longest_watch);
   }
+  idle_time_.end(time);
   const bool left = idle.leave(*this);
   activity_.store(activity::running, std::memory_order_relaxed);
   searching_ = true;
   if (left) {
     if (slow == nullptr) return;
-    if (fiber* one = slow->its_queue().steal_behind(queue_, then)) run_later(*one);
+    // Fibers that wait behind others are not special, unless their wakes are measured.
+    if (fiber* one = slow->its_queue().steal_behind(queue_, then)) queue_.put_last(*one);
     return;
   }
   // A publisher took us out of the sleepers: its store comes within a few instructions.

@@ -117,8 +117,8 @@ fiber* take_stack(scheduler& where, worker* here, const spawn_options* options) 
   return &fiber::of(*one);
 }
 
-// Extras that few fibers have: a thread block, control words, a painted stack, a simulation around
-// them. Throws std::system_error.
+// Extras that few fibers have: a thread block, control words, a painted stack, a look at each wake.
+// Throws std::system_error.
 [[gnu::cold, gnu::noinline]] void equip(fiber& one, fiber_extras wanted) {
   char* const low = one.top - stack_bytes(one);
   if (wanted.own_block) {
@@ -133,12 +133,17 @@ fiber* take_stack(scheduler& where, worker* here, const spawn_options* options) 
     context::paint_stack(low, static_cast<char*>(one.context.sp));
     one.painted = true;
   }
-  if (wanted.simulated) {
+  if (wanted.watched) {
     one.special = true;
     one.pin_first = false;
     one.urgency = priority::normal;
     one.pins = 0;
-    one.home->decides()->created(one);
+    if (decider* const who = one.home->decides()) {
+      who->created(one);
+    } else {
+      one.keeps |= keeps::wakeup_time;
+      one.woken_at = 0;
+    }
   }
 }
 
@@ -303,7 +308,7 @@ void end_fiber(fiber& self) noexcept {
     }
   }
   worker* const here = current_worker();
-  fiber* next = here->pick_quickly();
+  fiber* next = here->pick_quickly(run_queue::leaving::goes_on);
   if (next == nullptr) next = here->pick();
   here->leave_for(next != nullptr ? *next : here->base());
 }

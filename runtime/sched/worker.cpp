@@ -25,6 +25,7 @@ worker::worker(scheduler& owner, unsigned index, place* at)
       carrier_(owner.carriers() > 1),
       queue_(owner.queues(), owner.carriers() > 1) {
   if (at != nullptr) place_.take(*this, *at);
+  if (owner.measures_wakeups()) wakeups_ = std::make_unique<wakeup_times>();
   forks = &base_;
   HILO_CHECK(static_cast<void*>(static_cast<detail::carrier*>(this)) == this,
              "a worker does not start with its carrier");
@@ -140,6 +141,9 @@ std::uint32_t worker::switch_keeping(fiber& to, bool dying) noexcept {
     const bool has_own = (from.keeps & keeps::fp_control) != 0;
     (has_own ? from.fp : fp_) = now;
     context::write_fp_control((to.keeps & keeps::fp_control) != 0 ? to.fp : fp_);
+  }
+  if (to.woken_at != 0) {
+    wakeups_->add(detail::monotonic_now() - std::exchange(to.woken_at, 0));
   }
   if (from.own == nullptr) from.exceptions = *exceptions_;
   if (to.own == nullptr) *exceptions_ = to.exceptions;

@@ -32,6 +32,7 @@
 #include <utility>
 
 #include "runtime/sched/bed.hpp"
+#include "runtime/sched/counter.hpp"
 #include "runtime/sched/current.hpp"
 #include "runtime/sched/driver.hpp"
 #include "runtime/sched/fiber.hpp"
@@ -40,6 +41,7 @@
 #include "runtime/sched/scheduler.hpp"
 #include "runtime/sched/timer_duty.hpp"
 #include "runtime/sched/timer_wheel.hpp"
+#include "runtime/sched/wakeup_times.hpp"
 #include "runtime/sched/watched_carrier.hpp"
 
 namespace hilo::sched {
@@ -82,10 +84,10 @@ class worker : public detail::carrier {
 
   // The same for the quick cases. Null: ask pick(). It is in line and calls nothing, so a caller
   // that ends in the switch keeps nothing on the stack.
-  [[gnu::always_inline]] fiber* pick_quickly() noexcept {
+  [[gnu::always_inline]] fiber* pick_quickly(run_queue::leaving why) noexcept {
     if (!forks->empty()) [[unlikely]]
       return nullptr;
-    return queue_.take_quickly(forks);
+    return queue_.take_quickly(forks, why);
   }
 
   // Leaves the running fiber for another, or for the base. Returns the value that its waker passed.
@@ -116,13 +118,13 @@ class worker : public detail::carrier {
   // Makes a fiber runnable next.
   void run_next(fiber& one) noexcept {
     if (one.special) [[unlikely]]
-      return scheduler_.run_special(one);
+      return scheduler_.run_special(one, turn::next);
     queue_.put_next(one);
   }
   // Makes a fiber runnable behind the others.
   void run_later(fiber& one) noexcept {
     if (one.special) [[unlikely]]
-      return scheduler_.run_special(one);
+      return scheduler_.run_special(one, turn::last);
     queue_.put_last(one);
   }
 
@@ -174,6 +176,13 @@ class worker : public detail::carrier {
     std::uint64_t read() const noexcept { return value.load(std::memory_order_acquire); }
   };
   tally spawned_count, ended_count, returned_count;
+
+  // For hilo/metrics.hpp. Calls handed to the driver, and those that are over; counted where the
+  // fiber runs, or the port.
+  counter io_submitted, io_completed;
+  const idle_clock& idle_time() const noexcept { return idle_time_; }
+  // Null, except if runtime_options::measure_wakeups is set.
+  const wakeup_times* wakeups() const noexcept { return wakeups_.get(); }
 
   // Fiber ids; take_id() only where has_ids().
   bool has_ids() const noexcept { return ids_ != ids_end_; }
@@ -262,6 +271,8 @@ class worker : public detail::carrier {
   bool drowsy_ = false;   // slept for a whole tidy period
   bool retired_ = false;  // carries pinned fibers only (retire.cpp)
   std::atomic<activity> activity_;
+  idle_clock idle_time_;
+  std::unique_ptr<wakeup_times> wakeups_;
   fiber* returning_ = nullptr;  // returned from a blocking call, but lost its place
   std::unique_ptr<port> port_;
   std::array<context::stack_cache, size_classes> caches_;

@@ -43,6 +43,7 @@
 #include "runtime/base/error.hpp"
 #include "runtime/io/pending.hpp"
 #include "runtime/sched/busy_report.hpp"
+#include "runtime/sched/dump_signal.hpp"
 #include "runtime/sched/parked_threads.hpp"
 #include "runtime/sched/registry.hpp"
 #include "runtime/sched/worker.hpp"
@@ -110,7 +111,7 @@ bool program_handles_signals() {
         (now.sa_handler == SIG_DFL || now.sa_handler == SIG_IGN)) {
       continue;
     }
-    if (!sched::is_question_handler(now)) return true;
+    if (!sched::is_question_handler(now) && !sched::is_dump_handler(now)) return true;
   }
   return false;
 }
@@ -206,11 +207,7 @@ void write_report(const population& all, std::int64_t threads, bool ends) {
                 "all stacks (docs/debugging.md).\n"
               : "hilo: the process stays. `hilo dump " + std::to_string(::getpid()) +
                     "` shows all stacks.\n";
-  for (std::size_t done = 0; done < text.size();) {
-    const ssize_t written = ::write(STDERR_FILENO, text.data() + done, text.size() - done);
-    if (written < 0 && errno != EINTR) break;
-    if (written > 0) done += static_cast<std::size_t>(written);
-  }
+  write_all(STDERR_FILENO, text);
 }
 
 // What the most careful runtime wants.

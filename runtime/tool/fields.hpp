@@ -53,7 +53,10 @@
   F(worker_activity, sched::worker, activity_) \
   F(worker_offer, sched::worker, place_.offer_) \
   F(worker_place, sched::worker, place_.place_) \
-  F(worker_switches, sched::worker, queue_.tick_) \
+  F(worker_turns, sched::worker, queue_.turns_) \
+  F(worker_long_ticks, sched::worker, queue_.long_ticks_) \
+  F(worker_long_parks, sched::worker, queue_.long_parks_) \
+  F(worker_stolen, sched::worker, queue_.stolen_) \
   F(worker_slot, sched::worker, queue_.slot_) \
   F(worker_spawned, sched::worker, queue_.spawned_) \
   F(worker_ready, sched::worker, queue_.ready_) \

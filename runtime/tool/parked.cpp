@@ -1,10 +1,14 @@
 #include "runtime/tool/parked.hpp"
 
 #include <algorithm>
+#include <cerrno>
 #include <cstdio>
 #include <cstring>
 #include <functional>
 #include <string_view>
+
+#include <poll.h>
+#include <unistd.h>
 
 #include "hilo/detail/channel_core.hpp"
 
@@ -70,18 +74,44 @@ std::string spawn_site_of(const fiber& one) {
   return text;
 }
 
+void write_all(int fd, std::string_view text) noexcept {
+  while (!text.empty()) {
+    const ssize_t written = ::write(fd, text.data(), text.size());
+    if (written > 0) {
+      text.remove_prefix(static_cast<std::size_t>(written));
+    } else if (written < 0 && errno == EAGAIN) {
+      pollfd room{.fd = fd, .events = POLLOUT, .revents = 0};
+      (void)::poll(&room, 1, -1);
+    } else if (written == 0 || errno != EINTR) {
+      return;
+    }
+  }
+}
+
 const char* reason_of(const fiber& one) noexcept {
   return one.parked_on != nullptr ? one.parked_on : "";
 }
 
 population::population() {
   for_each_runtime([this](sched::scheduler& its) {
-    its.for_each_built([this](const fiber& one) {
-      const std::uintptr_t join = one.join.load(std::memory_order_acquire);
-      (join == sched::join_word::ended ? ended_ : alive_).push_back(&one);
-      if (join >= waiters) joined_.emplace_back(join, &one);
-    });
+    its.for_each_built([this](const fiber& one) { add(one); });
   });
+  sort();
+}
+
+population::population(slots_are_kept) {
+  for_each_runtime(
+      [this](sched::scheduler& its) { its.for_each_kept([this](const fiber& one) { add(one); }); });
+  sort();
+}
+
+void population::add(const fiber& one) {
+  const std::uintptr_t join = one.join.load(std::memory_order_acquire);
+  (join == sched::join_word::ended ? ended_ : alive_).push_back(&one);
+  if (join >= waiters) joined_.emplace_back(join, &one);
+}
+
+void population::sort() {
   std::sort(alive_.begin(), alive_.end(), std::less<>());
   std::sort(ended_.begin(), ended_.end(), std::less<>());
   std::sort(joined_.begin(), joined_.end());
@@ -101,9 +131,15 @@ const fiber* population::joined_by(const fiber& one) const noexcept {
 }
 
 bool population::is_parked(const fiber& one) const noexcept {
-  if (!one.context.off_cpu()) return false;
+  return one.context.off_cpu() && still_waits(one);
+}
+
+bool population::still_waits(const fiber& one) const noexcept {
   if ((one.claimed.load(std::memory_order_acquire) & 1) != 0) return false;
-  return one.linked.load(std::memory_order_acquire) || joined_by(one) != nullptr;
+  if (one.linked.load(std::memory_order_acquire)) return true;
+  const fiber* const its = joined_by(one);
+  return its != nullptr && its->join.load(std::memory_order_acquire) ==
+                               number(static_cast<const detail::waiter*>(&one));
 }
 
 const fiber* population::awaited_by(const fiber& one) const noexcept {

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -30,6 +31,9 @@ class population {
  public:
   // Throws std::bad_alloc.
   population();
+  // While the caller keeps the slots open.
+  struct slots_are_kept {};
+  explicit population(slots_are_kept);
 
   const std::vector<const fiber*>& alive() const noexcept { return alive_; }
 
@@ -37,6 +41,9 @@ class population {
   const fiber* joined_by(const fiber& one) const noexcept;
   // Whether nothing can end the wait of `one` but a waker, and none has done so.
   bool is_parked(const fiber& one) const noexcept;
+  // The same for a fiber that is off its CPU, or held; also if fibers have run since the population
+  // was made.
+  bool still_waits(const fiber& one) const noexcept;
 
   // The fiber that must act before `one` can go on, if that is known: the holder of a mutex, or
   // the fiber to be joined. It may have ended.
@@ -48,6 +55,8 @@ class population {
   std::vector<std::vector<const fiber*>> cycles() const;
 
  private:
+  void add(const fiber& one);
+  void sort();
   const fiber* find(const void* block, const std::vector<const fiber*>& where) const noexcept;
 
   std::vector<const fiber*> alive_;                              // ordered by address
@@ -59,6 +68,8 @@ class population {
 std::string name_of(const fiber& one);
 // The call of spawn as `/usr/bin/server+0x1a2b`.
 std::string spawn_site_of(const fiber& one);
+// Writes a report, in one write(2) where possible. What cannot be written is lost.
+void write_all(int fd, std::string_view text) noexcept;
 // Why it parked; "" if it never did. Only for a fiber that is parked.
 const char* reason_of(const fiber& one) noexcept;
 

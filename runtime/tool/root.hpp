@@ -23,7 +23,7 @@ namespace hilo::tool {
 
 // Changes whenever the meaning of a structure changes in a way that the table of fields does not
 // tell. A reader refuses a root with another number.
-inline constexpr std::uint32_t layout_number = 2;
+inline constexpr std::uint32_t layout_number = 3;
 
 // An entry of the table: the offset of a field, or a constant.
 struct field {

@@ -84,6 +84,23 @@ def keep_alive(program):
         expect(client, 200, b"hello\n", closes=True)
 
 
+@check("/metrics has the counts of the runtime")
+def metrics(program):
+    with server(program, "measure_wakeups=1") as http, http.connect() as client:
+        client.send(get(b"/"))
+        expect(client, 200, b"hello\n")
+        client.send(get(b"/metrics"))
+        answer = expect(client, 200)
+        equal(answer.headers[b"Content-Type"], b"text/plain; version=0.0.4; charset=utf-8")
+        lines = answer.body.decode().splitlines()
+        for name, kind in (("fibers", "gauge"), ("parks_total", "counter"), ("wakeup_seconds", "histogram")):
+            equal(f"# TYPE hilo_{name} {kind}" in lines, True)
+        submitted = [line for line in lines if line.startswith('hilo_io_submitted_total{worker="')]
+        equal(sum(int(line.split()[-1]) for line in submitted) >= 1, True)
+        client.send(get(b"/metrics", method=b"PUT"))
+        expect(client, 405)
+
+
 @check("HTTP/1.0 closes, unless the client asks to keep the connection")
 def old_version(program):
     with server(program) as http, http.connect() as client:

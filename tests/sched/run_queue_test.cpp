@@ -44,7 +44,8 @@ struct tested {
     return begin(queue.take_common(true));
   }
   std::optional<std::size_t> take_quickly() {
-    return begin(queue.take_quickly(&all[0]));  // number 0 runs, and is in no queue
+    // Number 0 runs, and is in no queue.
+    return begin(queue.take_quickly(&all[0], run_queue::leaving::parks));
   }
   std::optional<std::size_t> begin(fiber* one) {
     if (one == nullptr) return std::nullopt;

@@ -52,16 +52,17 @@ def computing():
     with Target(program, "spin") as its:
         said = pictures(hilo.run("top", its.pid, "--every", 0.3, "--count", 3))
     must(re.search(r"without a switch for\n +\d.* m?s  #\d+ \"spinner\"", said[2]), said[2])
-    load = re.search(r"^ +\d+ +\d+ +(\d+) % +\S+ +\d+  running #", said[2], re.MULTILINE)
+    load = re.search(r"^ +\d+ +\d+ +(\d+) % +\S+ +\S+ +\S+ +\d+  running #", said[2], re.MULTILINE)
     must(load and int(load[1]) > 0, said[2])
 
 
 def rates():
-    """The ticker sleeps again and again, so its worker switches."""
+    """The ticker sleeps again and again, so its worker switches, and each sleep is a park."""
     with Target(program, "ticker", 100) as its:
         said = pictures(hilo.run("top", its.pid, "--every", 0.3, "--count", 2))
     must(re.search(r"switches 0/s", said[0]), said[0])
-    must(not re.search(r", switches 0/s", said[1]), said[1])
+    must(not re.search(r", (switches|parks) 0/s", said[1]), said[1])
+    must(re.search(r", stolen [\d,]+/s$", said[1], re.MULTILINE), said[1])
 
 
 def mutexes():

@@ -58,7 +58,9 @@ class json_report {
       out_.number("fiber", running->id);
     }
     out_.flag("blocking", one.blocking);
-    out_.number("switches", std::uint64_t{one.switches});
+    out_.number("switches", one.switches);
+    out_.number("parks", one.parks);
+    out_.number("stolen", one.stolen);
     out_.number("spawned", one.spawned);
     out_.number("ended", one.ended);
     out_.begin_object("queues");

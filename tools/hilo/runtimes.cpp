@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "runtime/sched/run_queue.hpp"
+
 namespace hilo::command {
 namespace {
 
@@ -61,7 +63,13 @@ class reader {
     if (running != at + its_.worker_base) one.fiber = running;
     one.blocking = value<std::uint32_t>(at + its_.worker_offer) != 0;
     one.has_place = pointer(at + its_.worker_place) != 0;
-    one.switches = value<std::uint32_t>(at + its_.worker_switches);
+    const auto long_ticks = value<std::uint64_t>(at + its_.worker_long_ticks);
+    const auto long_parks = value<std::uint64_t>(at + its_.worker_long_parks);
+    const auto word = value<std::uint64_t>(at + its_.worker_turns);
+    const auto turns = sched::run_queue::lengthen(long_ticks, long_parks, word);
+    one.switches = turns.switches;
+    one.parks = turns.parks;
+    one.stolen = value<std::uint64_t>(at + its_.worker_stolen);
     one.spawned = value<std::uint64_t>(at + its_.worker_spawned_count);
     one.ended = value<std::uint64_t>(at + its_.worker_ended_count);
     if (const address next = pointer(at + its_.worker_slot)) {

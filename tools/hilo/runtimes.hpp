@@ -21,8 +21,7 @@ struct worker_view {
   address fiber = 0;      // that it runs; 0: none
   bool blocking = false;  // that fiber is inside hilo::blocking
   bool has_place = false;
-  std::uint32_t switches = 0;  // modulo 2^32
-  std::uint64_t spawned = 0, ended = 0;
+  std::uint64_t switches = 0, parks = 0, stolen = 0, spawned = 0, ended = 0;  // so far
   std::uint64_t next = 0, fresh = 0, ready = 0, mail = 0;  // fibers in each of its queues
 };
 

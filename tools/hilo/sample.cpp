@@ -78,8 +78,12 @@ void sampler::take_workers(sample& into, double seconds) {
       const auto [found, is_new] = workers_.try_emplace(one.at);
       counts& before = found->second;
       if (!is_new) {
-        its.switches = rate(static_cast<std::uint32_t>(one.switches - before.switches));
+        its.switches = rate(one.switches - before.switches);
+        its.parks = rate(one.parks - before.parks);
+        its.stolen = rate(one.stolen - before.stolen);
         into.switches += its.switches;
+        into.parks += its.parks;
+        into.stolen += its.stolen;
         into.spawned += rate(one.spawned - before.spawned);
         into.ended += rate(one.ended - before.ended);
         const auto used = cpu_.find(one.thread);
@@ -90,6 +94,8 @@ void sampler::take_workers(sample& into, double seconds) {
       const bool stays = !is_new && one.fiber != 0 && one.fiber == before.fiber &&
                          one.switches == before.switches && !one.blocking;
       before = {.switches = one.switches,
+                .parks = one.parks,
+                .stolen = one.stolen,
                 .spawned = one.spawned,
                 .ended = one.ended,
                 .fiber = one.fiber,
@@ -138,9 +144,10 @@ top_text describe_sample(sample& one, symbols& names, top_order order, std::size
   }
   say(head);
   say("spawned " + per_second(one.spawned) + ", ended " + per_second(one.ended) + ", switches " +
-      per_second(one.switches));
+      per_second(one.switches) + ", parks " + per_second(one.parks) + ", stolen " +
+      per_second(one.stolen));
   say("");
-  say("worker   thread     CPU     switches  queued  does");
+  say("worker   thread     CPU     switches        parks     stolen  queued  does");
   for (const worker_load& each : one.workers) {
     const worker_view& its = *each.its;
     if (its.state == worker_state::spare) continue;
@@ -150,6 +157,7 @@ top_text describe_sample(sample& one, symbols& names, top_order order, std::size
     const auto percent = static_cast<std::uint64_t>(std::llround(100 * each.cpu));
     say(column(number, 6) + column(std::to_string(its.thread), 9) +
         column(std::to_string(percent) + " %", 8) + column(per_second(each.switches), 13) +
+        column(per_second(each.parks), 13) + column(per_second(each.stolen), 11) +
         column(with_commas(its.next + its.fresh + its.ready + its.mail), 8) + "  " +
         to_string(its.state) + (running == nullptr ? "" : " " + picture::label(*running)) +
         (its.blocking ? ", which blocks" : ""));

@@ -19,7 +19,7 @@ namespace hilo::command {
 struct worker_load {
   std::uint32_t runtime = 0;
   const worker_view* its = nullptr;
-  double switches = 0;
+  double switches = 0, parks = 0, stolen = 0;
   double cpu = 0;  // of its thread: 1 is a whole CPU
 };
 
@@ -37,7 +37,7 @@ struct long_stay {
 struct sample {
   std::chrono::steady_clock::time_point at;
   picture all;
-  double spawned = 0, ended = 0, switches = 0;
+  double spawned = 0, ended = 0, switches = 0, parks = 0, stolen = 0;
   std::map<fiber_state, std::size_t> states;
   std::vector<worker_load> workers;
   std::vector<load_group> groups;    // the largest first
@@ -52,8 +52,7 @@ class sampler {
 
  private:
   struct counts {
-    std::uint32_t switches = 0;
-    std::uint64_t spawned = 0, ended = 0;
+    std::uint64_t switches = 0, parks = 0, stolen = 0, spawned = 0, ended = 0;
     address fiber = 0;
     std::chrono::steady_clock::time_point since;  // this fiber, and no switch
   };

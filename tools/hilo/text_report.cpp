@@ -216,10 +216,11 @@ class text_report {
       line += running != nullptr ? " fiber " + picture::label(*running) : " a fiber";
       if (one.blocking) line += ", which blocks";
     }
-    line += "; " + with_commas(one.switches) + " switches, " + with_commas(one.spawned) +
-            " spawned, " + with_commas(one.ended) + " ended; queues: next " +
-            std::to_string(one.next) + ", new " + std::to_string(one.fresh) + ", ready " +
-            std::to_string(one.ready) + ", pinned " + std::to_string(one.mail);
+    line += "; " + with_commas(one.switches) + " switches, " + with_commas(one.parks) + " parks, " +
+            with_commas(one.stolen) + " stolen, " + with_commas(one.spawned) + " spawned, " +
+            with_commas(one.ended) + " ended; queues: next " + std::to_string(one.next) + ", new " +
+            std::to_string(one.fresh) + ", ready " + std::to_string(one.ready) + ", pinned " +
+            std::to_string(one.mail);
     say(line);
   }
 

@@ -5,7 +5,8 @@
 //   listening on 127.0.0.1:8080
 //
 // What it serves: / says hello; POST /echo gives a body back; /count/N counts to N, a chunk a line;
-// /wait/MS says so, and answers after that time; /fail throws.
+// /wait/MS says so, and answers after that time; /metrics has the runtime's counts for Prometheus;
+// /fail throws.
 #include <algorithm>
 #include <charconv>
 #include <chrono>
@@ -61,10 +62,13 @@ void handle(const http::request& request, http::response& reply) {
     return reply.send(200, "application/octet-stream", request.body());
   }
   if (target == "/fail") throw std::runtime_error("as it was told to");
+  const bool counts = target == "/metrics";
   const auto count = number_after("/count/", target);
   const auto patience = number_after("/wait/", target);
-  if (target != "/" && !count && !patience) return reply.send(404, text, "no such page\n");
+  if (target != "/" && !counts && !count && !patience)
+    return reply.send(404, text, "no such page\n");
   if (!reads) return reply.send(405, text, "GET it\n", "Allow: GET, HEAD\r\n");
+  if (counts) return reply.send(200, hilo::metrics_content_type, hilo::metrics_text());
   if (count) return count_to(*count, reply);
   if (patience) return wait(std::chrono::milliseconds(*patience), reply);
   reply.send(200, text, "hello\n");
@@ -112,6 +116,9 @@ int main(int count, char** words) try {
   options given(count, words);
   given.take("port", port);
   given.take("carriers", runtime.carriers);
+  unsigned measures = 0;
+  given.take("measure_wakeups", measures);
+  runtime.measure_wakeups = measures != 0;
   given.take("connections", granted.connections);
   given.take("head", granted.head);
   given.take("body", granted.body);

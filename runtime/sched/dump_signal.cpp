@@ -1,0 +1,110 @@
+#include "runtime/sched/dump_signal.hpp"
+
+#include <algorithm>
+#include <cerrno>
+#include <charconv>
+#include <cstdlib>
+#include <iterator>
+#include <string>
+#include <string_view>
+
+#include "runtime/base/error.hpp"
+#include "runtime/sched/registry.hpp"
+#include "runtime/sched/scheduler.hpp"
+
+namespace hilo::sched {
+namespace {
+
+struct signal_name {
+  std::string_view name;
+  int number;
+};
+constexpr signal_name named_signals[] = {
+    {"HUP", SIGHUP},   {"INT", SIGINT},     {"QUIT", SIGQUIT}, {"USR1", SIGUSR1},
+    {"USR2", SIGUSR2}, {"PIPE", SIGPIPE},   {"ALRM", SIGALRM}, {"TERM", SIGTERM},
+    {"CHLD", SIGCHLD}, {"CONT", SIGCONT},   {"TSTP", SIGTSTP}, {"TTIN", SIGTTIN},
+    {"TTOU", SIGTTOU}, {"XCPU", SIGXCPU},   {"XFSZ", SIGXFSZ}, {"VTALRM", SIGVTALRM},
+    {"PROF", SIGPROF}, {"WINCH", SIGWINCH}, {"IO", SIGIO},     {"PWR", SIGPWR}};
+
+// 0: no signal is called so.
+int signal_of(std::string_view text) noexcept {
+  int number = 0;
+  const char* const end = text.data() + text.size();
+  if (std::from_chars(text.data(), end, number).ptr == end) return number;
+  if (text.starts_with("SIG")) text.remove_prefix(3);
+  if (text.starts_with("RTMIN+") && std::from_chars(text.data() + 6, end, number).ptr == end &&
+      number >= 0) {
+    return SIGRTMIN + number;
+  }
+  const auto* const found = std::find_if(std::begin(named_signals), std::end(named_signals),
+                                         [&](const signal_name& one) { return one.name == text; });
+  return found != std::end(named_signals) ? found->number : 0;
+}
+
+// Why a signal cannot be used; empty: it can.
+std::string refusal_of(int signal) {
+  constexpr int faults[] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGTRAP, SIGABRT, SIGSYS};
+  const bool named = signal >= 1 && signal < 32;
+  if (!named && (signal < SIGRTMIN || signal > SIGRTMAX)) return "there is no such signal";
+  if (signal == SIGKILL || signal == SIGSTOP) return "no program can handle that signal";
+  if (signal == SIGURG) return "hilo uses that signal for reports of busy fibers";
+  const bool fault = std::find(std::begin(faults), std::end(faults), signal) != std::end(faults);
+  return fault ? "that signal reports a crash" : "";
+}
+
+constexpr const char* remedy = "; choose another, such as USR1, or a number such as 10";
+
+// The process-wide wish reaches one monitor. A runtime that ends waits until no handler reads the
+// registry (unlist_runtime).
+void on_dump_signal(int) {
+  const int saved = errno;
+  {
+    const registry_reader section;
+    for (auto& place : all_runtimes.runtimes) {
+      scheduler* const one = place.load(std::memory_order_seq_cst);  // (RH2)
+      if (one != nullptr && !one->left_behind() && one->watching().ask_for_dump()) break;
+    }
+  }
+  errno = saved;
+}
+
+}  // namespace
+
+int dump_signal_of_environment(int wanted) {
+  const char* const text = std::getenv("HILO_DUMP_SIGNAL");
+  const std::string said = text != nullptr ? text : "";
+  const int signal = said.empty() ? wanted : signal_of(said);
+  if (signal == 0 && said.empty()) return 0;
+  const std::string refused = refusal_of(signal);
+  if (!refused.empty()) {
+    base::fail(EINVAL, "start a runtime",
+               (said.empty() ? "runtime_options.dump_signal is " + std::to_string(signal)
+                             : "HILO_DUMP_SIGNAL is \"" + said + "\"") +
+                   ": " + refused + remedy);
+  }
+  return signal;
+}
+
+void install_dump_signal(int signal) {
+  struct sigaction now {};
+  if (::sigaction(signal, nullptr, &now) == 0) {
+    if (is_dump_handler(now)) return;
+    if ((now.sa_flags & SA_SIGINFO) != 0 ||
+        (now.sa_handler != SIG_DFL && now.sa_handler != SIG_IGN)) {
+      base::fail(EBUSY, "start a runtime",
+                 "the program handles signal " + std::to_string(signal) +
+                     ", which HILO_DUMP_SIGNAL or runtime_options.dump_signal names" + remedy);
+    }
+  }
+  struct sigaction action {};
+  action.sa_handler = on_dump_signal;
+  action.sa_flags = SA_ONSTACK | SA_RESTART;
+  ::sigemptyset(&action.sa_mask);
+  (void)::sigaction(signal, &action, nullptr);  // it is a signal that can be handled
+}
+
+bool is_dump_handler(const struct sigaction& action) noexcept {
+  return (action.sa_flags & SA_SIGINFO) == 0 && action.sa_handler == on_dump_signal;
+}
+
+}  // namespace hilo::sched
