@@ -192,6 +192,7 @@ int close_beside_others(draining& line, const hilo::runtime_options& options) {
   return hilo::run(options, [&] {
     const full_terminal terminal;
     if (terminal.number < 0) return 2;
+    const hilo::test::stream_pair pair;  // before the number is free
     line.closed_number.store(terminal.number, std::memory_order_release);
     std::atomic<bool> closed{false};
     auto closer = hilo::spawn([&] {
@@ -199,26 +200,31 @@ int close_beside_others(draining& line, const hilo::runtime_options& options) {
       closed.store(true, std::memory_order_release);
       return right;
     });
-    const hilo::test::stream_pair pair;
     while (!line.begun.load(std::memory_order_acquire)) hilo::sleep_for(1ms);
     // No other carrier comes (stuck_after is 0), so the closer's is free if these fibers run.
-    std::vector<hilo::fiber<bool>> others;
+    std::vector<hilo::fiber<bool>> talkers;
     for (int i = 0; i < 8; ++i) {
-      others.push_back(hilo::spawn([&] {
+      talkers.push_back(hilo::spawn([&] {
         char byte = 'x';
         return io::write(pair.left(), &byte, 1, 60s) && io::read(pair.right(), &byte, 1, 60s);
       }));
     }
-    for (auto& one : others) {
-      if (!one.join()) return 3;
+    int fault = 0;
+    for (auto& one : talkers) {
+      if (!one.join()) fault = 3;
     }
     // The number is free already, and belongs to the next file.
-    const int next = ::eventfd(1, EFD_CLOEXEC);
-    std::uint64_t value = 0;
-    if (next != terminal.number || !io::read(next, &value, sizeof value, 60s)) return 4;
-    if (closed.load(std::memory_order_acquire)) return 5;
+    std::vector<int> others;
+    const int next = take(terminal.number, others);
+    std::uint64_t value = 1;
+    if (!io::write(next, &value, sizeof value, 60s) || !io::read(next, &value, sizeof value, 60s)) {
+      fault = 4;
+    }
+    if (closed.load(std::memory_order_acquire)) fault = 5;
     line.drained.store(true, std::memory_order_release);
-    return closer.join() && io::close(next) && io::close(terminal.other) ? 0 : 6;
+    if (!closer.join() || !io::close(next) || !io::close(terminal.other)) fault = 6;
+    for (const int one : others) (void)io::close(one);
+    return fault;
   });
 }
 
