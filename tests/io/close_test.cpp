@@ -214,16 +214,16 @@ int close_beside_others(draining& line, const hilo::runtime_options& options) {
       if (!one.join()) fault = 3;
     }
     // The number is free already, and belongs to the next file.
-    std::vector<int> others;
-    const int next = take(terminal.number, others);
+    io::descriptor event = hilo::test::made_at(
+        terminal.number, [] { return io::descriptor(::eventfd(0, EFD_CLOEXEC)); });
+    const int next = event.fd();
     std::uint64_t value = 1;
     if (!io::write(next, &value, sizeof value, 60s) || !io::read(next, &value, sizeof value, 60s)) {
       fault = 4;
     }
     if (closed.load(std::memory_order_acquire)) fault = 5;
     line.drained.store(true, std::memory_order_release);
-    if (!closer.join() || !io::close(next) || !io::close(terminal.other)) fault = 6;
-    for (const int one : others) (void)io::close(one);
+    if (!closer.join() || !event.close() || !io::close(terminal.other)) fault = 6;
     return fault;
   });
 }
