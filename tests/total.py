@@ -63,6 +63,8 @@ def failed_cases(program):
             yield f"{name}: {line.strip()}"
         if "  values: " in line:
             yield f"    {line.strip()}"
+    if name and not TOTAL.search(program.get("stdout", "")):
+        yield f"{name}: it was the last to begin"
 
 
 def describe(passed, failed, skipped):
@@ -90,7 +92,8 @@ def main():
             if options.sum and counts[1] != 0:
                 where = build.removesuffix("/meson-logs/testlog.json")
                 print(f"failed in {where}: {program['name'].split(' / ')[-1]}{wrong and ': ' + wrong}")
-                print(*(f"    {line}" for line in failed_cases(program)), sep="\n")
+                for line in failed_cases(program):
+                    print(f"    {line}")
             if options.sum or (counts[1] == 0 and options.quiet):
                 continue
             name = program["name"].split(" / ")[-1]
