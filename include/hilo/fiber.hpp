@@ -226,8 +226,9 @@ template <class F, class... A>
 [[gnu::always_inline]] inline auto spawn_on(sched::scheduler* where, const spawn_options* options,
                                             std::error_code* error, F&& callable,
                                             A&&... arguments) {
-  using result = spawn_result_t<std::decay_t<F>, std::decay_t<A>...>;
-  using work_type = task_with<result, std::decay_t<F>, std::decay_t<A>...>;
+  using call = task_call_t<F, A...>;
+  using result = call_result_t<call>;
+  using work_type = task_with<result, call>;
   sched::fiber* made = nullptr;
   void* place = create_fiber(where, options, sizeof(work_type), alignof(work_type), &made, error);
   if (place == nullptr) return fiber<result>();

@@ -66,29 +66,79 @@ struct task_of<T&> : task {
   T* value = nullptr;
 };
 
-// F and A... are decayed, as std::thread's constructor does.
+HILO_API std::stop_token stop_token_of(sched::fiber& owner);
+
+// A callable together with its arguments. F and A... are decayed, as std::thread's constructor
+// does.
 template <class F, class... A>
-struct spawn_result : std::invoke_result<F, A...> {};
+class bound {
+ public:
+  template <class G, class... B>
+  explicit bound(G&& callable, B&&... arguments)
+      : parts_(std::forward<G>(callable), std::forward<B>(arguments)...) {}
+
+  decltype(auto) operator()(std::stop_token token) && requires
+      std::is_invocable_v<F, std::stop_token, A...> {
+    return std::apply(
+        [&](F& callable, A&... arguments) -> decltype(auto) {
+          return std::invoke(std::move(callable), std::move(token), std::move(arguments)...);
+        },
+        parts_);
+  }
+  decltype(auto) operator()() && requires std::is_invocable_v<F, A...> {
+    return std::apply(
+        [](F& callable, A&... arguments) -> decltype(auto) {
+          return std::invoke(std::move(callable), std::move(arguments)...);
+        },
+        parts_);
+  }
+
+ private:
+  std::tuple<F, A...> parts_;
+};
+
+// Most callables have no arguments. They are called as they are, since a tuple, std::invoke and
+// their traits are most of the time in which a spawn compiles.
 template <class F, class... A>
-requires std::is_invocable_v<F, std::stop_token, A...>
-struct spawn_result<F, A...> : std::invoke_result<F, std::stop_token, A...> {
+struct task_call {
+  using type = bound<F, A...>;
+};
+template <class F>
+struct task_call<F> {
+  using type = F;
+};
+template <class F, class... A>
+using task_call_t = typename task_call<std::decay_t<F>, std::decay_t<A>...>::type;
+
+template <class C>
+concept takes_token = requires(C& call) {
+  std::move(call)(std::stop_token());
+};
+template <class C>
+concept takes_nothing = requires(C& call) {
+  std::move(call)();
 };
 
 // The calls that spawn accepts: callable(arguments...), with or without a std::stop_token first.
 template <class F, class... A>
-concept spawnable = std::is_invocable_v<std::decay_t<F>, std::decay_t<A>...> ||
-    std::is_invocable_v<std::decay_t<F>, std::stop_token, std::decay_t<A>...>;
+concept spawnable = takes_token<task_call_t<F, A...>> || takes_nothing<task_call_t<F, A...>>;
 
-template <class F, class... A>
-using spawn_result_t = typename spawn_result<F, A...>::type;
+template <class C>
+decltype(auto) make_call(C& call, sched::fiber* owner) {
+  if constexpr (takes_token<C>) {
+    return std::move(call)(stop_token_of(*owner));
+  } else {
+    return std::move(call)();
+  }
+}
+template <class C>
+using call_result_t = decltype(make_call(std::declval<C&>(), nullptr));
 
-HILO_API std::stop_token stop_token_of(sched::fiber& owner);
-
-template <class T, class F, class... A>
+template <class T, class C>
 struct task_with final : task_of<T> {
-  template <class G, class... B>
-  explicit task_with(G&& callable, B&&... arguments) {
-    ::new (&call) std::tuple<F, A...>(std::forward<G>(callable), std::forward<B>(arguments)...);
+  template <class... P>
+  explicit task_with(P&&... parts) {
+    ::new (static_cast<void*>(std::addressof(call))) C(std::forward<P>(parts)...);
     this->invoke = [](task& base) noexcept { static_cast<task_with&>(base).run(); };
     this->destroy = [](task& base) noexcept {
       auto& self = static_cast<task_with&>(base);
@@ -101,33 +151,20 @@ struct task_with final : task_of<T> {
   void run() noexcept {
     try {
       if constexpr (std::is_void_v<T>) {
-        call_it();
+        make_call(call, this->owner);
       } else if constexpr (std::is_reference_v<T>) {
-        this->value = std::addressof(call_it());
+        this->value = std::addressof(make_call(call, this->owner));
       } else {
-        ::new (static_cast<void*>(std::addressof(this->value))) T(call_it());
+        ::new (static_cast<void*>(std::addressof(this->value))) T(make_call(call, this->owner));
       }
     } catch (...) {
       this->error = std::current_exception();
     }
-    call.~tuple();  // captured state ends with the fiber, not with its handle
-  }
-
-  decltype(auto) call_it() {
-    return std::apply(
-        [&](F& callable, A&... arguments) -> decltype(auto) {
-          if constexpr (std::is_invocable_v<F, std::stop_token, A...>) {
-            return std::invoke(std::move(callable), stop_token_of(*this->owner),
-                               std::move(arguments)...);
-          } else {
-            return std::invoke(std::move(callable), std::move(arguments)...);
-          }
-        },
-        call);
+    call.~C();  // captured state ends with the fiber, not with its handle
   }
 
   union {
-    std::tuple<F, A...> call;
+    C call;
   };
 };
 
