@@ -18,7 +18,7 @@ import gdb
 import gdb.printing
 import gdb.unwinder
 
-LAYOUT = 2  # layout_number in runtime/tool/root.hpp
+LAYOUT = 3  # layout_number in runtime/tool/root.hpp
 
 # Join words and stop states below this are no waiters: runtime/sched/fiber.hpp.
 JOIN_ENDED, JOIN_WAITERS = 1, 8
