@@ -280,6 +280,21 @@ def check_locks(sources):
             yield path, line, "a spin_lock without a decision point; use a sync_lock"
 
 
+IN_A_FIBER = re.compile(r"\b(?:on_each_driver|everywhere|hilo::run|spawn)\s*(?=\()")
+NOTED = re.compile(r"\b(?:CAPTURE|INFO)\s*\(")
+
+
+def check_notes(sources):
+    """doctest keeps these notes for each kernel thread, which a fiber may change at each wait."""
+    for path, text in sources.items():
+        if not path.startswith("tests/"):
+            continue
+        code = without_comments(text)
+        for match in IN_A_FIBER.finditer(code):
+            for note in NOTED.finditer(balanced(code, match.end())):
+                yield path, line_of(code, match.end() + note.start()), "a CAPTURE or INFO in a fiber"
+
+
 LEFTOVER = re.compile(r"\b(TODO|FIXME|XXX|HACK|for now|stub|work in progress)\b")
 EMPTY_NAME = re.compile(r"(^|[_/.])(manager|utils?|helpers?|common|misc)([_/.]|$)")
 
@@ -304,6 +319,7 @@ CHECKS = {
     "assembly": check_assembly,
     "umbrella": check_umbrella,
     "locks": check_locks,
+    "notes": check_notes,
     "shape": check_shape,
 }
 
@@ -338,6 +354,8 @@ BAD = [
                   "include/hilo/b.hpp": ""}),
     ("locks", {"include/hilo/a.hpp": "class a {\n  mutable detail::spin_lock lock_;\n};\n"}),
     ("locks", {"runtime/sync/a.cpp": "static spin_lock lock;\n"}),
+    ("notes", {"tests/io/a.cpp": "void f() {\n  on_each_driver([] {\n    CAPTURE(n);\n  });\n}\n"}),
+    ("notes", {"tests/io/a.cpp": "auto one = hilo::spawn([] { INFO(\"so\"); });\n"}),
     ("shape", {"runtime/sys/a.cpp": "\n" * 501}),
     ("shape", {"runtime/sys/a.hpp": "int f();\n"}),
     ("shape", {"runtime/sys/a.cpp": "// TODO: all of it\n"}),
@@ -359,6 +377,7 @@ GOOD = {
     "void h() { left.store(f(2), std::memory_order_release); int other = 3; wake(&left); }\n"
     "void i() { flags[0].store(true, std::memory_order_relaxed); }\n"
     "void j() { double left = 1; left += 0.5; }\n",
+    "tests/io/a.cpp": "void f() {\n  CAPTURE(n);\n  hilo::run([] { CHECK(n == 1); });\n}\n",
     "docs/examples/a/a.cpp": '#include <map>\n#include "b.hpp"\n',
     "docs/examples/a/b.hpp": "#pragma once\n",
 }

@@ -323,10 +323,10 @@ TEST_CASE("udp: each member of a group gets what is sent to it, until it leaves"
     if (can_join(name)) groups.push_back(name);
   }
   if (groups.empty()) HILO_SKIP("the loopback has no groups here");
-  on_each_driver([&groups] {
-    const unsigned loopback = ::if_nametoindex("lo");
-    for (const char* name : groups) {
-      CAPTURE(name);
+  for (const char* const name : groups) {
+    CAPTURE(name);
+    on_each_driver([name] {
+      const unsigned loopback = ::if_nametoindex("lo");
       // The first member's port is everybody's.
       const address here = all_addresses(name, 0);
       udp_socket first(here, {.reuse_address = true});
@@ -351,8 +351,8 @@ TEST_CASE("udp: each member of a group gets what is sent to it, until it leaves"
       CHECK(text_of(first) == "one");
       char byte = 0;
       CHECK(second.receive(&byte, 1, 2ms).status() == status::timed_out);
-    }
-  });
+    });
+  }
 }
 
 TEST_CASE("udp: what is no group is not joined, and options for groups are checked") {

@@ -110,8 +110,7 @@ TEST_CASE("end of a fiber: callable, result, values, thread_local objects, and t
     order += "joined";
     const bool either =
         order == "callable a " + last + "joined" || order == "a callable " + last + "joined";
-    CAPTURE(order);
-    CHECK(either);
+    CHECK_MESSAGE(either, order);
 
     order.clear();
     hilo::event detached;
