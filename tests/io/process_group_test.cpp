@@ -104,7 +104,7 @@ TEST_CASE("process group: one that cannot be joined is an error that says so") {
   on_each_driver([] {
     const auto why = [](pid_t group) {
       try {
-        process({.path = "true", .group = group});
+        const process started({.path = "true", .group = group});
         return std::string("started");
       } catch (const hilo::process_error& error) {
         return std::string(error.what());
