@@ -61,13 +61,16 @@ class Target:
             self.said += self.process.stdout.read()
             self.process.wait()
 
-    def state(self):
-        with open(f"/proc/{self.pid}/stat", encoding="utf-8", errors="replace") as file:
+    def state(self, thread=None):
+        path = f"/proc/{self.pid}/task/{thread or self.pid}/stat"
+        with open(path, encoding="utf-8", errors="replace") as file:
             return file.read().rsplit(")", 1)[1].split()[0]
 
     def wait_for(self, state):
-        deadline = time.monotonic() + 10
-        while self.state() != state and time.monotonic() < deadline:
+        """Waits until the main thread has a state; T: until each thread has stopped, which takes its CPU."""
+        threads = [None] if state != "T" else os.listdir(f"/proc/{self.pid}/task")
+        deadline = time.monotonic() + 100
+        while any(self.state(one) != state for one in threads) and time.monotonic() < deadline:
             time.sleep(0.01)
 
     def core(self):
