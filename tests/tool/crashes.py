@@ -15,14 +15,9 @@ import subprocess
 import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from targets import Skipped, run_checks  # noqa: E402
+from targets import Skipped, must, run_checks  # noqa: E402
 
 program = os.path.abspath(sys.argv[1])
-
-
-def must(condition, text):
-    if not condition:
-        raise AssertionError(text)
 
 
 def run(shape):

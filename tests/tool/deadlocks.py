@@ -15,7 +15,7 @@ import sys
 import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from targets import run_checks  # noqa: E402
+from targets import must, run_checks  # noqa: E402
 
 program = os.path.abspath(sys.argv[1])
 
@@ -40,11 +40,6 @@ WAITS = [
     "timer", "deadline", "descriptor", "foreign_thread", "main_thread", "blocking_call", "system_call",
     "signal_handler", "signal_wait", "forked_child",
 ]
-
-
-def must(condition, text):
-    if not condition:
-        raise AssertionError(text)
 
 
 def start(shape, **environment):

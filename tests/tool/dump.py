@@ -18,18 +18,13 @@ import tempfile
 import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from targets import REASONS, SITES, Command, Skipped, Target, run_checks, strip  # noqa: E402
+from targets import REASONS, SITES, Command, Skipped, Target, must, run_checks, strip  # noqa: E402
 
 hilo = Command(sys.argv[1])
 version, program = sys.argv[2:4]
 static_program = None if sys.argv[4] == "-" else sys.argv[4]
 stuck, page = sys.argv[5:]
 folder = tempfile.TemporaryDirectory()
-
-
-def must(condition, text):
-    if not condition:
-        raise AssertionError(text)
 
 
 def check_sites(found, fibers, *, named=True):

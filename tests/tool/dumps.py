@@ -13,15 +13,10 @@ import subprocess
 import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from targets import run_checks  # noqa: E402
+from targets import must, run_checks  # noqa: E402
 
 program = os.path.abspath(sys.argv[1])
 WORKER = r"^  \d+, thread \d+: \w+.*; \d+ switches, \d+ parks, \d+ stolen, \d+ injected, \d+ spawned, \d+ ended; "
-
-
-def must(condition, text):
-    if not condition:
-        raise AssertionError(text)
 
 
 def start(shape, **environment):

@@ -12,15 +12,10 @@ import tempfile
 import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from targets import REASONS, SITES, Skipped, Target, run_checks, strip  # noqa: E402
+from targets import REASONS, SITES, Skipped, Target, must, run_checks, strip  # noqa: E402
 
 gdb, program, static_program, script, library_folder = sys.argv[1:]
 folder = tempfile.TemporaryDirectory()
-
-
-def must(condition, text):
-    if not condition:
-        raise AssertionError(text)
 
 
 def run(*commands, arguments=(), load=True):

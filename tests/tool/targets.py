@@ -13,6 +13,11 @@ class Skipped(Exception):
     """Why a check cannot be made here."""
 
 
+def must(condition, text):
+    if not condition:
+        raise AssertionError(text)
+
+
 SITES = 20
 # The reason of the fibers at each site of parked_program.cpp.
 REASONS = [

@@ -14,15 +14,10 @@ import sys
 import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from targets import Command, Target, run_checks  # noqa: E402
+from targets import Command, Target, must, run_checks  # noqa: E402
 
 hilo = Command(sys.argv[1])
 program, stuck = sys.argv[2:]
-
-
-def must(condition, text):
-    if not condition:
-        raise AssertionError(text)
 
 
 def pictures(text):
