@@ -99,7 +99,7 @@ mask mask_of(const std::string& thread, const std::string& caller) {
   return found;
 }
 
-void check_threads(bits wanted, pid_t caller) {
+void check_threads(bits wanted, const std::string& caller) {
   struct closer {
     void operator()(DIR* all) const noexcept { ::closedir(all); }
   };
@@ -108,7 +108,7 @@ void check_threads(bits wanted, pid_t caller) {
   while (const dirent* const entry = ::readdir(all.get())) {
     const std::string thread = entry->d_name;
     if (thread.starts_with('.')) continue;
-    const mask its = mask_of(thread, std::to_string(caller));
+    const mask its = mask_of(thread, caller);
     const bits missing = wanted & ~its.blocked;
     if (missing == 0) continue;
     int number = 1;
@@ -136,7 +136,7 @@ signal_set::signal_set(std::span<const int> numbers)
   }
   added_ = as_set(added);
   try {
-    check_threads(wanted, thread_);
+    check_threads(wanted, std::to_string(thread_));
     const long fd =
         sys::call(SYS_signalfd4, -1, &wanted, sizeof wanted, SFD_CLOEXEC | SFD_NONBLOCK);
     if (fd < 0) {

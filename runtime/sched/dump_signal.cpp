@@ -2,44 +2,17 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <charconv>
 #include <cstdlib>
 #include <iterator>
 #include <string>
-#include <string_view>
 
 #include "runtime/base/error.hpp"
+#include "runtime/base/signal_name.hpp"
 #include "runtime/sched/registry.hpp"
 #include "runtime/sched/scheduler.hpp"
 
 namespace hilo::sched {
 namespace {
-
-struct signal_name {
-  std::string_view name;
-  int number;
-};
-constexpr signal_name named_signals[] = {
-    {"HUP", SIGHUP},   {"INT", SIGINT},     {"QUIT", SIGQUIT}, {"USR1", SIGUSR1},
-    {"USR2", SIGUSR2}, {"PIPE", SIGPIPE},   {"ALRM", SIGALRM}, {"TERM", SIGTERM},
-    {"CHLD", SIGCHLD}, {"CONT", SIGCONT},   {"TSTP", SIGTSTP}, {"TTIN", SIGTTIN},
-    {"TTOU", SIGTTOU}, {"XCPU", SIGXCPU},   {"XFSZ", SIGXFSZ}, {"VTALRM", SIGVTALRM},
-    {"PROF", SIGPROF}, {"WINCH", SIGWINCH}, {"IO", SIGIO},     {"PWR", SIGPWR}};
-
-// 0: no signal is called so.
-int signal_of(std::string_view text) noexcept {
-  int number = 0;
-  const char* const end = text.data() + text.size();
-  if (std::from_chars(text.data(), end, number).ptr == end) return number;
-  if (text.starts_with("SIG")) text.remove_prefix(3);
-  if (text.starts_with("RTMIN+") && std::from_chars(text.data() + 6, end, number).ptr == end &&
-      number >= 0) {
-    return SIGRTMIN + number;
-  }
-  const auto* const found = std::find_if(std::begin(named_signals), std::end(named_signals),
-                                         [&](const signal_name& one) { return one.name == text; });
-  return found != std::end(named_signals) ? found->number : 0;
-}
 
 // Why a signal cannot be used; empty: it can.
 std::string refusal_of(int signal) {
@@ -73,7 +46,7 @@ void on_dump_signal(int) {
 int dump_signal_of_environment(int wanted) {
   const char* const text = std::getenv("HILO_DUMP_SIGNAL");
   const std::string said = text != nullptr ? text : "";
-  const int signal = said.empty() ? wanted : signal_of(said);
+  const int signal = said.empty() ? wanted : base::signal_number(said);
   if (signal == 0 && said.empty()) return 0;
   const std::string refused = refusal_of(signal);
   if (!refused.empty()) {

@@ -16,6 +16,7 @@
 #include "hilo/detail/waiter.hpp"
 
 #include "runtime/base/error.hpp"
+#include "runtime/base/signal_name.hpp"
 #include "runtime/sys/syscall.hpp"
 #include "runtime/thread/clone_records.hpp"
 
@@ -85,28 +86,6 @@ std::optional<exit_status> wait(child_record& one, until deadline) {
   return one.kind == relation::sibling ? unseen : collect(one);
 }
 
-// glibc has the names since 2.32, musl does not have them.
-std::string signal_name(int signal) {
-#define HILO_NAME(number) \
-  { number, #number }
-  static constexpr struct {
-    int signal;
-    const char* name;
-  } names[] = {
-      HILO_NAME(SIGABRT), HILO_NAME(SIGALRM), HILO_NAME(SIGBUS),  HILO_NAME(SIGFPE),
-      HILO_NAME(SIGHUP),  HILO_NAME(SIGILL),  HILO_NAME(SIGINT),  HILO_NAME(SIGIO),
-      HILO_NAME(SIGKILL), HILO_NAME(SIGPIPE), HILO_NAME(SIGPROF), HILO_NAME(SIGPWR),
-      HILO_NAME(SIGQUIT), HILO_NAME(SIGSEGV), HILO_NAME(SIGSYS),  HILO_NAME(SIGTERM),
-      HILO_NAME(SIGTRAP), HILO_NAME(SIGUSR1), HILO_NAME(SIGUSR2), HILO_NAME(SIGVTALRM),
-      HILO_NAME(SIGXCPU), HILO_NAME(SIGXFSZ),
-  };
-#undef HILO_NAME
-  for (const auto& each : names) {
-    if (each.signal == signal) return each.name;
-  }
-  return "signal " + std::to_string(signal);
-}
-
 // Keeps a record that can neither be used again nor freed, where leak checkers find it.
 void lose(child_record* one) noexcept {
   static std::atomic<child_record*> lost{nullptr};
@@ -138,7 +117,7 @@ void discard(child_record* ended) noexcept {
 std::string exit_status::describe() const {
   if (how_ == kind::unseen) return "ended, status unseen";
   if (exited()) return "exited with " + std::to_string(value_);
-  return "killed by " + kernel::signal_name(value_) +
+  return "killed by " + base::signal_name(value_) +
          (how_ == kind::core_dumped ? ", core dumped" : "");
 }
 

@@ -13,15 +13,11 @@
 #include <unistd.h>
 
 #include "runtime/base/error.hpp"
-#include "runtime/base/sanitizers.hpp"
 #include "runtime/sys/syscall.hpp"
 #include "runtime/thread/cpu.hpp"
 #include "runtime/thread/libc_symbols.h"
 #include "runtime/thread/resolver.hpp"
-
-#if HILO_ASAN
-#include <sanitizer/asan_interface.h>
-#endif
+#include "runtime/thread/stack.hpp"
 
 extern "C" {
 struct hilo_thread_db_field {
@@ -385,10 +381,7 @@ void examine_specimen(libc_layout& layout) {
     base::fail(errno, "map a stack for the first thread", "memory or RLIMIT_AS is used up");
   }
   subject.stack = static_cast<unsigned char*>(mapping);
-#if HILO_ASAN
-  // What lay here before may have left the redzones of its frames, and the block is read as memory.
-  __asan_unpoison_memory_region(mapping, subject.stack_size);
-#endif
+  forget_frames(mapping, subject.stack_size);  // the block is read as memory
   pthread_attr_t attributes;
   ::pthread_attr_init(&attributes);
   ::pthread_attr_setstack(&attributes, mapping, subject.stack_size);

@@ -94,9 +94,9 @@ bool stack::serves(const thread_options& options) const noexcept {
          guard_ == to_pages(options.guard_size);
 }
 
-void stack::forget_frames() const noexcept {
+void forget_frames([[maybe_unused]] const void* low, [[maybe_unused]] std::size_t bytes) noexcept {
 #if HILO_ASAN
-  __asan_unpoison_memory_region(bottom(), size());
+  __asan_unpoison_memory_region(low, bytes);
 #endif
 }
 

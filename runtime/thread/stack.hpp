@@ -13,6 +13,10 @@ namespace hilo::kernel {
 // Throws std::system_error EINVAL if a stack or guard size is 0 or unreasonably large.
 void check_stack_options(const thread_options& options);
 
+// The address sanitizer must not find the marks of frames that lay here earlier, and whose thread
+// never returned from them, in the next use of this memory.
+void forget_frames(const void* low, std::size_t bytes) noexcept;
+
 class stack {
  public:
   stack() noexcept = default;
@@ -26,9 +30,8 @@ class stack {
   // Whether a thread with these options may run here: big enough, and not wastefully big.
   [[nodiscard]] bool serves(const thread_options& options) const noexcept;
 
-  // Called after the end of a thread, whose first frames never returned. The address sanitizer must
-  // not find the marks of those frames in the next use of this memory.
-  void forget_frames() const noexcept;
+  // Called after the end of a thread, whose first frames never returned.
+  void forget_frames() const noexcept { kernel::forget_frames(bottom(), size()); }
 
   [[nodiscard]] explicit operator bool() const noexcept { return base_ != nullptr; }
   [[nodiscard]] unsigned char* bottom() const noexcept { return base_ + guard_; }
