@@ -36,8 +36,8 @@ void show_page(tls_stream& stream, hilo::io::buffered_reader& in) {
                          5s);
 }
 
-void serve_one(tcp_stream peer, const tls_context& who, const std::stop_token& stopping) {
-  tls_stream stream(std::move(peer), who);
+void serve_one(tcp_stream peer, const tls_context& identity, const std::stop_token& stopping) {
+  tls_stream stream(std::move(peer), identity);
   if (!stream.handshake(5s)) {
     std::fprintf(stderr, "no handshake: %s\n", stream.why().c_str());
     return;
@@ -54,7 +54,7 @@ void serve_one(tcp_stream peer, const tls_context& who, const std::stop_token& s
   (void)stream.end_writing(5s);
 }
 
-void serve(const tls_context& who, std::uint16_t port, hilo::io::signal_set& signals) {
+void serve(const tls_context& identity, std::uint16_t port, hilo::io::signal_set& signals) {
   hilo::net::tcp_listener listener(hilo::net::address::loopback(port));
   std::printf("listening on %s\n", listener.local().value().to_string().c_str());
   std::fflush(stdout);
@@ -63,7 +63,7 @@ void serve(const tls_context& who, std::uint16_t port, hilo::io::signal_set& sig
     if (signals.receive()) stopping.request_stop();
   });
   const auto handler = [&](tcp_stream peer, const std::stop_token& stop) {
-    serve_one(std::move(peer), who, stop);
+    serve_one(std::move(peer), identity, stop);
   };
   hilo::net::serve(listener, handler, {.connections = 1000, .stop = stopping.get_token()}).value();
 }
@@ -93,8 +93,8 @@ int main(int count, char** words) try {
   const std::string_view what = count > 4 ? words[1] : "";
   if (what == "serve") {
     hilo::io::signal_set signals({SIGTERM, SIGINT});  // before there are other threads
-    const tls_context who = tls_context::server(words[2], words[3]);
-    hilo::run([&] { serve(who, to_port(words[4]), signals); });
+    const tls_context identity = tls_context::server(words[2], words[3]);
+    hilo::run([&] { serve(identity, to_port(words[4]), signals); });
   } else if (what == "ask") {
     const tls_context trust = tls_context::client(words[2]);
     hilo::run([&] { ask(trust, words[3], to_port(words[4]), words + 5); });

@@ -88,7 +88,7 @@ inline BIO_METHOD* method() {
 
 }  // namespace tls
 
-// Whom to trust, or who one is. Errors: std::runtime_error in OpenSSL's words.
+// The certificates to trust, or those to show. Errors: std::runtime_error in OpenSSL's words.
 class tls_context {
  public:
   // Trusts the certificates of a file; empty: those of the system.

@@ -54,7 +54,7 @@ struct wakeup_histogram {
 
 struct runtime_metrics {
   std::vector<worker_metrics> workers;      // by number, as in `hilo dump`; spare carriers too
-  worker_metrics outside;                   // spawns and ends by threads that are no carriers
+  worker_metrics outside;                   // spawns and ends by threads that are not carriers
   std::uint64_t fibers = 0;                 // that are alive
   std::optional<wakeup_histogram> wakeups;  // with runtime_options::measure_wakeups
 

@@ -45,6 +45,9 @@ namespace detail {
 // Writes a line about an exception that ended a connection.
 HILO_API void report_connection(const std::exception_ptr& error) noexcept;
 
+template <class Listener>
+using accepted_by = std::decay_t<decltype(*std::declval<Listener&>().accept())>;
+
 }  // namespace detail
 
 namespace net {
@@ -52,10 +55,8 @@ namespace net {
 // What serve() can call for each connection. It is asked for, so that a function of the program
 // that is called serve too, and takes a listener, is not mistaken for this one.
 template <class H, class Listener>
-concept connection_handler =
-    std::is_invocable_v<H&, std::decay_t<decltype(*std::declval<Listener&>().accept())>> ||
-    std::is_invocable_v<H&, std::decay_t<decltype(*std::declval<Listener&>().accept())>,
-                        std::stop_token>;
+concept connection_handler = std::is_invocable_v<H&, detail::accepted_by<Listener>> ||
+    std::is_invocable_v<H&, detail::accepted_by<Listener>, std::stop_token>;
 
 struct serve_options {
   // Connections that are served at the same time; 0: any number. Further connections wait in the
@@ -83,7 +84,7 @@ struct serve_options {
 // a stack; the exception of on_error.
 template <class Listener, connection_handler<Listener> Handler>
 result<void> serve(Listener& listener, Handler&& handler, const serve_options& options = {}) {
-  using connection = std::decay_t<decltype(*listener.accept())>;
+  using connection = detail::accepted_by<Listener>;
   std::stop_source leaving;
   const std::stop_callback follow(options.stop, [&leaving] { leaving.request_stop(); });
   const std::stop_token token = leaving.get_token();
