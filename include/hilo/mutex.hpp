@@ -63,42 +63,62 @@ class mutex {
   // Releases the mutex and wakes one waiter. Never parks. Callable from: the fiber or thread that
   // holds it. Errors: releasing a mutex that is free, or that another holds, aborts.
   void unlock() noexcept {
-    const void* const me = detail::holder_on(lock_.lock_here());
-    if (!waiters_.empty() || holder_.load(std::memory_order_relaxed) != me) [[unlikely]]
+    const detail::carrier* const here = lock_.lock_here();
+    const name me = name_on(here);
+    if (holder_.load(std::memory_order_relaxed) != me) [[unlikely]]
       return unlock_slow(me);
-    holder_.store(nullptr, std::memory_order_relaxed);
-    lock_.unlock();
+    holder_.store(0, std::memory_order_relaxed);
+    lock_.unlock(here);
   }
 
  private:
   friend class recursive_mutex;
 
+  using name = std::uintptr_t;  // of a caller (detail::holder_on); even, and not 0
+  static constexpr name awaited = 1;
+
+  static name name_on(const detail::carrier* here) noexcept {
+    return reinterpret_cast<name>(detail::holder_on(here));
+  }
+
   bool attempt() noexcept {
     // relaxed: a hint that avoids the lock; the lock orders
-    if (holder_.load(std::memory_order_relaxed) != nullptr) {
+    if (holder_.load(std::memory_order_relaxed) > awaited) {
       detail::decision_point();
       return false;
     }
-    const void* const me = detail::holder_on(lock_.lock_here());
-    const bool taken = take(me);
+    const detail::carrier* const here = lock_.lock_here();
+    if (!take(name_on(here))) [[unlikely]] {
+      lock_.unlock(here);
+      return false;
+    }
     // No other caller can use the lock before we unlock the mutex, so until then it stays ours.
-    taken ? lock_.unlock_and_keep() : lock_.unlock();
-    return taken;
-  }
-  // Under lock_.
-  bool take(const void* me) noexcept {
-    if (holder_.load(std::memory_order_relaxed) != nullptr) return false;
-    holder_.store(me, std::memory_order_relaxed);
+    lock_.unlock_and_keep(here);
     return true;
   }
+  // Under lock_.
+  bool take(name me) noexcept {
+    const name now = holder_.load(std::memory_order_relaxed);
+    if (now > awaited) [[unlikely]]
+      return false;
+    holder_.store(me | now, std::memory_order_relaxed);
+    return true;
+  }
+  // Under lock_, before a caller enters waiters_.
+  void note_waiter() noexcept {
+    holder_.store(holder_.load(std::memory_order_relaxed) | awaited, std::memory_order_relaxed);
+  }
   HILO_API bool lock_slow(std::int64_t deadline) noexcept;
-  bool take_woken(const void* me, std::int64_t deadline) noexcept;
-  HILO_API void unlock_slow(const void* me) noexcept;
+  bool take_woken(name me, std::int64_t deadline) noexcept;
+  HILO_API void unlock_slow(name me) noexcept;
 
   detail::sync_lock lock_;
-  std::atomic<const void*> holder_{nullptr};  // written under lock_; null: free
-  detail::wait_list waiters_;                 // guarded by lock_
-  bool waking_ = false;  // guarded by lock_: a woken waiter has not come back yet
+  // Written under lock_. The holder's name, or 0 if the mutex is free; and the bit `awaited`, which
+  // is set while waiters_ has a node and may be set when it has none any more. So unlock looks at
+  // one word to know that the caller is the holder and that no one waits.
+  std::atomic<name> holder_{0};
+  detail::wait_list waiters_;  // guarded by lock_
+  bool waking_ = false;        // guarded by lock_: a woken waiter has not come back yet
 };
 
 // A mutex that its holder may take again, and must release as often as it took it. The holder is a

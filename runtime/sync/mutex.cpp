@@ -30,9 +30,9 @@ char hand_over;
 }  // namespace
 
 bool mutex::lock_slow(std::int64_t deadline) noexcept {
-  const void* const me = detail::current_holder();
+  const name me = name_on(detail::current_carrier());
   // relaxed: equal to us only if we wrote it, or if the mutex was handed to us
-  if (holder_.load(std::memory_order_relaxed) == me &&
+  if ((holder_.load(std::memory_order_relaxed) & ~awaited) == me &&
       (deadline == detail::until_woken || deadline == detail::no_deadline)) {
     base::die("lock of a mutex that the caller holds already: use a recursive_mutex");
   }
@@ -42,9 +42,10 @@ bool mutex::lock_slow(std::int64_t deadline) noexcept {
   }
   lock_.lock();
   if (take(me)) {
-    lock_.unlock_and_keep();
+    lock_.unlock_and_keep(detail::current_carrier());
     return true;
   }
+  note_waiter();
   if (detail::wait_in_until(waiters_, lock_, nullptr, deadline, "mutex") != status::ok) {
     return false;
   }
@@ -52,13 +53,14 @@ bool mutex::lock_slow(std::int64_t deadline) noexcept {
 }
 
 // The caller was woken by an unlock that opened the mutex.
-bool mutex::take_woken(const void* me, std::int64_t deadline) noexcept {
+bool mutex::take_woken(name me, std::int64_t deadline) noexcept {
   lock_.lock();
   waking_ = false;
   if (take(me)) {
-    lock_.unlock_and_keep();
+    lock_.unlock_and_keep(detail::current_carrier());
     return true;
   }
+  note_waiter();
   detail::waiter& self = detail::current_waiter();
   status end = detail::begin_wait(self, waiters_, lock_, &hand_over, deadline);
   if (end == status::ok) waiters_.move_last_to_front();
@@ -67,18 +69,19 @@ bool mutex::take_woken(const void* me, std::int64_t deadline) noexcept {
   return end == status::ok;  // it was handed over; the wake orders us after the last holder
 }
 
-// lock_ is held. The caller `me` does not hold the mutex, or a waiter is in the list.
-void mutex::unlock_slow(const void* me) noexcept {
-  const void* const holder = holder_.load(std::memory_order_relaxed);
+// lock_ is held. The caller `me` does not hold the mutex, or a waiter may be in the list.
+void mutex::unlock_slow(name me) noexcept {
+  const name holder = holder_.load(std::memory_order_relaxed) & ~awaited;
   if (holder != me) {
     lock_.unlock();
-    base::die(holder == nullptr ? "unlock of a mutex that is not locked"
-                                : "unlock of a mutex that another fiber or thread holds");
+    base::die(holder == 0 ? "unlock of a mutex that is not locked"
+                          : "unlock of a mutex that another fiber or thread holds");
   }
   detail::wait_node* const next = waking_ ? nullptr : waiters_.pop();
   const bool handed = next != nullptr && next->slot == &hand_over;
   if (!handed) waking_ = waking_ || next != nullptr;
-  holder_.store(handed ? detail::holder_of(*next->owner) : nullptr, std::memory_order_relaxed);
+  const name after = handed ? reinterpret_cast<name>(detail::holder_of(*next->owner)) : 0;
+  holder_.store(after | (waiters_.empty() ? 0 : awaited), std::memory_order_relaxed);
   lock_.unlock();
   if (next != nullptr) detail::wake(*next->owner, status::ok);
 }
@@ -87,7 +90,7 @@ mutex::~mutex() {
   // An unlock that opened the mutex may not have released lock_ yet. That release is its last
   // access.
   detail::retire(waiters_, lock_, "a mutex is destroyed while it is locked and others wait for it");
-  HILO_CHECK(holder_.load(std::memory_order_relaxed) == nullptr,
+  HILO_CHECK(holder_.load(std::memory_order_relaxed) <= awaited,
              "a mutex is destroyed while it is locked");
 }
 
@@ -95,7 +98,8 @@ mutex::~mutex() {
 // callable in a kernel thread.
 bool recursive_mutex::held_by_caller() const noexcept {
   // relaxed: equal to the caller only if the caller wrote it, or was handed the mutex
-  return mutex_.holder_.load(std::memory_order_relaxed) == detail::current_holder();
+  return (mutex_.holder_.load(std::memory_order_relaxed) & ~mutex::awaited) ==
+         mutex::name_on(detail::current_carrier());
 }
 
 bool recursive_mutex::enter_again() noexcept {

@@ -145,10 +145,11 @@ bool population::still_waits(const fiber& one) const noexcept {
 const fiber* population::awaited_by(const fiber& one) const noexcept {
   const std::string_view reason = reason_of(one);
   if (reason == "mutex") {
-    const auto holder = field_of<const void*>(object_of(one, field_number::mutex_waiters),
-                                              field_number::mutex_holder);
-    const fiber* const found = find(holder, alive_);
-    return found != nullptr ? found : find(holder, ended_);
+    const auto holder = field_of<std::uintptr_t>(object_of(one, field_number::mutex_waiters),
+                                                 field_number::mutex_holder);
+    const void* const its = reinterpret_cast<const void*>(holder & ~std::uintptr_t{1});
+    const fiber* const found = find(its, alive_);
+    return found != nullptr ? found : find(its, ended_);
   }
   if (reason != "join") return nullptr;
   if (const fiber* const plain = joined_by(one)) return plain;

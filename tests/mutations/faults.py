@@ -19,8 +19,8 @@ FAULTS = [
     Fault(
         "mutex: a hand-over opens it",
         "runtime/sync/mutex.cpp",
-        "holder_.store(handed ? detail::holder_of(*next->owner) : nullptr,",
-        "holder_.store(nullptr,",
+        "handed ? reinterpret_cast<name>(detail::holder_of(*next->owner)) : 0;",
+        "0;",
     ),
     Fault(
         "mutex: a hand-over is taken for a chance",
@@ -39,6 +39,18 @@ FAULTS = [
         "runtime/sync/mutex.cpp",
         "detail::wait_node* const next = waking_ ? nullptr : waiters_.pop();",
         "detail::wait_node* const next = waiters_.pop();",
+    ),
+    Fault(
+        "mutex: unlock forgets that others still wait",
+        "runtime/sync/mutex.cpp",
+        "after | (waiters_.empty() ? 0 : awaited)",
+        "after",
+    ),
+    Fault(
+        "mutex: a waiter is not noted",
+        "runtime/sync/mutex.cpp",
+        "  note_waiter();\n  if (detail::wait_in_until(",
+        "  if (detail::wait_in_until(",
     ),
     Fault(
         "recursive_mutex: given up by the first unlock",

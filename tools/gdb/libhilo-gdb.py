@@ -406,7 +406,7 @@ class ChannelPrinter:
 
 class MutexPrinter:
     def __init__(self, value):
-        self.holder = int(value["holder_"]["_M_b"]["_M_p"])
+        self.holder = int(value["holder_"]["_M_i"]) & ~1  # the lowest bit: fibers wait
 
     def to_string(self):
         if self.holder == 0:

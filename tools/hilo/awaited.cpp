@@ -62,7 +62,8 @@ class finder {
     if (reason == "mutex") {
       its.what = kind::mutex;
       its.at = list - at.mutex_waiters;
-      its.holder = from_.value<address>(its.at + at.mutex_holder);
+      // The lowest bit says that fibers wait.
+      its.holder = from_.value<address>(its.at + at.mutex_holder) & ~address{1};
       if (its.holder != 0 && all_.fiber_at(its.holder) == nullptr) {
         its.by_ended = is_control_block(its.holder);
         its.by_thread = !its.by_ended;

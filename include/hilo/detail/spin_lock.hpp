@@ -47,20 +47,28 @@ class spin_lock {
 
   // (L2), (B4) release: publishes what was written under the lock. An owner that is asked for the
   // lock gives it up here.
-  void unlock() noexcept { leave(at_once); }
+  void unlock() noexcept { leave(at_once, caller); }
+
+  // The same, for a caller that knows its carrier.
+  void unlock(const carrier* here) noexcept {
+    leave(at_once, [here] { return number(here); });
+  }
 
   // The same, for a caller that takes the lock again soon and gives up the ownership at a better
   // moment.
-  void unlock_and_keep() noexcept { leave(never); }
+  void unlock_and_keep(const carrier* here) noexcept {
+    leave(never, [here] { return number(here); });
+  }
 
   // The same, for a caller that is about to wait. Its carrier may not use the lock again for long,
   // so if the ownership has moved before, the caller gives it up without being asked.
-  void unlock_to_wait() noexcept { leave(moves_ ? unasked : at_once); }
+  void unlock_to_wait() noexcept { leave(moves_ ? unasked : at_once, caller); }
 
  protected:
   // 0 for a thread that is not a carrier: it owns nothing.
-  static std::uintptr_t caller() noexcept {
-    return reinterpret_cast<std::uintptr_t>(current_carrier());
+  static std::uintptr_t caller() noexcept { return number(current_carrier()); }
+  static std::uintptr_t number(const carrier* here) noexcept {
+    return reinterpret_cast<std::uintptr_t>(here);
   }
 
   // True: the caller owns the lock, and has taken it.
@@ -95,9 +103,11 @@ class spin_lock {
   // asked.
   enum giving : std::uint8_t { never, at_once, unasked };
 
-  [[gnu::always_inline]] void leave(giving when) noexcept {
+  // caller_is gives the number of the caller's carrier. It is asked only if that matters.
+  template <class F>
+  [[gnu::always_inline]] void leave(giving when, F caller_is) noexcept {
     if (inside_.load(std::memory_order_relaxed)) {
-      const std::uintptr_t me = caller();
+      const std::uintptr_t me = caller_is();
       const std::uintptr_t owner = owner_.load(std::memory_order_relaxed);
       if (owner == me && when != unasked) [[likely]] {
         inside_.store(false, std::memory_order_release);
