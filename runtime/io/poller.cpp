@@ -238,18 +238,18 @@ void poller::renew() noexcept {
     sleep_.interrupt();
     wake_everybody();
   }
-  sleep_.found();
 }
 
 // The turn's holder counts its sleep as begun before it reads the set's number. So a renewal that
 // it does not see interrupts the sleep.
 bool poller::look(std::int64_t timeout) noexcept {
   epoll_event events[most_events];
-  if (timeout != 0) {
-    if (sleep_.lost()) [[unlikely]]
-      renew();
-    timeout = sleep_.begin(timeout);
+  if (timeout != 0 && sleep_.lost()) [[unlikely]] {
+    renew();
+    if (set_.is_ours() && wake_.is_ours()) sleep_.found();
+    timeout = 0;  // (Z5)
   }
+  if (timeout != 0) timeout = sleep_.begin(timeout);
   const long count = wait_for_events(set_.number(), events, timeout);
   if (timeout != 0) sleep_.end();
   if (count == -EBADF || count == -EINVAL) [[unlikely]]

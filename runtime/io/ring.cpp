@@ -416,10 +416,11 @@ bool ring_port::poll() noexcept {
 
 bool ring_port::wait(std::int64_t until) noexcept {
   if (has_mail()) read_mail();
-  if (sleep_.lost()) [[unlikely]]
-    renew_wake();
   std::int64_t ns = -1;
-  if (until != sched::timer_wheel::never) {
+  if (sleep_.lost()) [[unlikely]] {
+    renew_wake();
+    ns = 0;  // (Z5)
+  } else if (until != sched::timer_wheel::never) {
     ns = std::max<std::int64_t>(0, until - detail::monotonic_now());
   }
   ns = sleep_.begin(ns);

@@ -5,14 +5,11 @@
 #include <chrono>
 #include <cstdio>
 #include <cstring>
-#include <filesystem>
-#include <fstream>
 #include <string>
 #include <thread>
 #include <vector>
 
 #include <sys/socket.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -23,6 +20,7 @@
 #include "runtime/base/sanitizers.hpp"
 #include "tests/emulator.hpp"
 #include "tests/io/drivers.hpp"
+#include "tests/io/other_threads.hpp"
 
 namespace {
 
@@ -52,21 +50,6 @@ bool has_ring_memory() {
   }
   std::fclose(maps);
   return found;
-}
-
-// Whether all other threads sleep in the kernel. If nothing wakes them, they hold no lock then.
-bool others_sleep() {
-  const std::string self = std::to_string(::syscall(SYS_gettid));
-  for (const auto& task : std::filesystem::directory_iterator("/proc/self/task")) {
-    if (task.path().filename() == self) continue;
-    std::ifstream file(task.path() / "stat");
-    std::string line;
-    std::getline(file, line);
-    const std::size_t name_end = line.rfind(')');
-    if (name_end == std::string::npos) continue;  // it has ended
-    if (line.compare(name_end, 3, ") S") != 0) return false;
-  }
-  return true;
 }
 
 // A child's own runtime: bytes go through descriptors that the parent's fibers wait for, and others
@@ -128,7 +111,7 @@ TEST_CASE("fork: a child of a process with calls in flight works, on each driver
       hilo::blocking([&] {
         std::thread([&] {
           // The locks of the address sanitizer's allocator are not taken across fork.
-          while (HILO_ASAN && !others_sleep()) std::this_thread::yield();
+          while (HILO_ASAN && !hilo::test::others_sleep()) std::this_thread::yield();
           const pid_t child = ::fork();
           if (child == 0) {
             ::alarm(20);

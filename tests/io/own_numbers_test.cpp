@@ -17,9 +17,12 @@
 #include "hilo/io.hpp"
 
 #include "runtime/context/sanitizer.hpp"
+#include "runtime/sched/driver.hpp"
+#include "runtime/sched/worker.hpp"
 #include "tests/death.hpp"
 #include "tests/doctest.hpp"
 #include "tests/io/drivers.hpp"
+#include "tests/io/other_threads.hpp"
 #include "tests/skip.hpp"
 
 using namespace std::chrono_literals;
@@ -71,6 +74,14 @@ std::vector<int> take_numbers(int last_of_program, int file, put what) {
   return taken;
 }
 
+// A thread that is opening a descriptor while numbers are taken may get one of them.
+void await_sleeping_carriers() {
+  for (int looks = 0; looks < 3; ++looks) {
+    if (!hilo::test::others_sleep()) looks = -1;
+    hilo::sleep_for(1ms);
+  }
+}
+
 // Fibers that each wait on a carrier in a read that does not end. While the carriers sleep in their
 // ports: calls meanwhile(). Then the fibers are asked to stop. False: a call ended in another way.
 template <class F>
@@ -86,6 +97,7 @@ bool wait_and_stop(unsigned carriers, const std::vector<int>& pipes, F meanwhile
     }));
   }
   hilo::sleep_for(20ms);
+  await_sleeping_carriers();
   meanwhile();
   bool right = true;
   for (auto& one : readers) {
@@ -177,5 +189,37 @@ TEST_CASE("machine: carriers that sleep in their ports go on though their number
       CHECK(end.exited);
       CHECK(end.code == 0);
     });
+  }
+}
+
+// The waker finds no sleeper, because the carrier has looked at its queue and is on its way to
+// sleep.
+TEST_CASE("machine: a wake that comes while a lost descriptor is replaced is not lost") {
+  if (hilo::context::sanitizing) HILO_SKIP("a sanitizer has descriptors of its own");
+  for (const hilo::io_driver driver : {hilo::io_driver::any, hilo::io_driver::epoll}) {
+    CAPTURE(static_cast<int>(driver));
+    const auto end = hilo::test::run_in_child([&] {
+      const bool right = hilo::run({.carriers = 1, .io = driver}, [] {
+        int ends[2];
+        if (::pipe(ends) != 0) ::_exit(2);
+        char got = 0;
+        auto reader = hilo::spawn([&] { return hilo::io::read(ends[0], &got, 1).status(); });
+        hilo::sleep_for(2ms);  // parks the reader
+        (void)take_numbers(ends[1], ends[1], put::nothing);
+        hilo::sched::port& its = *hilo::sched::current_worker()->io();
+        if (!its.may_wait()) ::_exit(3);
+        its.wake();
+        (void)its.wait(hilo::sched::timer_wheel::never);
+        // From now on a wake goes by the new descriptor.
+        if (!its.may_wait()) ::_exit(4);
+        its.wake();
+        (void)its.wait(hilo::sched::timer_wheel::never);
+        return hilo::io::write(ends[1], "x", 1) && reader.join() == hilo::status::ok;
+      });
+      ::_exit(right ? 0 : 1);
+    });
+    CAPTURE(end.describe());
+    CHECK(end.exited);
+    CHECK(end.code == 0);
   }
 }
