@@ -60,11 +60,18 @@ bool worker::find_place() noexcept {
 }
 
 // Called on the base: gives all fibers that wait here to the others, and gives an extra place back.
+// Timers that were armed here stay in the wheel that this place shares with a worker's own place.
+// The holder of that place may sleep until a later timer, or without end. So it is woken: it is
+// found among the sleepers, or it enters them after this and then looks at the wheel, as with mail.
 void worker::leave_place() noexcept {
+  const timer_wheel& armed = timers();
   if (has_io()) port_->evacuate();
   queue_.give_away();
   if (std::exchange(searching_, false)) end_search();  // a publisher may have left a wake-up to us
   scheduler_.spare().left_extra(place_.leave());
+  if (armed.next_ns() != timer_wheel::never) {
+    scheduler_.idle().wake_holder(scheduler_.place_of(armed));
+  }
   if (common_port() != nullptr) scheduler_.idle().published();  // we will not wait there any more
 }
 

@@ -63,14 +63,10 @@ void worker::pin_for_life(fiber& one) noexcept {
 // Called by a fiber that is pinned here. The successor is sent first: other fibers go on while the
 // ring is emptied, which may last as long as a call on a file.
 void worker::retire(worker& successor) noexcept {
-  const place* timed_by = nullptr;
-  for (std::size_t i = 0; i < scheduler_.carriers(); ++i) {
-    if (&scheduler_.wheel(i) == &timers()) timed_by = &scheduler_.base_place(i);
-  }
   queue_.share();
   retired_ = true;
   activity_.store(activity::retired, std::memory_order_relaxed);
-  place& left = place_.move_apart(*timed_by);
+  place& left = place_.move_apart(scheduler_.place_of(timers()));
   scheduler_.spare().begin_retired(left);
   successor.send_on({.extra = &left});
   if (has_io()) port_->evacuate();

@@ -155,6 +155,12 @@ void scheduler::start_carriers() {
   }
 }
 
+const place& scheduler::place_of(const timer_wheel& timers) const noexcept {
+  std::size_t index = 0;
+  while (wheels_[index].get() != &timers) ++index;
+  return *places_[index];
+}
+
 driver& scheduler::io() {
   if (driver* const made = io_if_made()) return *made;
   const std::scoped_lock guard(making_io_);

@@ -79,6 +79,8 @@ class scheduler {
   std::int64_t fired_at() const noexcept { return fired_at_.load(std::memory_order_relaxed); }
   void set_fired_at(std::int64_t now) noexcept { fired_at_.store(now, std::memory_order_relaxed); }
   place& base_place(std::size_t index) noexcept { return *places_[index]; }
+  // The place whose holder fires these timers; an extra place beside it has the same timers.
+  const place& place_of(const timer_wheel& timers) const noexcept;
 
   // The driver; the first call chooses and makes it. Throws std::system_error.
   driver& io();
