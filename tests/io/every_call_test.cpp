@@ -15,6 +15,7 @@
 
 #include <netinet/in.h>
 #include <sys/eventfd.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
@@ -53,13 +54,13 @@ class setting {
     all_.push_back(fd);
     return fd;
   }
-  // What a terminal was given moves on after a while, and then there is room again. So it is filled
-  // once more just before the calls.
-  int add_full(int fd) {
-    full_.push_back(fd);
-    return fd;
+  // What a terminal was given moves on to the other end after a while, and then there is room
+  // again. So it is filled once more just before the calls. Returns the first descriptor.
+  int add_full(std::pair<int, int> ends) {
+    full_.push_back(ends);
+    return ends.first;
   }
-  const std::vector<int>& full() const { return full_; }
+  const std::vector<std::pair<int, int>>& full() const { return full_; }
   void set_mode(bool nonblocking) const {
     for (const int fd : all_) {
       const int flags = ::fcntl(fd, F_GETFL);
@@ -69,7 +70,7 @@ class setting {
 
  private:
   std::vector<int> all_;
-  std::vector<int> full_;
+  std::vector<std::pair<int, int>> full_;
 };
 
 using pair = std::pair<int, int>;  // what the call is for, and the other end
@@ -164,12 +165,34 @@ pair terminal(setting& its) {
   return {slave, fd};
 }
 
-// Until there is no room.
-void fill(int fd, std::size_t at_once = bytes.size()) {
+// Until there is no room. Returns whether there was some.
+bool fill(int fd, std::size_t at_once = bytes.size()) {
   const int flags = ::fcntl(fd, F_GETFL);
   REQUIRE(::fcntl(fd, F_SETFL, flags | O_NONBLOCK) == 0);
-  while (::write(fd, bytes.data(), at_once) > 0) continue;
+  bool had_room = false;
+  while (::write(fd, bytes.data(), at_once) > 0) had_room = true;
   ::fcntl(fd, F_SETFL, flags);
+  return had_room;
+}
+
+// Whether a thread of the kernel may still move bytes on from one end to the other: it does so
+// until the other end of a terminal holds 4,095 bytes.
+bool moves_on(pair ends) {
+  constexpr int most = 4095;
+  int held = most;
+  if (::isatty(ends.first) != 0) ::ioctl(ends.second, FIONREAD, &held);
+  return held < most;
+}
+
+void fill_all_for_good(const std::vector<setting>& settings) {
+  for (int quiet = 0; quiet < 20; ++quiet) {
+    for (const setting& one : settings) {
+      for (const pair& ends : one.full()) {
+        if (fill(ends.first) || moves_on(ends)) quiet = 0;
+      }
+    }
+    std::this_thread::sleep_for(1ms);
+  }
 }
 
 // A connection without room, for all rows and all modes: TCP moves bytes on for some 300 ms before
@@ -208,7 +231,7 @@ row on(std::string name, pair (*make)(setting&), F how) {
 template <class F>
 row on_full(std::string name, pair (*make)(setting&), F how) {
   return {std::move(name), [=](setting& its) -> call {
-            const int fd = its.add_full(make(its).first);
+            const int fd = its.add_full(make(its));
             return [=](io::until when) { return how(fd, when).status(); };
           }};
 }
@@ -357,8 +380,9 @@ row splice(std::string name, pair (*from)(setting&), bool has_bytes, pair (*into
   return {std::move(name), [=](setting& its) -> call {
             const auto [out, its_end] = from(its);
             if (has_bytes) REQUIRE(::write(its_end, bytes.data(), 100) == 100);
-            const int in = into(its).first;
-            if (!has_room) its.add_full(in);
+            const pair taker = into(its);
+            const int in = taker.first;
+            if (!has_room) its.add_full(taker);
             return [=, out = out](io::until when) {
               return io::splice(out, -1, in, -1, 50, 0, when).status();
             };
@@ -450,12 +474,7 @@ bool wait_once_with_all(const std::vector<row>& rows, bool nonblocking, Start st
     calls.push_back(rows[i].prepare(settings[i]));
     settings[i].set_mode(nonblocking);
   }
-  for (int round = 0; round < 20; ++round) {
-    for (const setting& one : settings) {
-      for (const int fd : one.full()) fill(fd);
-    }
-    std::this_thread::sleep_for(1ms);
-  }
+  fill_all_for_good(settings);
   std::vector<status> ends(rows.size(), status::ok);
   const auto used_before = processor_time();
   const auto begun = std::chrono::steady_clock::now();
