@@ -196,7 +196,7 @@ void poller::ready(int fd, std::uint32_t events, pending*& woken) noexcept {
   if (others) (void)arm(*its, fd, 0);
 }
 
-void poller::wake_everybody() noexcept {
+bool poller::wake_everybody() noexcept {
   pending* woken = nullptr;
   for_each_slot([&](slot& its) {
     const std::scoped_lock lock(its.lock);
@@ -205,17 +205,19 @@ void poller::wake_everybody() noexcept {
       if (one->events != 0 && !one->told) tell(*one, woken);
     }
   });
-  if (woken != nullptr) wake_all_of(woken);
+  if (woken == nullptr) return false;
+  wake_all_of(woken);
+  return true;
 }
 
 bool poller::renewed_after(int error) noexcept {
   if ((error != EBADF && error != EINVAL) || set_.is_ours()) [[likely]]
     return false;
-  renew();
+  (void)renew();
   return set_.is_ours();
 }
 
-void poller::renew() noexcept {
+bool poller::renew() noexcept {
   constexpr timespec moment{.tv_sec = 0, .tv_nsec = 1'000'000};
   static constinit kernel::mutex renewing;
   const std::scoped_lock guard(renewing);
@@ -231,21 +233,21 @@ void poller::renew() noexcept {
   } catch (const std::exception&) {
     // No descriptor or no memory is left now: the next look tries again.
     (void)sys::call(SYS_clock_nanosleep, CLOCK_MONOTONIC, 0, &moment, nullptr);
-    return;
+    return false;
   }
   if (!keeps_set || !keeps_wake) watch_wake();
-  if (!keeps_set) {
-    sleep_.interrupt();
-    wake_everybody();
-  }
+  if (keeps_set) return false;
+  sleep_.interrupt();
+  return wake_everybody();
 }
 
 // The turn's holder counts its sleep as begun before it reads the set's number. So a renewal that
 // it does not see interrupts the sleep.
 bool poller::look(std::int64_t timeout) noexcept {
   epoll_event events[most_events];
+  bool woke = false;
   if (timeout != 0 && sleep_.lost()) [[unlikely]] {
-    renew();
+    woke = renew();
     if (set_.is_ours() && wake_.is_ours()) sleep_.found();
     timeout = 0;  // (Z5)
   }
@@ -253,7 +255,7 @@ bool poller::look(std::int64_t timeout) noexcept {
   const long count = wait_for_events(set_.number(), events, timeout);
   if (timeout != 0) sleep_.end();
   if (count == -EBADF || count == -EINVAL) [[unlikely]]
-    renew();
+    woke = renew() || woke;
   looked_at_.store(detail::monotonic_now(), std::memory_order_relaxed);
   pending* woken = nullptr;
   for (long i = count - 1; i >= 0; --i) {  // the first event's fiber is woken first
@@ -264,7 +266,7 @@ bool poller::look(std::int64_t timeout) noexcept {
       (void)sys::call(SYS_read, wake_.number(), &count_of_wakes, sizeof count_of_wakes);
     }
   }
-  if (woken == nullptr) return false;
+  if (woken == nullptr) return woke;
   wake_all_of(woken);
   return true;
 }

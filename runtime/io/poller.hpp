@@ -72,11 +72,11 @@ class poller {
   void ready(int fd, std::uint32_t events, pending*& woken) noexcept;
   // Whether `error` is that of a set which is not ours any more. Then there is a new one.
   bool renewed_after(int error) noexcept;
-  void renew() noexcept;
+  bool renew() noexcept;  // true: fibers were woken, perhaps into the caller's own queue
   void make_set();
   void make_wake();
   void watch_wake() noexcept;
-  void wake_everybody() noexcept;
+  bool wake_everybody() noexcept;
   static void wake_all_of(pending* woken) noexcept;
   static void tell(pending& one, pending*& woken) noexcept;
 

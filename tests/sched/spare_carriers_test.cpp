@@ -169,7 +169,9 @@ TEST_CASE("monitor: reports of a busy fiber go to standard error, one a second a
          at = end.output.find(text, at + 1)) {
       ++count;
     }
-    if (count != 0) CHECK(end.says("hilo: fiber #1 \"main\" has kept"));
+    // Where the fiber hardly gets a processor, the report may not know which fiber it is.
+    const bool named = end.says("hilo: fiber #1 \"main\" has kept");
+    if (count != 0) CHECK((named || end.says("hilo: a fiber has kept")));
     return count;
   };
   const int some = reports(20ms, 1300ms);
