@@ -53,6 +53,12 @@ bool tracer::turn() noexcept {
   return true;
 }
 
+void tracer::record(const trace_event& one) noexcept {
+  ring_->write(one);
+  if (is_probed()) [[unlikely]]
+    pass_probe(one);
+}
+
 trace_event tracer::now(trace_what what, std::uint64_t fiber) noexcept {
   now_ = detail::monotonic_now();
   trace_event one;
@@ -76,13 +82,13 @@ void tracer::runs(fiber& one, bool long_after) noexcept {
   its.fiber = running_ = one.id;
   its.what = trace_what::runs;
   copy_name(its, one);
-  ring_->write(its);
+  record(its);
 }
 
 void tracer::leaves(trace_what how, const char* reason) noexcept {
   trace_event its = now(how, running_);
   its.text = address_of(reason);
-  ring_->write(its);
+  record(its);
   running_ = 0;
 }
 
@@ -91,20 +97,20 @@ void tracer::spawned(const fiber& one) noexcept {
   its.other = running_;
   its.text = address_of(one.spawned_at);
   copy_name(its, one);
-  ring_->write(its);
+  record(its);
 }
 
 void tracer::wakes(const fiber& one) noexcept {
   trace_event its = now(trace_what::wakes, one.id);
   its.other = running_;
   its.number = one.home->number();
-  ring_->write(its);
+  record(its);
 }
 
 void tracer::steals(const fiber& one, std::uint32_t from) noexcept {
   trace_event its = now(trace_what::steals, one.id);
   its.number = from;
-  ring_->write(its);
+  record(its);
 }
 
 void tracer::note(trace_what what, const fiber* one, std::uint32_t number, std::uint64_t other,
@@ -113,7 +119,7 @@ void tracer::note(trace_what what, const fiber* one, std::uint32_t number, std::
   its.number = number;
   its.other = other;
   its.call = call;
-  ring_->write(its);
+  record(its);
 }
 
 }  // namespace hilo::sched

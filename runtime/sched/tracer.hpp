@@ -21,6 +21,7 @@
 #include <cstdint>
 #include <memory>
 
+#include "runtime/sched/probes.hpp"
 #include "runtime/sched/trace_ring.hpp"
 
 namespace hilo::sched {
@@ -38,7 +39,10 @@ struct trace_wishes {
   // is copied whole by the kernel. 0: it does not read.
   std::atomic<std::int64_t> outside_until{0};
 
+  // And a tool may look at the probes (probes.hpp).
   bool any() const noexcept {
+    if (is_probed()) [[unlikely]]
+      return true;
     return (inside.load(std::memory_order_relaxed) |
             static_cast<std::uint64_t>(outside_until.load(std::memory_order_relaxed))) != 0;
   }
@@ -79,6 +83,7 @@ class tracer {
 
  private:
   trace_event now(trace_what what, std::uint64_t fiber) noexcept;
+  void record(const trace_event& one) noexcept;
 
   bool on_ = false;
   std::int64_t now_ = 0;       // the time of the last event

@@ -33,7 +33,7 @@ void pass_values(int rounds) {
   });
   for (int i = 0; goes_on(i, rounds); ++i) {
     (void)numbers.send(i);
-    if (i % 100 == 0) hilo::sleep_for(100us);
+    if (i % 10 == 0) hilo::sleep_for(100us);
   }
   numbers.close();
   taker.join();
