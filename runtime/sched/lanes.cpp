@@ -67,7 +67,9 @@ void scheduler::run_special(fiber& one, turn where) noexcept {
   if (decides_ != nullptr) return decides_->ready(one);
   trace_wake(one);
   if (measures_wakeups_) note_wake(one);
-  if (one.pins == 0 && one.urgency == priority::normal) {
+  // A fiber that will be pinned where it first runs is special too, but only until it has started.
+  const bool plain = one.pins == 0 && one.urgency == priority::normal;
+  if (plain && (measures_wakeups_ || one.started)) {
     if (!measures_wakeups_ && !trace_wanted.any()) one.special = false;
     return run_observed(one, where);
   }

@@ -150,6 +150,35 @@ TEST_CASE("trace: numbers of fibers stay unique when a trace begins and ends") {
   });
 }
 
+TEST_CASE("trace: pinned fibers stay on their carriers while traces begin and end") {
+  hilo::run({.carriers = 2}, [] {
+    std::vector<hilo::fiber<void>> all;
+    for (int i = 0; i < 4; ++i) {
+      const bool at_spawn = i % 2 == 0;
+      all.push_back(hilo::spawn({.pinned = at_spawn}, [at_spawn] {
+        for (int round = 0; round < 20; ++round) {
+          if (!at_spawn) hilo::this_fiber::pin();
+          const int mine = ::gettid();
+          for (int j = 0; j < 50; ++j) {
+            hilo::yield();
+            if (j % 10 == 0) hilo::sleep_for(10us);
+            CHECK(::gettid() == mine);
+          }
+          if (!at_spawn) hilo::this_fiber::unpin();
+          hilo::yield();
+        }
+      }));
+    }
+    for (int i = 0; i < 20; ++i) {
+      hilo::trace::start();
+      hilo::sleep_for(200us);
+      (void)hilo::trace::stop("/dev/null");
+      hilo::sleep_for(200us);
+    }
+    for (auto& one : all) one.join();
+  });
+}
+
 TEST_CASE("trace: misuse and files that cannot be written are std::system_error") {
   CHECK(error_of_trace([] { hilo::trace::stop("/dev/null"); }) == EINVAL);
   CHECK(error_of_trace([] { hilo::trace::start({.events = 63}); }) == EINVAL);
