@@ -24,7 +24,7 @@ program, parked = sys.argv[2:]
 folder = tempfile.TemporaryDirectory(prefix="hilo-trace-")
 PATIENCE = 100  # s
 
-SLICES = re.compile(r'fiber #\d+( ".*")?|running|runnable|parked: [a-z_][\w ]*')
+SLICES = re.compile(r'fiber #\d+( ".*")?|running|runnable|parked: [a-z_][\w :-]*')
 INSTANTS = {"spawn", "steal", "hand-over", "keeps its place", "I/O submitted", "I/O completed", "timers"}
 COUNTERS = re.compile(r"queue of worker \d+|injector")
 NAMES = {"process_name", "process_sort_index", "thread_name"}
