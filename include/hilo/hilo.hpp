@@ -52,4 +52,5 @@
 #include "hilo/status.hpp"
 #include "hilo/thread.hpp"
 #include "hilo/timer.hpp"
+#include "hilo/trace.hpp"
 #include "hilo/watch.hpp"

@@ -142,12 +142,18 @@ outcome poller::wait_and_try(const request& call, std::int64_t deadline, int& er
     return {0, end};
   }
   waiting_.fetch_add(1, std::memory_order_relaxed);
-  if (sched::worker* const here = sched::current_worker()) here->io_submitted.add();
+  if (sched::worker* const here = sched::current_worker()) {
+    here->io_submitted.add();
+    here->trace_io(sched::trace_what::submits, &here->running(), what.fd, &call.what);
+  }
   self.slot = const_cast<request*>(&call);  // for dumps
   detail::show_wait(self);
   end = detail::sit_out(self, deadline, "io");
   waiting_.fetch_sub(1, std::memory_order_relaxed);
-  if (sched::worker* const here = sched::current_worker()) here->io_completed.add();
+  if (sched::worker* const here = sched::current_worker()) {
+    here->io_completed.add();
+    here->trace_io(sched::trace_what::completes, &here->running(), what.fd);
+  }
   const long result = end == status::ok ? attempt(call) : -EAGAIN;
   unlink_from(*its, one);
   other.leave();

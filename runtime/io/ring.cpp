@@ -197,6 +197,7 @@ int ring_port::start(const request& what, pending& one) noexcept {
   its->user_data = reinterpret_cast<std::uint64_t>(&one);
   ++in_flight_;
   owner_.io_submitted.add();
+  owner_.trace_io(sched::trace_what::submits, &owner_.running(), what.fd, &what.what);
   return 0;
 }
 
@@ -329,6 +330,9 @@ void ring_port::read_mail() noexcept {
 bool ring_port::finish(pending& one, std::int32_t result) noexcept {
   --in_flight_;
   owner_.io_completed.add();
+  // The call of a select has no waiter here.
+  owner_.trace_io(sched::trace_what::completes,
+                  one.who != nullptr ? &sched::fiber::of(*one.who) : nullptr, one.fd);
   one.result = result == -restart ? -EINTR : result;
   if (one.fd >= 0) unlink_from(*slot_of(one.fd), one);
   if (one.of_select != nullptr) {

@@ -8,6 +8,9 @@ namespace hilo::sched {
 bool worker::attend(std::uint32_t tick, fiber*& chosen) noexcept {
   queue_.begin_attending(tick);
   if (scheduler_.decides() != nullptr) return false;
+  look_at_trace();
+  if (trace_.on()) [[unlikely]]
+    queue_.attend_next(tick);  // tracer.hpp
   if (place_.closes()) {
     if (retired_) return attend_to_pinned(tick, chosen);
     if (called_back()) return true;
@@ -19,8 +22,12 @@ bool worker::attend(std::uint32_t tick, fiber*& chosen) noexcept {
     if (queue_.shared() && !carrier_.shares_for_good() && !scheduler_.spare().carriers_beside()) {
       queue_.set_shared(false);
     }
+    if (trace_.on()) [[unlikely]]
+      trace_poll();
     if (timers().next_ns() != timer_wheel::never) {
-      queue_.owe(static_cast<std::uint32_t>(timers().advance(detail::monotonic_now())), tick);
+      const auto fired = static_cast<std::uint32_t>(timers().advance(detail::monotonic_now()));
+      if (trace_.on() && fired != 0) trace_.note(trace_what::fires, nullptr, fired);
+      queue_.owe(fired, tick);
     }
     fiber* const waited = queue_.take_waited(!searching_);
     if (port_ != nullptr) (void)port_->poll();
@@ -28,6 +35,12 @@ bool worker::attend(std::uint32_t tick, fiber*& chosen) noexcept {
   }
   chosen = queue_.choose_special(tick);
   return chosen != nullptr;
+}
+
+// What a trace shows once a period.
+void worker::trace_poll() noexcept {
+  trace_.look_at_time();
+  trace_.note(trace_what::counts, nullptr, queue_.length(), scheduler_.queues().injected().size());
 }
 
 }  // namespace hilo::sched

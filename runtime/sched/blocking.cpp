@@ -45,8 +45,7 @@ bool worker::find_place() noexcept {
   set_current_worker(this);
   const held_place::errand errand = std::exchange(place_.next_errand, {});
   if (errand.carried != nullptr) {
-    errand.carried->context.wait_off_cpu();
-    switch_to(*errand.carried);  // comes back when its call has returned
+    run_on_base(*errand.carried);  // comes back when its call has returned
     return true;
   }
   if (errand.extra != nullptr) {
@@ -95,10 +94,12 @@ worker* begin_blocking_within(std::int64_t deadline, status& end) noexcept {
     spare = nullptr;
   } else if (spare != nullptr && here->has_io()) {
     spare->send_on({.carried = &here->running()});
-    fiber* const next = here->pick();
+    fiber* const next = here->pick_after(trace_what::moves);
     here->switch_to(next != nullptr ? *next : here->base());
     here = current_worker();  // the spare
   } else if (spare != nullptr) {
+    if (here->trace().on()) [[unlikely]]
+      here->trace().note(trace_what::hands_over, &here->running(), spare->index());
     here->its_place().offer();
     spare->send_on({.held = here});
   }
@@ -133,7 +134,13 @@ void end_blocking(worker* held) noexcept {
   }
   const bool here = held->its_place().take_back();
   sched::set_current_worker(held);
-  if (here) return;
+  if (here) {
+    if (held->trace().on()) [[unlikely]]
+      held->trace().note(sched::trace_what::takes_back, &held->running(), 0);
+    return;
+  }
+  if (held->trace().on()) [[unlikely]]
+    held->trace().leaves(sched::trace_what::yields);
   held->return_later(held->running());
   held->switch_to(held->base());
 }

@@ -114,9 +114,9 @@ struct alignas(64) fiber : detail::fork_list, context::stack, detail::waiter {
   // most fibers never have one.
   std::atomic<std::uint8_t> stop_made{stop_state::none};
   // It waits in a lane and not in a ring (lanes.cpp), because it has a priority, is pinned, or
-  // belongs to a simulation (decider.hpp). Or its wakes are measured, and it waits in a ring all
-  // the same. Used only by the fiber, and by its spawner before it starts. pin_first, urgency, pins
-  // and pinned_to count only if it is set.
+  // belongs to a simulation (decider.hpp). Or its wakes are measured or traced (tracer.hpp), and it
+  // waits in a ring all the same. Used only by the owner of the fiber. pin_first, urgency, pins and
+  // pinned_to count only if it is set.
   bool special = false;
   bool pin_first = false;  // to the worker that runs it first
   priority urgency = priority::normal;

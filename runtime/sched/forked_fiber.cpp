@@ -7,6 +7,7 @@
 #include "runtime/sched/busy_report.hpp"
 #include "runtime/sched/parked_threads.hpp"
 #include "runtime/sched/registry.hpp"
+#include "runtime/sched/tracer.hpp"
 #include "runtime/sched/worker.hpp"
 #include "runtime/thread/forked_process.hpp"
 
@@ -20,6 +21,7 @@ void leave_parents_worker() noexcept {
   forget_question();
   forget_parked_threads();
   runtimes_kept::forget();
+  forget_trace();
   worker* const here = current_worker();
   if (here == nullptr) return;  // a thread, or a fiber in hilo::blocking: end_blocking() handles it
   fiber& one = here->running();

@@ -55,11 +55,23 @@ void scheduler::note_wake(fiber& one) const noexcept {
   one.woken_at = detail::monotonic_now();
 }
 
+static void trace_wake(const fiber& one) noexcept {
+  worker* const here = current_worker();
+  if (here == nullptr || !here->trace().on() || !one.started || here->forks == &one) return;
+  here->trace().wakes(one);
+}
+
+// A fiber that a trace made special is plain again when no trace is on. Its waker may do that: the
+// fiber waits, or is the caller.
 void scheduler::run_special(fiber& one, turn where) noexcept {
   if (decides_ != nullptr) return decides_->ready(one);
-  if (measures_wakeups_) {
-    note_wake(one);
-    if (one.pins == 0 && one.urgency == priority::normal) return run_measured(one, where);
+  trace_wake(one);
+  if (measures_wakeups_) note_wake(one);
+  // A fiber that will be pinned where it first runs is special too, but only until it has started.
+  const bool plain = one.pins == 0 && one.urgency == priority::normal;
+  if (plain && (measures_wakeups_ || one.started)) {
+    if (!measures_wakeups_ && !trace_wanted.any()) one.special = false;
+    return run_observed(one, where);
   }
   if (one.pins != 0) return one.pinned_to->deliver(one);
   const priority urgency = one.urgency;  // read now: once in the lane, the fiber may run and end
@@ -75,7 +87,7 @@ void scheduler::run_special(fiber& one, turn where) noexcept {
 }
 
 // As worker::run_next(), run_later() and inject() do for other fibers.
-void scheduler::run_measured(fiber& one, turn where) noexcept {
+void scheduler::run_observed(fiber& one, turn where) noexcept {
   switch (where) {
     case turn::next:
       return current_worker()->its_queue().put_next(one);

@@ -74,7 +74,7 @@ waiter& thread_waiter() noexcept {
 
 [[gnu::noinline]] status park_slowly(worker& here) noexcept {
   fiber& me = here.running();
-  fiber* const next = here.pick();
+  fiber* const next = here.pick_after(sched::trace_what::parks, me.parked_on);
   here.its_queue().count_park();
   if (next == &me) return static_cast<status>(me.context.result);
   return static_cast<status>(here.switch_to(next != nullptr ? *next : here.base()));
@@ -92,8 +92,8 @@ waiter& thread_waiter() noexcept {
 
 [[gnu::noinline]] void yield_slowly(worker& here) noexcept {
   fiber& me = here.running();
-  fiber* const next = here.pick();
-  if (next == nullptr && !me.special && !here.its_place().closes()) return;
+  fiber* const next = here.pick_after(sched::trace_what::yields);
+  if (next == nullptr && !me.special && !here.its_place().closes()) return here.go_on(me);
   here.run_later(me);
   here.switch_to(next != nullptr ? *next : here.base());
 }

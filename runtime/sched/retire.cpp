@@ -97,8 +97,7 @@ bool worker::carry_pinned() noexcept {
     sleep_aside();
     return true;
   }
-  next->context.wait_off_cpu();
-  switch_to(*next);
+  run_on_base(*next);
   return true;
 }
 

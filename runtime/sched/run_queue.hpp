@@ -153,6 +153,11 @@ class run_queue {
     mail_.push(one);
     prompt();
   }
+  // The fibers in the slot and in the rings; for the owner, a hint for others.
+  std::uint32_t length() const noexcept {
+    const bool filled = slot_.load(std::memory_order_relaxed) != nullptr;
+    return spawned_.size() + ready_.size() + (filled ? 1U : 0U);
+  }
   std::size_t settled_mail() const noexcept { return mail_.settled_size(); }
 
   // acquire: a reader of the tick sees all that happened before it was counted

@@ -50,6 +50,8 @@ bool describe_running(char* text, std::size_t room) noexcept {
   return true;
 }
 
+constinit std::atomic<std::uint32_t> runtimes_so_far{0};  // relaxed: only has to differ
+
 // While it lives, waits in this thread are the kernel thread's, not a fiber's.
 class as_thread {
  public:
@@ -66,6 +68,7 @@ class as_thread {
 
 scheduler::scheduler(const runtime_options& options, decider* decides)
     : decides_(decides),
+      number_(runtimes_so_far.fetch_add(1, std::memory_order_relaxed) + 1),
       stack_reserve_(options.stack_reserve),
       default_class_(size_class_of(options.stack_size)),
       measures_wakeups_(decides == nullptr && options.measure_wakeups),
@@ -102,6 +105,7 @@ scheduler::scheduler(const runtime_options& options, decider* decides)
   }
   if (dump_signal_ != 0) install_dump_signal(dump_signal_);
   if (wanted_io_ == io_driver::uring) (void)io();
+  if (decides_ == nullptr) begin_trace_of_environment();
   detail::free_light_fence();
   kernel::stay_loaded();
   expect_forks();
@@ -208,6 +212,7 @@ scheduler::~scheduler() {
       "a runtime ends while %llu fiber handles are neither joined nor detached; a handle may "
       "not outlive its runtime",
       static_cast<unsigned long long>(unjoined));
+  keep_trace_of(*this);
   unlist_runtime(*this);
   for (auto& one : pools_) delete one.load(std::memory_order_relaxed);  // no carrier is left
 }

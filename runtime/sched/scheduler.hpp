@@ -57,6 +57,9 @@ class scheduler {
   // the caller.
   bool must_stay() noexcept;
 
+  // Which runtime of this process it is, from 1 on.
+  std::uint32_t number() const noexcept { return number_; }
+
   // The number of kernel threads that run fibers at a time, not counting extra places.
   unsigned carriers() const noexcept { return carriers_; }
 
@@ -109,7 +112,7 @@ class scheduler {
     guests_.fetch_sub(1, std::memory_order_release);  // (G) pairs with the destructor's acquire
   }
   // Puts a special fiber into its lane, or into the queue that `where` says if it is special only
-  // because its wakes are measured; from any thread (lanes.cpp).
+  // because its wakes are measured or traced; from any thread (lanes.cpp).
   [[gnu::cold]] void run_special(fiber& one, turn where) noexcept;
 
   // The class of a stack size in bytes. Throws for a size out of range.
@@ -215,13 +218,14 @@ class scheduler {
   void let_slots_close() noexcept;
 
   void note_wake(fiber& one) const noexcept;
-  void run_measured(fiber& one, turn where) noexcept;
+  void run_observed(fiber& one, turn where) noexcept;
   void start_carriers();
   thread start_carrier(std::size_t index);
   void wait_for_fibers() noexcept;
   void stop() noexcept;
 
   decider* const decides_;
+  const std::uint32_t number_;
   const std::uint32_t process_ = kernel::process_number();
   std::size_t stack_reserve_;
   unsigned default_class_;

@@ -72,8 +72,10 @@ void worker::sleep() noexcept {
   searching_ = true;
   if (left) {
     if (slow == nullptr) return;
-    // Fibers that wait behind others are not special, unless their wakes are measured.
-    if (fiber* one = slow->its_queue().steal_behind(queue_, then)) queue_.put_last(*one);
+    // Fibers that wait behind others are not special, unless their wakes are measured or traced.
+    if (fiber* one = slow->its_queue().steal_behind(queue_, then)) {
+      queue_.put_last(*stolen_from(*slow, *one));
+    }
     return;
   }
   // A publisher took us out of the sleepers: its store comes within a few instructions.

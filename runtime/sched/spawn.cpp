@@ -244,6 +244,8 @@ void* create(scheduler* where, const spawn_options* options, std::size_t bytes,
     one->urgency = options->urgency;
     one->pins = 0;
   }
+  if (local != nullptr && local->trace().on()) [[unlikely]]
+    local->trace().spawned(*one);
   *made = one;
   return place;
 }
@@ -309,7 +311,7 @@ void end_fiber(fiber& self) noexcept {
   }
   worker* const here = current_worker();
   fiber* next = here->pick_quickly(run_queue::leaving::goes_on);
-  if (next == nullptr) next = here->pick();
+  if (next == nullptr) next = here->pick_after(trace_what::ends);
   here->leave_for(next != nullptr ? *next : here->base());
 }
 
@@ -338,7 +340,10 @@ namespace {
 // carrier starts no fiber.
 [[gnu::noinline]] void start_at_once(worker& here, fiber& one) noexcept {
   if (here.retired()) return here.home().inject(one);
+  if (here.trace().on()) [[unlikely]]
+    here.trace().leaves(sched::trace_what::yields);
   here.run_next(here.running());
+  here.go_on(one);
   here.switch_to(one);
 }
 

@@ -52,12 +52,18 @@ fiber* worker::search() noexcept {
     for (std::uint32_t i = 0; i < workers; ++i) {
       worker& victim = scheduler_.at((start + i) % workers);
       if (&victim == this) continue;
-      if (fiber* one = victim.its_queue().steal_new(queue_)) return one;
+      if (fiber* one = victim.its_queue().steal_new(queue_)) return stolen_from(victim, *one);
     }
     if (fiber* one = queue_.take_waited(false)) return one;
     if (fiber* one = queue_.take_special()) return one;
   }
   return nullptr;
+}
+
+fiber* worker::stolen_from(const worker& victim, fiber& one) noexcept {
+  if (trace_.on()) [[unlikely]]
+    trace_.steals(one, victim.index_);
+  return &one;
 }
 
 // Whether any queue has work, except the rings of `except`.

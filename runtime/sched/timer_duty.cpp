@@ -24,11 +24,11 @@ constexpr nanoseconds quick_batch = microseconds(100);
 
 }  // namespace
 
-bool timer_duty::fire(timer_wheel& own, run_queue& queue) noexcept {
+std::size_t timer_duty::fire(timer_wheel& own, run_queue& queue) noexcept {
   const std::int64_t next = own.next_ns();
-  if (next == timer_wheel::never) return false;
+  if (next == timer_wheel::never) return 0;
   const std::int64_t now = detail::monotonic_now();
-  if (next > now) return false;
+  if (next > now) return 0;
   fired_at_ = now;
   scheduler_.set_fired_at(now);
   up_for_timers_ = true;
@@ -42,7 +42,7 @@ bool timer_duty::fire(timer_wheel& own, run_queue& queue) noexcept {
         scheduler_.base_place(i).holder.load(std::memory_order_acquire);  // (U)
     if (holder->now_doing() == worker::activity::asleep) woken += wheel.advance(now);
   }
-  return woken != 0;
+  return woken;
 }
 
 std::int64_t timer_duty::next_alarm(const timer_wheel& own) const noexcept {

@@ -7,6 +7,7 @@
 // takes to wake a carrier and let it search. Until then the worker keeps quiet about it.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <utility>
 
@@ -21,8 +22,8 @@ class timer_duty {
  public:
   explicit timer_duty(scheduler& owner) noexcept : scheduler_(owner) {}
 
-  // Fires the timers that are due. The woken fibers come into `queue`. False: no fiber was woken.
-  bool fire(timer_wheel& own, run_queue& queue) noexcept;
+  // Fires the timers that are due, and returns their number. The woken fibers come into `queue`.
+  std::size_t fire(timer_wheel& own, run_queue& queue) noexcept;
 
   // When a sleep must end for a timer in `own`. Another worker that fires these timers with its own
   // comes first, and so it gets them all: the next timers are armed there.

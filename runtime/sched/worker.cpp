@@ -73,7 +73,7 @@ void worker::run() {
       continue;
     }
     fiber* next = take();
-    if (next == nullptr && duty_.fire(timers(), queue_)) next = take();
+    if (next == nullptr && fire_timers()) next = take();
     if (next == nullptr) queue_.keep_quiet(false);  // no fiber of its batch is left to run here
     if (next == nullptr && port_ != nullptr && port_->poll()) next = take();
     if (next == nullptr) next = search();
@@ -85,8 +85,7 @@ void worker::run() {
       }
       queue_.keep_quiet(false);
       scheduler_.watching().running();
-      next->context.wait_off_cpu();
-      switch_to(*next);
+      run_on_base(*next);
       continue;
     }
     if (scheduler_.stopping()) break;
@@ -169,6 +168,43 @@ fiber* worker::fit_to_run(fiber* one) noexcept {
   return nullptr;
 }
 
+// True: some fibers may be runnable now.
+bool worker::fire_timers() noexcept {
+  const auto fired = static_cast<std::uint32_t>(duty_.fire(timers(), queue_));
+  if (trace_.on() && fired != 0) [[unlikely]]
+    trace_.note(trace_what::fires, nullptr, fired);
+  return fired != 0;
+}
+
+// Where the base runs a fiber: it waits, and then switches.
+void worker::run_on_base(fiber& one) noexcept {
+  look_at_trace();
+  one.context.wait_off_cpu();
+  if (trace_.on()) [[unlikely]]
+    trace_.runs(one, true);
+  switch_to(one);
+}
+
+fiber* worker::pick_after(trace_what how, const char* reason) noexcept {
+  if (trace_.on()) [[unlikely]]
+    trace_.leaves(how, reason);
+  fiber* const next = pick();
+  if (trace_.on() && next != nullptr) [[unlikely]]
+    trace_.runs(*next, false);
+  return next;
+}
+
+// From the next tick on, or until then at the latest, the worker leaves the quick paths.
+void worker::turn_trace() noexcept {
+  if (!trace_.turn()) return;
+  if (trace_.on()) {
+    ids_kept_ = std::exchange(ids_end_, ids_);
+    queue_.prompt();
+  } else {
+    ids_end_ = ids_kept_;
+  }
+}
+
 fiber* worker::pick() noexcept {
   if (!forks->empty()) [[unlikely]]
     offer_forks();
@@ -186,9 +222,14 @@ fiber* worker::take() noexcept {
   return queue_.take_common(!searching_);
 }
 
+// While the worker traces, it has one number at a time. So each spawn comes here.
 void worker::more_ids() noexcept {
-  ids_ = scheduler_.next_ids(ids_at_a_time);
-  ids_end_ = ids_ + ids_at_a_time;
+  std::uint64_t& end = trace_.on() ? ids_kept_ : ids_end_;
+  if (ids_ == end) {
+    ids_ = scheduler_.next_ids(ids_at_a_time);
+    end = ids_ + ids_at_a_time;
+  }
+  if (trace_.on()) ids_end_ = ids_ + 1;
 }
 
 std::uint32_t worker::random() noexcept {

@@ -5,6 +5,7 @@
 //   bed              where the carrier sleeps, and how it is woken
 //   timer_duty       when it fires timers, and for whom
 //   watched_carrier  its kernel thread, as the monitor sees it
+//   tracer           what it records while the runtime is traced
 //
 // and has the loop (worker.cpp), the search for work (steal.cpp), the sleep (sleep.cpp), what is
 // looked at once in a while (attend.cpp), and how a carrier changes what it carries (blocking.cpp,
@@ -41,6 +42,7 @@
 #include "runtime/sched/scheduler.hpp"
 #include "runtime/sched/timer_duty.hpp"
 #include "runtime/sched/timer_wheel.hpp"
+#include "runtime/sched/tracer.hpp"
 #include "runtime/sched/wakeup_times.hpp"
 #include "runtime/sched/watched_carrier.hpp"
 
@@ -82,6 +84,10 @@ class worker : public detail::carrier {
   // next. May be the running fiber itself.
   fiber* pick() noexcept;
 
+  // pick() for the running fiber, which leaves its carrier in the way `how`, and may go on at once.
+  // It is recorded.
+  fiber* pick_after(trace_what how, const char* reason = nullptr) noexcept;
+
   // The same for the quick cases. Null: ask pick(). It is in line and calls nothing, so a caller
   // that ends in the switch keeps nothing on the stack.
   [[gnu::always_inline]] fiber* pick_quickly(run_queue::leaving why) noexcept {
@@ -110,6 +116,19 @@ class worker : public detail::carrier {
     }
   }
   fiber& base() noexcept { return base_; }
+
+  // For the owner, where it need not be quick: begins or ends to trace if that is wanted.
+  void look_at_trace() noexcept {
+    if (trace_.must_turn()) [[unlikely]]
+      turn_trace();
+  }
+  tracer& trace() noexcept { return trace_; }
+  const tracer& its_trace() const noexcept { return trace_; }
+  // After a fiber left, this fiber goes on at once, or begins.
+  void go_on(fiber& one) noexcept {
+    if (trace_.on()) [[unlikely]]
+      trace_.runs(one, false);
+  }
 
   // The carrier's own, for a fiber that gives up its thread block.
   void* thread_pointer() const noexcept { return thread_pointer_; }
@@ -180,6 +199,14 @@ class worker : public detail::carrier {
   // For hilo/metrics.hpp. Calls handed to the driver, and those that are over; counted where the
   // fiber runs, or the port.
   counter io_submitted, io_completed;
+  // The same for a trace. `whose`: null if it is not known. `call`: an io::request::call.
+  template <class Call = std::uint8_t>
+  void trace_io(trace_what what, const fiber* whose, int fd, const Call* call = nullptr) noexcept {
+    if (!trace_.on()) [[likely]]
+      return;
+    trace_.note(what, whose, static_cast<std::uint32_t>(fd), 0,
+                call != nullptr ? static_cast<std::uint8_t>(*call) : std::uint8_t{0});
+  }
   const idle_clock& idle_time() const noexcept { return idle_time_; }
   // Null, except if runtime_options::measure_wakeups is set.
   const wakeup_times* wakeups() const noexcept { return wakeups_.get(); }
@@ -224,6 +251,9 @@ class worker : public detail::carrier {
   std::uint32_t switch_keeping(fiber& to, bool dying) noexcept;
   void adopt_stack() noexcept;
   void show_to_monitor() noexcept;
+  void turn_trace() noexcept;
+  bool fire_timers() noexcept;
+  void run_on_base(fiber& one) noexcept;
   // Called by the owner, between two operations on its ring.
   void share_for_good() noexcept {
     carrier_.share_for_good();
@@ -233,6 +263,7 @@ class worker : public detail::carrier {
 
   fiber* take() noexcept;
   fiber* fit_to_run(fiber* one) noexcept;
+  [[gnu::cold]] void trace_poll() noexcept;
   [[gnu::cold]] bool attend(std::uint32_t tick, fiber*& chosen) noexcept;
   bool attend_to_pinned(std::uint32_t tick, fiber*& chosen) noexcept;
 
@@ -240,6 +271,7 @@ class worker : public detail::carrier {
   fiber* search() noexcept;
   void end_search() noexcept;
   void ask_for_forks() noexcept;
+  fiber* stolen_from(const worker& victim, fiber& one) noexcept;
   worker* find_behind() noexcept;
   bool work_somewhere(const worker* except = nullptr) const noexcept;
 
@@ -261,7 +293,7 @@ class worker : public detail::carrier {
   // Used by the owner: with the counts above, what every spawn and switch touches.
   exception_globals* exceptions_ = nullptr;  // the carrier thread's own
   scheduler& scheduler_;
-  std::uint64_t ids_ = 0, ids_end_ = 0;  // fiber ids left of its share
+  std::uint64_t ids_ = 0, ids_end_ = 0;  // fiber ids left of its share; while it traces, none
   void* thread_pointer_ = nullptr;       // the carrier thread's own
   context::fp_control fp_;               // likewise, while a fiber with its own one runs
   const unsigned index_;
@@ -281,6 +313,8 @@ class worker : public detail::carrier {
   watched_carrier carrier_;
   run_queue queue_;
   bed bed_;
+  tracer trace_;
+  std::uint64_t ids_kept_ = 0;  // while it traces: where its share ends
   fiber base_;
 };
 

@@ -32,6 +32,7 @@
   F(task_invoke, detail::task, invoke) \
   /* A runtime. */ \
   F(runtime_process, sched::scheduler, process_) \
+  F(runtime_number, sched::scheduler, number_) \
   F(runtime_carriers, sched::scheduler, carriers_) \
   F(runtime_pools, sched::scheduler, pools_) \
   F(runtime_user_stacks, sched::scheduler, user_stacks_.all_) \
@@ -64,6 +65,12 @@
   F(worker_spawned_count, sched::worker, spawned_count.value) \
   F(worker_ended_count, sched::worker, ended_count.value) \
   F(worker_returned_count, sched::worker, returned_count.value) \
+  F(worker_trace, sched::worker, trace_.shown_) \
+  /* A trace. */ \
+  F(trace_outside_until, sched::trace_wishes, outside_until) \
+  F(trace_cells, sched::trace_ring, cells_) \
+  F(trace_mask, sched::trace_ring, mask_) \
+  F(trace_written, sched::trace_ring, written_) \
   /* Queues. */ \
   F(ring_top, sched::work_ring, top_) \
   F(ring_bottom, sched::work_ring, bottom_) \
@@ -111,5 +118,6 @@
   C(pool_count, sched::scheduler::size_classes) \
   C(wheel_slot_count, sizeof(sched::timer_wheel::slots_) / sizeof(void*)) \
   C(wheel_tick_shift, sched::timer_wheel::tick_shift) \
-  C(cell_bytes, sizeof(sched::timer_cell))
+  C(cell_bytes, sizeof(sched::timer_cell)) \
+  C(trace_event_bytes, sizeof(sched::trace_event))
 // clang-format on

@@ -60,6 +60,7 @@ constinit hilo::tool::root hilo_root = {
     .runtimes = &hilo::sched::all_runtimes,
     .process = &hilo::kernel::forks_so_far,
     .clock = &hilo::sched::coarse_ms,
+    .trace = &hilo::sched::trace_wanted,
     .room = hilo::sched::registry::room,
     .fields = hilo::tool::field_count,
     .table = {HILO_FIELDS(HILO_ENTRY) HILO_CONSTANTS(HILO_ENTRY)}};

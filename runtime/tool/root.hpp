@@ -14,6 +14,7 @@
 #include "hilo/detail/api.hpp"
 
 #include "runtime/sched/registry.hpp"
+#include "runtime/sched/tracer.hpp"
 #include "runtime/tool/fields.hpp"
 
 namespace hilo::tool {
@@ -23,7 +24,7 @@ namespace hilo::tool {
 
 // Changes whenever the meaning of a structure changes in a way that the table of fields does not
 // tell. A reader refuses a root with another number.
-inline constexpr std::uint32_t layout_number = 3;
+inline constexpr std::uint32_t layout_number = 4;
 
 // An entry of the table: the offset of a field, or a constant.
 struct field {
@@ -49,6 +50,7 @@ struct root {
   // A runtime with another number was left behind by a fork (runtime/thread/forked_process.hpp).
   const std::atomic<std::uint32_t>* process;
   const std::atomic<std::uint32_t>* clock;  // runtime/sched/coarse_clock.hpp
+  sched::trace_wishes* trace;               // `hilo trace` writes it from outside
   std::uint32_t room;                       // of the registry
   std::uint32_t fields;                     // how many follow
   field table[field_count];

@@ -2,6 +2,7 @@
 
 from fault import Fault
 from timer_faults import TIMER_FAULTS
+from trace_faults import TRACE_FAULTS
 
 FAULTS = [
     Fault(
@@ -451,4 +452,5 @@ FAULTS = [
         "  if (one != nullptr && !waiters_.take(*one)) one = nullptr;\n",
     ),
     *TIMER_FAULTS,
+    *TRACE_FAULTS,
 ]

@@ -18,7 +18,7 @@ import gdb
 import gdb.printing
 import gdb.unwinder
 
-LAYOUT = 3  # layout_number in runtime/tool/root.hpp
+LAYOUT = 4  # layout_number in runtime/tool/root.hpp
 
 # Join words and stop states below this are no waiters: runtime/sched/fiber.hpp.
 JOIN_ENDED, JOIN_WAITERS = 1, 8
@@ -55,16 +55,16 @@ class Hilo:
     def __init__(self, note):
         content = note + 20  # behind the header and the name
         root = (content + word(content)) % 2**64
-        head = read(root, 64)
+        head = read(root, 72)
         if head[:8] != b"hiloroot":
             raise gdb.GdbError("hilo's root cannot be read; is the program started?")
-        layout, _, version, registry, _, _, room, count = struct.unpack("<II16sQQQII", head[8:])
+        layout, _, version, registry, _, _, _, room, count = struct.unpack("<II16sQQQQII", head[8:])
         if layout != LAYOUT:
             raise gdb.GdbError(
                 f"this script does not know the structures of hilo {text(version)}; use the script of that version")
         self.at = {}
         for i in range(count):
-            entry = read(root + 64 + 32 * i, 32)
+            entry = read(root + 72 + 32 * i, 32)
             self.at[text(entry[:28])] = struct.unpack("<I", entry[28:])[0]
         self.runtimes = [one for one in struct.unpack(f"<{room}Q", read(registry, 8 * room)) if one]
 

@@ -13,6 +13,7 @@ The program needs no preparation, and does not notice.
 
   hilo dump PID|CORE   show all fibers: state, what they wait for, backtraces
   hilo top PID         show the fibers of a process again and again, with rates
+  hilo trace PID       record what the workers and fibers of a process do, for Perfetto
   hilo info            show what hilo uses on this machine, and why
   hilo help [COMMAND]  this text, or the text of a command
   hilo --version       the version
@@ -58,6 +59,25 @@ Where the output is no terminal, plain text is printed once for each picture. to
 process ends.
 )";
 
+constexpr std::string_view trace_help =
+    R"(hilo trace PID [-t SECONDS] [-o FILE]
+
+Records what the workers and fibers of a process do, and writes a file that ui.perfetto.dev and
+Chrome's chrome://tracing open: runs of fibers on each worker, the states of each fiber with the
+reason of each wait, arrows from the waker to the woken fiber, spawns, steals, I/O, timers, calls
+that block, and the lengths of queues.
+
+  -t SECONDS  record for so long, from 0.1 to 3600; 5 by default
+  -o FILE     write to this file; trace-PID.json by default
+
+The process is not stopped. It records from its next switches on, which then take some 50 to 100 ns
+longer each. Recording ends when the command ends in any way; after SIGKILL some 2 seconds later.
+If the process is too fast for the command, the oldest events are lost, and the command says how
+many. Each event takes some 200 bytes of the file.
+
+The command needs the right to trace the process, as hilo dump does.
+)";
+
 constexpr std::string_view info_help =
     R"(hilo info [--json]
 
@@ -72,6 +92,7 @@ std::string_view help_for(std::string_view which) {
   if (which.empty()) return overview;
   if (which == "dump") return dump_help;
   if (which == "top") return top_help;
+  if (which == "trace") return trace_help;
   if (which == "info") return info_help;
   throw failure(exit_code::wrong_usage,
                 "there is no command \"" + std::string(which) + "\"; see hilo help");

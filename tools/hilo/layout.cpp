@@ -162,6 +162,10 @@ found_hilo read_root(target& where, const module_root& its) {
   found.module = its.module;
   found.version = version;
   found.at = read_layout(where, its, version, table);
+  found.root = its.root;
+  found.registry = registry;
+  found.room = static_cast<std::uint32_t>(places.size());
+  found.trace = reinterpret_cast<address>(head.trace);
   std::copy_if(places.begin(), places.end(), std::back_inserter(found.runtimes),
                [](address one) { return one != 0; });
   found.process = from.value<std::uint32_t>(reinterpret_cast<address>(head.process));

@@ -24,6 +24,10 @@ struct found_hilo {
   std::string module;  // the file that contains it
   std::string version;
   layout at;
+  address root = 0;      // tool::root
+  address registry = 0;  // sched::registry
+  std::uint32_t room = 0;
+  address trace = 0;              // sched::trace_wishes
   std::vector<address> runtimes;  // their schedulers
   std::uint32_t unlisted = 0;     // runtimes for which the registry had no room
   std::uint32_t process = 0;      // the number of this process in its line of forks

@@ -15,6 +15,7 @@
 #include "tools/hilo/help.hpp"
 #include "tools/hilo/info.hpp"
 #include "tools/hilo/top.hpp"
+#include "tools/hilo/trace.hpp"
 
 namespace hilo::command {
 namespace {
@@ -53,6 +54,8 @@ void run(std::span<char* const> arguments) {
     dump(rest);
   } else if (first == "top") {
     top(rest);
+  } else if (first == "trace") {
+    trace(rest);
   } else if (first == "info") {
     info(rest);
   } else {

@@ -30,6 +30,9 @@ class memory {
   // Reads many ranges together, because a process is read by system calls.
   virtual void read(std::span<piece> pieces) = 0;
 
+  // Writes into a live process. False: it cannot be written, or is a core.
+  virtual bool write(address, const void*, std::size_t) { return false; }
+
   bool read(address from, void* into, std::size_t bytes) {
     piece one{.from = from, .into = into, .bytes = bytes};
     read(std::span(&one, 1));

@@ -38,6 +38,12 @@ class process_memory final : public memory {
     }
   }
 
+  bool write(address into, const void* from, std::size_t bytes) override {
+    const iovec here{const_cast<void*>(from), bytes};
+    const iovec there{reinterpret_cast<void*>(into), bytes};
+    return ::process_vm_writev(number_, &here, 1, &there, 1, 0) == static_cast<ssize_t>(bytes);
+  }
+
   // Errno of the last call that failed.
   int error() const noexcept { return error_; }
 

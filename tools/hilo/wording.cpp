@@ -7,6 +7,8 @@
 #include "hilo/detail/channel_core.hpp"
 #include "hilo/detail/waiter.hpp"
 
+#include "runtime/tool/call_name.hpp"
+
 namespace hilo::command {
 namespace {
 
@@ -100,10 +102,7 @@ std::string short_name(const std::string& function) {
 }
 
 std::string call_name(std::uint8_t call) {
-  constexpr const char* names[] = {"read", "write",  "readv",   "writev",  "pread",  "pwrite",
-                                   "recv", "send",   "recvmsg", "sendmsg", "accept", "connect",
-                                   "poll", "openat", "fsync",   "statx",   "splice"};
-  return call < std::size(names) ? names[call] : "call";
+  return tool::call_name(call);
 }
 
 std::string describe_awaited(const picture& all, symbols& names, const fiber_view& one) {
