@@ -1,8 +1,9 @@
 """Measures a server that speaks RESP, for load.py: redis-benchmark sends requests to it.
 
-Before the load, each key gets a value of its own, and the answers are compared byte by byte. After the load every
-key is read: a load that only reads must have changed none of them, and a load that writes must have left a value of
-the right length in each. redis-benchmark counts each answer, and an error among them fails the run.
+Before the load, each key gets a value of its own, and the answers are compared byte by byte. After the
+load every key is read: a load that only reads must have changed none of them, and a load that writes
+must have left a value of the right length in each. redis-benchmark counts each answer, and an error
+among them fails the run.
 """
 
 import csv
@@ -22,7 +23,8 @@ WORKLOADS = {
     "pipelined": (["-t", "get", "-P", "16"], False),
 }
 
-REDIS = ["--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--daemonize", "no", "--loglevel", "warning"]
+# One thread for commands, and nothing goes to disk.
+REDIS = ["--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--loglevel", "warning"]
 
 
 class Wrong(Exception):
@@ -108,10 +110,12 @@ def check_values(port, patience, changed):
 
 def ask(port, arguments, requests, patience, place):
     """Runs redis-benchmark: its figures by their names."""
-    command = [CLIENT, "-p", str(port), "-c", str(CONNECTIONS), "-n", str(requests), "-r", str(KEYS), "-d", str(LENGTH)]
+    numbers = {"-p": port, "-c": CONNECTIONS, "-n": requests, "-r": KEYS, "-d": LENGTH}
+    command = [CLIENT, "-e", "--csv", *arguments]
+    for option, number in numbers.items():
+        command += [option, str(number)]
     done = subprocess.run(
-        [*command, "-e", "--csv", *arguments], capture_output=True, text=True, timeout=patience, preexec_fn=place,
-        check=False,
+        command, capture_output=True, text=True, timeout=patience, preexec_fn=place, check=False
     )
     said = done.stdout + done.stderr
     lines = [line for line in done.stdout.splitlines() if line.startswith('"')]

@@ -4,10 +4,11 @@
   load.py PROGRAMS IMPLEMENTATION list
   load.py PROGRAMS IMPLEMENTATION run WORKLOAD 1 SECONDS
 
-The server runs on one CPU and its client on another: wrk, or redis-benchmark (key_value.py). A load is a number of
-connections that each send a request when they have got the answer to the last one. What counts is the processor time that the
-server took for a request, the kernel's work in its name included: a server that is not busy all the
-time is not slower for that. Accepting the connections is part of it.
+The server runs on one CPU and its client on another: wrk, or redis-benchmark (key_value.py). A load
+is a number of connections that each send a request when they have got the answer to the last one.
+What counts is the processor time that the server took for a request, the kernel's work in its name
+included: a server that is not busy all the time is not slower for that. Accepting the connections is
+part of it.
 
 The answer is compared byte by byte before the load, and while it runs wrk counts failures and bytes:
 as many whole answers as requests, and at most one begun on each connection.
@@ -72,7 +73,7 @@ class Skipped(Exception):
 
 @dataclasses.dataclass(frozen=True)
 class Server:
-    """How to start one: a program of the benchmarks' directory, or of the distribution (nginx, redis-server)."""
+    """How to start one: a program of the benchmarks' directory, or an installed one."""
 
     program: str = ""
     installed: str = ""
@@ -84,7 +85,7 @@ class Server:
 
 URING = (("HILO_IO", "uring"),)
 EPOLL = (("HILO_IO", "epoll"),)
-EXAMPLE = {"arguments": (f"connections={2 * IDLE}",)}  # at most
+HTTP = {"arguments": (f"connections={2 * IDLE}",), "body": b"hello\n"}  # connections: at most
 BARE = Server("serve_bare", note="an epoll loop with a constant answer, which is the reference")
 
 KEY_VALUE = "keyvalue"
@@ -103,8 +104,8 @@ FAMILIES = {
     # The request is parsed, and headers are made. For hilo it is the server of docs/examples.
     "http": {
         "bare": BARE,
-        "hilo": Server("serve_http", **EXAMPLE, environment=URING, body=b"hello\n", note="docs/examples/http"),
-        "hilo_epoll": Server("serve_http", **EXAMPLE, environment=EPOLL, body=b"hello\n"),
+        "hilo": Server("serve_http", environment=URING, note="docs/examples/http", **HTTP),
+        "hilo_epoll": Server("serve_http", environment=EPOLL, **HTTP),
         "go": Server("serve_http_go", note="package net/http"),
         "nginx": Server(installed="nginx", note="return 200"),
     },
