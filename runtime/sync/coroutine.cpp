@@ -14,7 +14,8 @@ struct wake_up {
     struct setter {
       bool await_ready() const noexcept { return false; }
       // The waiter may destroy the frame as soon as the event is set, so this is the last access.
-      void await_suspend(std::coroutine_handle<promise_type> its) const noexcept {
+      // Not inline: a compiler may keep the locals of an inlined await_suspend in the frame.
+      [[gnu::noinline]] void await_suspend(std::coroutine_handle<promise_type> its) const noexcept {
         its.promise().resumed.set();
       }
       void await_resume() const noexcept {}
