@@ -14,7 +14,7 @@ import sys
 import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from targets import Command, Target, must, run_checks  # noqa: E402
+from targets import Command, Skipped, Target, must, run_checks  # noqa: E402
 
 hilo = Command(sys.argv[1])
 program, stuck = sys.argv[2:]
@@ -91,11 +91,20 @@ def interrupted():
         must(its.state() == "S", its.state())
 
 
+def fork_on_terminal():
+    """As pty.fork(); skips where no pseudoterminal can be made, as in a root without /dev/pts."""
+    try:
+        os.close(os.open("/dev/ptmx", os.O_RDWR | os.O_NOCTTY))
+    except OSError as fault:
+        raise Skipped(f"no pseudoterminal can be made here: {fault}") from None
+    return pty.fork()
+
+
 class Terminal:
     """hilo top on a terminal of 100 columns and 40 lines."""
 
     def __init__(self, pid):
-        self.pid, self.terminal = pty.fork()
+        self.pid, self.terminal = fork_on_terminal()
         if self.pid == 0:
             os.environ["TERM"] = "xterm"
             os.environ["COLUMNS"], os.environ["LINES"] = "100", "40"
@@ -156,7 +165,7 @@ def terminal_ends():
 
 def unknown_terminal():
     with Target(program, "parked", 20) as its:
-        pid, terminal = pty.fork()
+        pid, terminal = fork_on_terminal()
         if pid == 0:
             os.environ["TERM"] = "no-such-terminal"
             os.execv(hilo.path, [hilo.path, "top", str(its.pid)])
