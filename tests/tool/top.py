@@ -18,6 +18,7 @@ from targets import Command, Skipped, Target, must, run_checks  # noqa: E402
 
 hilo = Command(sys.argv[1])
 program, stuck = sys.argv[2:]
+PATIENCE = 100  # seconds
 
 
 def pictures(text):
@@ -60,11 +61,20 @@ def rates():
     must(re.search(r", stolen [\d,]+/s$", said[1], re.MULTILINE), said[1])
 
 
+def pictures_of(pid):
+    """Two pictures; nothing while the program, which has just been started, has not loaded hilo."""
+    try:
+        return hilo.run("top", pid, "--every", 0.1, "--count", 2)
+    except AssertionError as fault:
+        must("has not loaded it" in str(fault), str(fault))
+        return ""
+
+
 def mutexes():
     with subprocess.Popen([stuck]) as its:
         try:
-            deadline = time.monotonic() + 20
-            while "held by" not in hilo.run("top", its.pid, "--every", 0.1, "--count", 2):
+            deadline = time.monotonic() + PATIENCE
+            while "held by" not in pictures_of(its.pid):
                 must(time.monotonic() < deadline, "no holder is shown")
         finally:
             its.kill()
@@ -112,7 +122,7 @@ class Terminal:
         self.shown = ""
 
     def wait_for(self, text):
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + PATIENCE
         while text not in self.shown:
             must(time.monotonic() < deadline, f"{text!r} is not shown: {self.shown[-2000:]!r}")
             if select.select([self.terminal], [], [], 1)[0]:
