@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """usage: pages.py BOOK [--report REPORT] [--pictures DIRECTORY]
 
-Looks at each page of the book (build/docs/html), and at a benchmark report, in a headless Chromium, as wide as a
-desk's screen and as a phone's:
+Looks at each page of the book (build/docs/html), and at a benchmark report, in a headless Chromium. Its
+window is as wide as a desk's screen, and then as a phone's:
 - no error in the console, nothing that fails to load
 - the page is no wider than the screen; what is wider scrolls by itself
 - each plot and each picture has a size
@@ -31,7 +31,8 @@ STICKING_OUT = """
 }).map(e => e.tagName + '.' + e.className).slice(0, 5)
 """
 DRAWN = """
-[...document.querySelectorAll('figure svg, img')].map(e => e.getBoundingClientRect()).map(b => [b.width, b.height])
+[...document.querySelectorAll('figure svg, img')]
+  .map(e => e.getBoundingClientRect()).map(b => [b.width, b.height])
 """
 # What the search has found, once it says that it has finished.
 HITS = """
@@ -117,4 +118,7 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except browser.Trouble as trouble:
+        sys.exit(f"cannot look at the pages: {trouble}")
