@@ -66,6 +66,7 @@ def versions(programs):
             found[each["name"]] = each["version"]
     found["go"] = said(["go", "version"], r"go(\d[\w.]*)")
     found["nginx"] = said(["nginx", "-v"], r"nginx/([\w.]+)")
+    found["redis"] = said(["redis-server", "--version"], r"v=([\w.]+)")
     found["wrk"] = said(["wrk", "-v"], r"wrk (\S+)")
     return {name: version for name, version in found.items() if version}
 

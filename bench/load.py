@@ -4,10 +4,11 @@
   load.py PROGRAMS IMPLEMENTATION list
   load.py PROGRAMS IMPLEMENTATION run WORKLOAD 1 SECONDS
 
-The server runs on one CPU and wrk on another. A load is a number of connections that each send a
-request when they have got the answer to the last one. What counts is the processor time that the
-server took for a request, the kernel's work in its name included: a server that is not busy all the
-time is not slower for that. Accepting the connections is part of it.
+The server runs on one CPU and its client on another: wrk, or redis-benchmark (key_value.py). A load
+is a number of connections that each send a request when they have got the answer to the last one.
+What counts is the processor time that the server took for a request, the kernel's work in its name
+included: a server that is not busy all the time is not slower for that. Accepting the connections is
+part of it.
 
 The answer is compared byte by byte before the load, and while it runs wrk counts failures and bytes:
 as many whole answers as requests, and at most one begun on each connection.
@@ -27,6 +28,8 @@ import sys
 import tempfile
 import time
 
+import key_value
+
 REQUEST = b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
 CONNECTIONS = (1, 64, 1000, 10000)
 IDLE = 10000
@@ -35,6 +38,7 @@ PATIENCE = 10  # seconds until something that hangs is given up
 
 FIGURES = {"": "us", "_rate": "/s", "_p50": "us", "_p90": "us", "_p99": "us", "_p999": "us", "_memory": "bytes"}
 IDLE_FIGURES = {"": "bytes", "_cpu": "ms"}
+KEY_VALUE_FIGURES = {"": "us", "_rate": "/s", "_p50": "us", "_p99": "us", "_memory": "bytes"}
 
 NGINX = """
 daemon off;
@@ -69,9 +73,10 @@ class Skipped(Exception):
 
 @dataclasses.dataclass(frozen=True)
 class Server:
-    """How to start one: a program of the benchmarks' directory, or nginx."""
+    """How to start one: a program of the benchmarks' directory, or an installed one."""
 
     program: str = ""
+    installed: str = ""
     arguments: tuple = ()
     environment: tuple = ()
     body: bytes = b"Hello, World!\n"
@@ -80,8 +85,10 @@ class Server:
 
 URING = (("HILO_IO", "uring"),)
 EPOLL = (("HILO_IO", "epoll"),)
-EXAMPLE = (f"connections={2 * IDLE}",)  # at most
+HTTP = {"arguments": (f"connections={2 * IDLE}",), "body": b"hello\n"}  # connections: at most
 BARE = Server("serve_bare", note="an epoll loop with a constant answer, which is the reference")
+
+KEY_VALUE = "keyvalue"
 
 # A family of workloads is servers that do the same: of each implementation one.
 FAMILIES = {
@@ -92,26 +99,40 @@ FAMILIES = {
         "hilo_epoll": Server("serve_hilo", environment=EPOLL),
         "pthread": Server("serve_pthread", note="a thread a connection"),
         "go": Server("serve_go", note="a goroutine a connection, package net"),
-        "nginx": Server(note="parses the request; return 200"),
+        "nginx": Server(installed="nginx", note="parses the request; return 200"),
     },
     # The request is parsed, and headers are made. For hilo it is the server of docs/examples.
     "http": {
         "bare": BARE,
-        "hilo": Server("serve_http", EXAMPLE, URING, b"hello\n", note="docs/examples/http"),
-        "hilo_epoll": Server("serve_http", EXAMPLE, EPOLL, b"hello\n"),
+        "hilo": Server("serve_http", environment=URING, note="docs/examples/http", **HTTP),
+        "hilo_epoll": Server("serve_http", environment=EPOLL, **HTTP),
         "go": Server("serve_http_go", note="package net/http"),
-        "nginx": Server(note="return 200"),
+        "nginx": Server(installed="nginx", note="return 200"),
+    },
+    # Keys and values in memory.
+    KEY_VALUE: {
+        "hilo": Server("serve_key_value", environment=URING, note="docs/examples/key_value.cpp"),
+        "hilo_epoll": Server("serve_key_value", environment=EPOLL),
+        "redis": Server(installed="redis-server", note="one thread, writes nothing to disk"),
     },
 }
 
 IMPLEMENTATIONS = {name for servers in FAMILIES.values() for name in servers}
 
 # What a run needs beside the compiler: commands, and the packages that have them.
-NEEDS = {"wrk": "wrk", "nginx": "nginx", "go": "golang-go"}
+NEEDS = {
+    "wrk": "wrk",
+    "nginx": "nginx",
+    "go": "golang-go",
+    "redis-server": "redis-server",
+    key_value.CLIENT: "redis-tools",
+}
 HEADERS = {"http_parser.h": "libhttp-parser-dev"}  # the same of headers
 
 
 def workloads(family):
+    if family == KEY_VALUE:
+        return [f"{family}_{name}" for name in key_value.WORKLOADS]
     return [*(f"{family}_{count}" for count in CONNECTIONS), f"{family}_idle"]
 
 
@@ -121,6 +142,8 @@ def all_workloads():
 
 def figures(workload):
     of = IDLE_FIGURES if workload.endswith("_idle") else FIGURES
+    if workload.startswith(KEY_VALUE):
+        of = KEY_VALUE_FIGURES
     return {workload + name: unit for name, unit in of.items()}
 
 
@@ -128,14 +151,15 @@ def find_command(name):
     return shutil.which(name, path=os.environ.get("PATH", "") + ":/usr/sbin")
 
 
-def missing(server, programs):
+def missing(family, server, programs):
     """Why a server cannot be measured."""
-    if not find_command("wrk"):
-        return "wrk is not installed"
+    client = key_value.CLIENT if family == KEY_VALUE else "wrk"
+    if not find_command(client):
+        return f"{client} is not installed"
     if len(os.sched_getaffinity(0)) < 2:
-        return "wrk needs a CPU beside the server's, and there is one in all"
-    if not server.program:
-        return "" if find_command("nginx") else "nginx is not installed"
+        return f"{client} needs a CPU beside the server's, and there is one in all"
+    if server.installed:
+        return "" if find_command(server.installed) else f"{server.installed} is not installed"
     built = os.path.exists(os.path.join(programs, server.program))
     return "" if built else f"{server.program} is not built"
 
@@ -196,6 +220,24 @@ def connect(port):
     return socket.create_connection(("127.0.0.1", port), timeout=PATIENCE)
 
 
+def nginx(directory, port, connections):
+    """The command that starts it."""
+    config = os.path.join(directory, "nginx.conf")
+    with open(config, "w", encoding="ascii") as file:
+        # Of those that are kept alive it closes some when a sixteenth of the room is left.
+        room = 2 * connections + SPARE_DESCRIPTORS
+        file.write(NGINX.format(directory=directory, port=port, room=room))
+    return [find_command("nginx"), "-p", directory, "-e", "stderr", "-c", config]
+
+
+def redis(directory, port, _):
+    """The same."""
+    return [find_command("redis-server"), "--port", str(port), "--dir", directory, *key_value.REDIS]
+
+
+INSTALLED = {"nginx": nginx, "redis-server": redis}
+
+
 @contextlib.contextmanager
 def serving(server, programs, connections, cpu):
     """Runs a server; gives its process and its port."""
@@ -205,12 +247,7 @@ def serving(server, programs, connections, cpu):
             command = [os.path.join(programs, server.program), *server.arguments]
         else:
             port = free_port()
-            config = os.path.join(directory, "nginx.conf")
-            with open(config, "w", encoding="ascii") as file:
-                # Of those that are kept alive it closes some when a sixteenth of the room is left.
-                room = 2 * connections + SPARE_DESCRIPTORS
-                file.write(NGINX.format(directory=directory, port=port, room=room))
-            command = [find_command("nginx"), "-p", directory, "-e", "stderr", "-c", config]
+            command = INSTALLED[server.installed](directory, port, connections)
         process = subprocess.Popen(
             command,
             env=dict(os.environ, **dict(server.environment)),
@@ -233,20 +270,25 @@ def serving(server, programs, connections, cpu):
             process.stdout.close()
 
 
-def first_answer(port, wanted):
-    """The length of an answer, once the server is up and gives the right one twice."""
+def first_connection(port):
+    """A connection, once the server is up."""
     limit = time.monotonic() + PATIENCE
     while True:
         try:
-            with connect(port) as connection:
-                length = ask(connection, wanted)
-                if ask(connection, wanted) != length:
-                    raise Failure("two answers differ in length")
-                return length
+            return connect(port)
         except ConnectionRefusedError:
             if time.monotonic() > limit:
                 raise Failure(f"nobody listens on port {port}") from None
             time.sleep(0.01)
+
+
+def first_answer(port, wanted):
+    """The length of an answer, once the server is up and gives the right one twice."""
+    with first_connection(port) as connection:
+        length = ask(connection, wanted)
+        if ask(connection, wanted) != length:
+            raise Failure("two answers differ in length")
+        return length
 
 
 def load(server, programs, connections, seconds):
@@ -303,8 +345,20 @@ def idle(server, programs):
     return {"": resident / IDLE, "_cpu": spent * 1e3}
 
 
+def load_keys(server, programs, name, seconds):
+    cpus = sorted(os.sched_getaffinity(0))
+    connections = key_value.CONNECTIONS
+    with serving(server, programs, connections, cpus[0]) as (process, port):
+        first_connection(port).close()
+        spent = lambda: cpu_seconds(process.pid)
+        found = key_value.load(port, name, seconds, PATIENCE, place(cpus[1], connections), spent)
+        return {**found, "_memory": resident_bytes(process.pid)}
+
+
 def measure(family, implementation, programs, name, seconds):
     server = FAMILIES[family][implementation]
+    if family == KEY_VALUE:
+        return load_keys(server, programs, name, seconds)
     if name == "idle":
         return idle(server, programs)
     return load(server, programs, int(name), seconds)
@@ -315,9 +369,9 @@ def describe(programs, implementation):
         if implementation not in servers:
             continue
         server = servers[implementation]
-        why = missing(server, programs)
+        why = missing(family, server, programs)
         if why:
-            print(json.dumps({"workload": f"{family}_{CONNECTIONS[0]}", "missing": why}))
+            print(json.dumps({"workload": workloads(family)[0], "missing": why}))
             continue
         for workload in workloads(family):
             note = server.note if workload == workloads(family)[0] else ""
@@ -350,5 +404,5 @@ def main():
 if __name__ == "__main__":
     try:
         main()
-    except (Failure, OSError, subprocess.TimeoutExpired) as failure:
+    except (Failure, key_value.Wrong, OSError, subprocess.TimeoutExpired) as failure:
         sys.exit(str(failure))

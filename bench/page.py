@@ -63,7 +63,7 @@ def sections(results):
     spread = [f for f in figures if f.endswith(("_p50", "_p90", "_p99", "_p999"))]
     workloads = list(dict.fromkeys(f.rsplit("_", 1)[0] for f in spread))
     forks = [f for f in figures if results.measured_with(f, "serial")]
-    servers = [f for f in figures if f.startswith(("echo", "http")) and f not in memory + spread]
+    servers = [f for f in figures if f.startswith(("echo", "http", "keyvalue")) and f not in memory + spread]
     others = [f for f in figures if f not in memory + spread + forks + servers]
     bars = lambda names: [plots.bars(results, name) for name in names]
     yield OVERVIEW, [plots.overview(results)]

@@ -27,6 +27,7 @@ COLOURS = {
     "serial": "#8c8c8c",
     "tbb": "#a98600",
     "nginx": "#b03a5b",
+    "redis": "#d7263d",
 }
 PERCENTILES = {"_p50": "50", "_p90": "90", "_p99": "99", "_p999": "99.9"}
 WIDTH = 4.3  # inches: with 72 points each a little less than the narrowest page

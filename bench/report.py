@@ -7,7 +7,7 @@ from conditions import machine
 PROGRAMS = ["hilo", "hilo_thread", "pthread", "go", "boost", "serial", "tbb"]
 
 # In the order of the tables' columns.
-IMPLEMENTATIONS = ["hilo", "hilo_epoll", "bare", *PROGRAMS[1:], "nginx"]
+IMPLEMENTATIONS = ["hilo", "hilo_epoll", "bare", *PROGRAMS[1:], "nginx", "redis"]
 
 # The last columns of a table: one implementation's median divided by another's. What runs with one
 # carrier only is also compared with what runs with more.
@@ -18,6 +18,7 @@ RATIOS = [
     ("hilo_thread", "pthread"),
     ("hilo", "go"),
     ("hilo", "nginx"),
+    ("hilo", "redis"),
     ("hilo", "boost"),
     ("hilo", "serial"),
     ("hilo", "tbb"),
@@ -65,7 +66,7 @@ def tables(results):
     several of these. The finer percentiles are in the plots and in the list of measurements."""
     figures = [f for f in results.figures() if not f.endswith(("_p90", "_p999"))]
     forks = [f for f in figures if results.measured_with(f, "serial")]
-    servers = [f for f in figures if results.measured_with(f, "bare")]
+    servers = [f for f in figures if results.measured_with(f, "bare") or results.measured_with(f, "redis")]
     others = [f for f in figures if f not in forks + servers]
     return [tabulate(results, group) for group in (others, forks, servers) if group]
 

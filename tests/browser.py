@@ -1,10 +1,12 @@
 """Opens pages in a headless Chromium, by its protocol over a pipe: needs nothing beside Python.
 
   with Browser() as browser:
-      page = browser.open(path, width=400)
+      page = browser.open(path, width=400, query="q=word")
       page.ask("document.title")   # the value of an expression
       page.picture(file)           # the whole page as PNG
       page.complaints              # errors of the console, of scripts, and of loading
+      page.go(other)               # another file in the same window; window() opens one without a file
+      page.close()
 
 A port would be open to every user of the machine; a pipe is not.
 """
@@ -21,7 +23,7 @@ import sys
 import tempfile
 import time
 
-PATIENCE = 60  # seconds until an answer is given up
+PATIENCE = 100  # seconds until an answer is given up
 
 # The browser reads from descriptor 3 and writes to 4. The pipes' ends have greater numbers, so that
 # they do not overwrite each other.
@@ -121,21 +123,38 @@ class Browser:
         while not any(e.get("method") == method and e.get("sessionId") == session for e in self.events):
             self.events.append(self.next_message(limit))
 
-    def open(self, path, width, height=900):
+    def open(self, path, width, query=""):
+        page = self.window(width)
+        page.go(path, query)
+        return page
+
+    def window(self, width, height=900):
         target = self.call("Target.createTarget", url="about:blank")["targetId"]
         session = self.call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
-        page = Page(self, session, width, height)
+        page = Page(self, session, target, width, height)
         for domain in ("Page", "Runtime", "Log", "Network"):
             self.call(f"{domain}.enable", session)
         page.size(height)
-        self.call("Page.navigate", session, url=f"file://{os.path.abspath(path)}")
-        self.wait_for("Page.loadEventFired", session)
         return page
 
 
 class Page:
-    def __init__(self, browser, session, width, height):
-        self.browser, self.session, self.width, self.height = browser, session, width, height
+    def __init__(self, browser, session, target, width, height):
+        self.browser, self.session, self.target = browser, session, target
+        self.width, self.height = width, height
+
+    def go(self, path, query=""):
+        self.forget()
+        url = f"file://{os.path.abspath(path)}" + (query and f"?{query}")
+        self.browser.call("Page.navigate", self.session, url=url)
+        self.browser.wait_for("Page.loadEventFired", self.session)
+
+    def close(self):
+        self.browser.call("Target.closeTarget", targetId=self.target)
+        self.forget()
+
+    def forget(self):
+        self.browser.events = [e for e in self.browser.events if e.get("sessionId") != self.session]
 
     def size(self, height):
         self.browser.call("Emulation.setDeviceMetricsOverride", self.session, width=self.width,

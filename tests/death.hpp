@@ -30,6 +30,6 @@ struct child_end {
   std::string describe() const;
 };
 
-child_end run_in_child(const std::function<void()>& body, unsigned seconds = 30);
+child_end run_in_child(const std::function<void()>& body, unsigned seconds = 100);
 
 }  // namespace hilo::test

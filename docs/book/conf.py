@@ -12,6 +12,9 @@ html_show_sourcelink = False
 html_copy_source = False
 html_css_files = ["book.css"]
 html_static_path = ["static"]
+templates_path = ["templates"]
+# A page that is opened as a file may not read other pages, as a summary in the search's results would.
+html_show_search_summary = False
 highlight_language = "cpp"
 pygments_style = "friendly"
 myst_heading_anchors = 4

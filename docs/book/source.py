@@ -102,10 +102,12 @@ def main():
     out = pathlib.Path(sys.argv[1])
     shutil.rmtree(out, ignore_errors=True)
     (out / "static").mkdir(parents=True)
+    (out / "templates").mkdir()
     (out / "interface").mkdir()
     (out / "decisions").mkdir()
     shutil.copy(DOCS / "book" / "conf.py", out)
     shutil.copy(DOCS / "book" / "book.css", out / "static")
+    shutil.copy(DOCS / "book" / "layout.html", out / "templates")
     listed = [page for pages in PARTS.values() for page in pages]
     for chapter in [*DOCS.glob("*.md"), *DOCS.glob("decisions/*.md")]:
         name = str(chapter.relative_to(DOCS).with_suffix(""))

@@ -3,9 +3,9 @@
 // fibers that belong together; limit for deadlines and stopping; mutex; then the other things to
 // wait for: latch, semaphore, condition_variable, shared_mutex, once, timer. Then fork_join for
 // work to divide; io for descriptors, with result; file, pipe, process, net and signal_set;
-// simulate to test code that uses all of these. Read blocking, stack_usage, metrics and dump when
-// you need them. Last comes the kernel floor: thread, kernel for the waits of threads, and clone
-// with child.
+// simulate to test code that uses all of these. Read blocking, coroutine, stack_usage, metrics and
+// dump when you need them. Last comes the kernel floor: thread, kernel for the waits of threads,
+// and clone with child.
 //
 // A signal handler must not call hilo, except io::signal_event::set,
 // kernel::counting_semaphore::release and kernel::event::set (hilo/signal_event.hpp).
@@ -18,6 +18,7 @@
 #include "hilo/child.hpp"
 #include "hilo/clone.hpp"
 #include "hilo/condition_variable.hpp"
+#include "hilo/coroutine.hpp"
 #include "hilo/descriptor.hpp"
 #include "hilo/directory.hpp"
 #include "hilo/dump.hpp"

@@ -15,7 +15,6 @@
 
 #include <netinet/in.h>
 #include <sys/eventfd.h>
-#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
@@ -30,6 +29,8 @@
 #include "runtime/base/sanitizers.hpp"
 #include "tests/io/directory.hpp"
 #include "tests/io/drivers.hpp"
+#include "tests/io/fill.hpp"
+#include "tests/terminals.hpp"
 
 namespace {
 
@@ -165,50 +166,19 @@ pair terminal(setting& its) {
   return {slave, fd};
 }
 
-// Until there is no room. Returns whether there was some.
-bool fill(int fd, std::size_t at_once = bytes.size()) {
-  const int flags = ::fcntl(fd, F_GETFL);
-  REQUIRE(::fcntl(fd, F_SETFL, flags | O_NONBLOCK) == 0);
-  bool had_room = false;
-  while (::write(fd, bytes.data(), at_once) > 0) had_room = true;
-  ::fcntl(fd, F_SETFL, flags);
-  return had_room;
-}
-
-// Whether a thread of the kernel may still move bytes on from one end to the other: it does so
-// until the other end of a terminal holds 4,095 bytes.
-bool moves_on(pair ends) {
-  constexpr int most = 4095;
-  int held = most;
-  if (::isatty(ends.first) != 0) ::ioctl(ends.second, FIONREAD, &held);
-  return held < most;
-}
-
 void fill_all_for_good(const std::vector<setting>& settings) {
   for (int quiet = 0; quiet < 20; ++quiet) {
     for (const setting& one : settings) {
       for (const pair& ends : one.full()) {
-        if (fill(ends.first) || moves_on(ends)) quiet = 0;
+        if (hilo::test::fill(ends.first) || hilo::test::moves_on(ends)) quiet = 0;
       }
     }
     std::this_thread::sleep_for(1ms);
   }
 }
 
-// A connection without room, for all rows and all modes: TCP moves bytes on for some 300 ms before
-// it is full for good.
+// A connection without room, for all rows and all modes.
 int full_tcp_socket = -1;
-
-void fill_for_good(int fd) {
-  auto last = std::chrono::steady_clock::now();
-  while (std::chrono::steady_clock::now() - last < 500ms) {
-    const auto before = last;
-    while (::send(fd, bytes.data(), bytes.size(), MSG_DONTWAIT) > 0) {
-      last = std::chrono::steady_clock::now();
-    }
-    if (last == before) std::this_thread::sleep_for(2ms);
-  }
-}
 
 pair full_tcp(setting& its) {
   return {its.add(::dup(full_tcp_socket)), -1};
@@ -350,7 +320,7 @@ row send_to_full_receiver(std::string name, bool connected) {
             unix_name at(receiver);
             const int other = its.add(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
             REQUIRE(::connect(other, at.get(), at.size) == 0);
-            fill(other, 1);
+            hilo::test::fill(other, 1);
             const int fd = its.add(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
             if (connected) REQUIRE(::connect(fd, at.get(), at.size) == 0);
             return [=](io::until when) mutable {
@@ -449,12 +419,12 @@ std::vector<row> all_rows() {
   all.push_back(splice("splice empty pipe to pipe", pipe_to_read, false, pipe_to_write, true));
   all.push_back(splice("splice pipe to full pipe", pipe_to_read, true, pipe_to_write, false));
   all.push_back(splice("splice tcp without bytes to pipe", tcp, false, pipe_to_write, true));
-  all.push_back(
-      splice("splice unix without bytes to pipe", unix_stream, false, pipe_to_write, true));
+  all.push_back(splice("splice empty unix to pipe", unix_stream, false, pipe_to_write, true));
   all.push_back(splice("splice pipe to full tcp", pipe_to_read, true, full_tcp, false));
   all.push_back(splice("splice pipe to full unix", pipe_to_read, true, unix_stream, false));
   all.push_back(open_fifo("open fifo to read", O_RDONLY));
   all.push_back(open_fifo("open fifo to write", O_WRONLY));
+  hilo::test::leave_out_terminals(all);
   return all;
 }
 
@@ -507,7 +477,7 @@ void wait_with_all(const std::vector<row>& rows, bool nonblocking, Start start) 
 TEST_CASE("every call: ends at its limit, whatever it is for and in either mode") {
   setting of_all;
   full_tcp_socket = tcp(of_all).first;
-  fill_for_good(full_tcp_socket);
+  hilo::test::fill_for_good(full_tcp_socket);
   const std::vector<row> rows = all_rows();
   for (const bool nonblocking : {true, false}) {
     CAPTURE(nonblocking);

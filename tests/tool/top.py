@@ -14,10 +14,11 @@ import sys
 import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from targets import Command, Target, must, run_checks  # noqa: E402
+from targets import Command, Skipped, Target, must, run_checks  # noqa: E402
 
 hilo = Command(sys.argv[1])
 program, stuck = sys.argv[2:]
+PATIENCE = 100  # seconds
 
 
 def pictures(text):
@@ -60,11 +61,20 @@ def rates():
     must(re.search(r", stolen [\d,]+/s$", said[1], re.MULTILINE), said[1])
 
 
+def pictures_of(pid):
+    """Two pictures; nothing while the program, which has just been started, has not loaded hilo."""
+    try:
+        return hilo.run("top", pid, "--every", 0.1, "--count", 2)
+    except AssertionError as fault:
+        must("has not loaded it" in str(fault), str(fault))
+        return ""
+
+
 def mutexes():
     with subprocess.Popen([stuck]) as its:
         try:
-            deadline = time.monotonic() + 20
-            while "held by" not in hilo.run("top", its.pid, "--every", 0.1, "--count", 2):
+            deadline = time.monotonic() + PATIENCE
+            while "held by" not in pictures_of(its.pid):
                 must(time.monotonic() < deadline, "no holder is shown")
         finally:
             its.kill()
@@ -91,11 +101,20 @@ def interrupted():
         must(its.state() == "S", its.state())
 
 
+def fork_on_terminal():
+    """As pty.fork(); skips where no pseudoterminal can be made, as in a root without /dev/pts."""
+    try:
+        os.close(os.open("/dev/ptmx", os.O_RDWR | os.O_NOCTTY))
+    except OSError as fault:
+        raise Skipped(f"no pseudoterminal can be made here: {fault}") from None
+    return pty.fork()
+
+
 class Terminal:
     """hilo top on a terminal of 100 columns and 40 lines."""
 
     def __init__(self, pid):
-        self.pid, self.terminal = pty.fork()
+        self.pid, self.terminal = fork_on_terminal()
         if self.pid == 0:
             os.environ["TERM"] = "xterm"
             os.environ["COLUMNS"], os.environ["LINES"] = "100", "40"
@@ -103,7 +122,7 @@ class Terminal:
         self.shown = ""
 
     def wait_for(self, text):
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + PATIENCE
         while text not in self.shown:
             must(time.monotonic() < deadline, f"{text!r} is not shown: {self.shown[-2000:]!r}")
             if select.select([self.terminal], [], [], 1)[0]:
@@ -156,7 +175,7 @@ def terminal_ends():
 
 def unknown_terminal():
     with Target(program, "parked", 20) as its:
-        pid, terminal = pty.fork()
+        pid, terminal = fork_on_terminal()
         if pid == 0:
             os.environ["TERM"] = "no-such-terminal"
             os.execv(hilo.path, [hilo.path, "top", str(its.pid)])
