@@ -26,10 +26,10 @@ def start(shape, **environment):
 
 
 def function_at(place):
-    """The name of the function, by the symbols of the program."""
+    """The names of the function and of those inlined in it there, by the program's symbols."""
     module, offset = place.rsplit("+", 1)
-    said = subprocess.run(["addr2line", "-fCe", module, offset], capture_output=True, text=True, check=True)
-    return said.stdout.splitlines()[0]
+    said = subprocess.run(["addr2line", "-fiCe", module, offset], capture_output=True, text=True, check=True)
+    return " ".join(said.stdout.splitlines()[::2])
 
 
 def check_picture(text):

@@ -46,10 +46,15 @@ def parked():
 
 def computing():
     with Target(program, "spin") as its:
-        said = pictures(hilo.run("top", its.pid, "--every", 0.3, "--count", 3))
+        deadline = time.monotonic() + PATIENCE
+        while True:
+            said = pictures(hilo.run("top", its.pid, "--every", 0.3, "--count", 3))
+            load = re.search(r"^ +\d+ +\d+ +(\d+) % +\S+ +\S+ +\S+ +\d+  running #", said[2], re.MULTILINE)
+            must(load, said[2])
+            if int(load[1]) > 0:
+                break
+            must(time.monotonic() < deadline, said[2])  # a busy machine may give it no time for a while
     must(re.search(r"without a switch for\n +\d.* m?s  #\d+ \"spinner\"", said[2]), said[2])
-    load = re.search(r"^ +\d+ +\d+ +(\d+) % +\S+ +\S+ +\S+ +\d+  running #", said[2], re.MULTILINE)
-    must(load and int(load[1]) > 0, said[2])
 
 
 def rates():
