@@ -9,8 +9,7 @@
 //   timers    none is armed; so no wait has a deadline
 //   I/O       no call waits for a descriptor
 //   threads   each kernel thread of the process is a carrier, a monitor, or sleeps in a wait of
-//   hilo
-//             without a deadline (sched/parked_threads.hpp)
+//             hilo without a deadline (sched/parked_threads.hpp)
 //   signals   the program has installed no handler, except for faults: a handler may do anything
 //   memory    the program has made no child that shares its memory (hilo/clone.hpp)
 //
