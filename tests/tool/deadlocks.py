@@ -1,12 +1,15 @@
 #!/usr/bin/env python3
 """Tests the deadlock report: each deadlock has one, and programs that only wait have none.
 
-usage: deadlocks.py PROGRAM
+usage: deadlocks.py PROGRAM WAITING
 
-PROGRAM is deadlocked_program.
+PROGRAM is deadlocked_program, and WAITING is waiting_program. HILO_SEED is the first of its seeds, and HILO_SEEDS
+their number.
 """
 
+import concurrent.futures
 import os
+import random
 import re
 import resource
 import signal
@@ -18,6 +21,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from targets import must, run_checks  # noqa: E402
 
 program = os.path.abspath(sys.argv[1])
+waiting = os.path.abspath(sys.argv[2])
 
 # What each report must contain, in this order.
 DEADLOCKS = {
@@ -95,6 +99,22 @@ def only_waits(shape):
     must(process.returncode == 0 and "went on" in output and said == "", f"{process.returncode} {output} {said}")
 
 
+def seeds_only_wait():
+    """Programs of random waits, of which each ends with a wait for something outside."""
+    first = int(os.environ.get("HILO_SEED") or random.randrange(1, 2**31), 0)
+
+    def ends_well(seed):
+        done = subprocess.run([waiting, str(seed)], stdin=subprocess.DEVNULL, capture_output=True, text=True,
+                              timeout=100)
+        right = done.returncode == 0 and done.stdout == "went on\n" and done.stderr == ""
+        return None if right else f"HILO_SEED={seed}: {done.returncode} {done.stdout} {done.stderr}"
+
+    with concurrent.futures.ThreadPoolExecutor(8) as several:
+        seeds = range(first, first + int(os.environ.get("HILO_SEEDS") or 24))
+        wrong = [text for text in several.map(ends_well, seeds) if text]
+    must(not wrong, "; ".join(wrong))
+
+
 def checks():
     for shape in DEADLOCKS:
         yield shape.replace("_", " ") + ": a deadlock is reported", lambda shape=shape: deadlock(shape)
@@ -105,6 +125,7 @@ def checks():
     for shape in WAITS:
         name = shape.replace("_", " ") + ": a program that only waits is left alone"
         yield name, lambda shape=shape: only_waits(shape)
+    yield "random programs that only wait are left alone", seeds_only_wait
 
 
 run_checks("deadlock report", list(checks()))
