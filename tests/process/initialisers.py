@@ -4,6 +4,7 @@
 A program may construct a runtime as a global object, before the library's own initialisers, and may
 use fibers in exit handlers, after static objects are destroyed. Therefore no object of the library
 has an .init_array, .ctors or .fini_array section, and none registers a destructor by __cxa_atexit.
+The library may still call atexit(3) itself.
 
 usage: initialisers.py READELF ARCHIVE...
 """
@@ -13,7 +14,7 @@ import subprocess
 import sys
 
 FORBIDDEN_SECTION = re.compile(r"\s(\.(?:init_array|ctors|fini_array|dtors|preinit_array)\S*)\s")
-FORBIDDEN_SYMBOL = re.compile(r"\sUND (__cxa_atexit|atexit|__aeabi_atexit)(?:@\S+)?$")
+FORBIDDEN_SYMBOL = re.compile(r"\sUND (__cxa_atexit|__aeabi_atexit)(?:@\S+)?$")
 
 
 def faults_of(listing):

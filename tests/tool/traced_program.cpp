@@ -39,7 +39,8 @@ void pass_values(int rounds) {
   taker.join();
 }
 
-void spawn_children(int rounds) {
+// Not inline, so that the places of its spawns are in it.
+[[gnu::noinline]] void spawn_children(int rounds) {
   for (int i = 0; goes_on(i, rounds); ++i) {
     hilo::spawn({.name = "child"}, [] { hilo::yield(); }).join();
     hilo::sleep_for(100us);
