@@ -101,7 +101,7 @@ def only_waits(shape):
 
 def seeds_only_wait():
     """Programs of random waits, of which each ends with a wait for something outside."""
-    first = int(os.environ.get("HILO_SEED") or random.randrange(1, 2**31), 0)
+    first = int(os.environ.get("HILO_SEED") or str(random.randrange(1, 2**31)), 0)
 
     def ends_well(seed):
         done = subprocess.run([waiting, str(seed)], stdin=subprocess.DEVNULL, capture_output=True, text=True,
