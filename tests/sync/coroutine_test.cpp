@@ -62,7 +62,7 @@ template <class T>
 struct foreign_task {
   struct promise_type {
     foreign_task get_return_object() noexcept {
-      return {std::coroutine_handle<promise_type>::from_promise(*this)};
+      return foreign_task(std::coroutine_handle<promise_type>::from_promise(*this));
     }
     std::suspend_always initial_suspend() const noexcept { return {}; }
     auto final_suspend() const noexcept {
@@ -100,7 +100,7 @@ struct foreign_task {
   }
 
   std::coroutine_handle<promise_type> handle;
-  foreign_task(std::coroutine_handle<promise_type> its) noexcept : handle(its) {}
+  explicit foreign_task(std::coroutine_handle<promise_type> its) noexcept : handle(its) {}
   foreign_task(foreign_task&& other) noexcept : handle(std::exchange(other.handle, nullptr)) {}
   foreign_task& operator=(foreign_task&&) = delete;
   ~foreign_task() {
