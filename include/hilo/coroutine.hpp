@@ -17,6 +17,10 @@
 // coroutines that suspend.
 #pragma once
 
+// clang-format off: this header says that hilo needs C++20, before <coroutine> says less
+#include "hilo/detail/api.hpp"
+// clang-format on
+
 #include <concepts>
 #include <coroutine>
 #include <exception>
@@ -25,7 +29,6 @@
 #include <type_traits>
 #include <utility>
 
-#include "hilo/detail/api.hpp"
 #include "hilo/fiber.hpp"
 
 namespace hilo {
