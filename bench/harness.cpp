@@ -52,6 +52,16 @@ std::uint64_t kibibytes(const char* path, const std::string& word) {
   give_up("cannot read " + word + " from " + path);
 }
 
+// What stopped the run; null if nothing did. Google Benchmark 1.8 gave these members other names.
+template <class R>
+const std::string* failure_of(const R& run) {
+  if constexpr (requires { run.error_occurred; }) {
+    return run.error_occurred ? &run.error_message : nullptr;
+  } else {
+    return run.skipped ? &run.skip_message : nullptr;
+  }
+}
+
 // Turns the one run into the protocol's line.
 class line_reporter : public benchmark::BenchmarkReporter {
  public:
@@ -61,7 +71,7 @@ class line_reporter : public benchmark::BenchmarkReporter {
 
   void ReportRuns(const std::vector<Run>& runs) override {
     for (const Run& run : runs) {
-      if (run.error_occurred) give_up(run.error_message);
+      if (const std::string* const why = failure_of(run)) give_up(*why);
       std::printf("{\"%s\": %.9g", of_.name, first(run));
       for (const figure& each : of_.more) std::printf(", \"%s\": %.9g", each.name, set(run, each));
       std::printf("}\n");
