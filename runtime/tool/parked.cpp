@@ -67,11 +67,15 @@ std::string name_of(const fiber& one) {
   return text;
 }
 
-std::string spawn_site_of(const fiber& one) {
+std::string call_site(const void* return_address) {
   char text[600];
   // The return address of the call, minus one, lies in the call instruction.
-  base::format_code_address(static_cast<const char*>(one.spawned_at) - 1, text, sizeof text);
+  base::format_code_address(static_cast<const char*>(return_address) - 1, text, sizeof text);
   return text;
+}
+
+std::string spawn_site_of(const fiber& one) {
+  return call_site(one.spawned_at);
 }
 
 void write_all(int fd, std::string_view text) noexcept {

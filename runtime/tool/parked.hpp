@@ -66,7 +66,9 @@ class population {
 
 // `fiber #7 "name"`.
 std::string name_of(const fiber& one);
-// The call of spawn as `/usr/bin/server+0x1a2b`.
+// The call that returns to this address, as `/usr/bin/server+0x1a2b`.
+std::string call_site(const void* return_address);
+// The call of spawn, likewise.
 std::string spawn_site_of(const fiber& one);
 // Writes a report, in one write(2) where possible. What cannot be written is lost.
 void write_all(int fd, std::string_view text) noexcept;

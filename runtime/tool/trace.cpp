@@ -23,7 +23,6 @@
 #include "hilo/kernel/mutex.hpp"
 
 #include "runtime/base/check.hpp"
-#include "runtime/base/code_address.hpp"
 #include "runtime/base/error.hpp"
 #include "runtime/sched/registry.hpp"
 #include "runtime/sched/tracer.hpp"
@@ -107,13 +106,6 @@ void add_living(session& its) {
   for_each_runtime([&](sched::scheduler& one) { add_records(one, its.since, its.ended); });
 }
 
-std::string describe_call(std::uint64_t call) {
-  char text[600];
-  // The return address of the call, minus one, lies in the call instruction.
-  base::format_code_address(reinterpret_cast<const char*>(call) - 1, text, sizeof text);
-  return text;
-}
-
 // Returns the errno of a write that failed, or 0.
 int write_session(session& its, int fd, trace::summary& said) {
   struct placed {
@@ -126,7 +118,7 @@ int write_session(session& its, int fd, trace::summary& said) {
       out,
       {.literal =
            [](std::uint64_t text) { return std::string(reinterpret_cast<const char*>(text)); },
-       .call = describe_call},
+       .call = [](std::uint64_t call) { return call_site(reinterpret_cast<const void*>(call)); }},
       ::getpid(), program_invocation_short_name);
   std::uint64_t lost = its.lost;
   for (const worker_record& one : its.ended) {
