@@ -249,41 +249,15 @@ class channel {
   static T* element(void* at) noexcept { return std::launder(static_cast<T*>(at)); }
 
   status send_from(T& value, std::int64_t deadline) {
-    return run(
+    return core_.run(
         deadline, [&](detail::partner& other) { return send_locked(value, other); },
         [&] { return core_.wait_to_send(&value, deadline); });
   }
   // `result` is empty, so no destructor of T, which may do anything, runs under the lock.
   status receive_into(std::optional<T>& result, std::int64_t deadline) {
-    return run(
+    return core_.run(
         deadline, [&](detail::partner& other) { return receive_locked(result, other); },
         [&] { return core_.wait_to_receive(&result, deadline); });
-  }
-
-  // Tries under the lock, and waits if the operation cannot be done yet. A move that throws ends
-  // the call; the partner that the move would have served has to try again.
-  template <class F, class G>
-  status run(std::int64_t deadline, F attempt, G wait) {
-    while (true) {
-      detail::partner other;
-      std::unique_lock guard(core_.lock);
-      status now;
-      if constexpr (throwing_move) {
-        now = detail::attempt_under(guard, other, attempt);
-      } else {
-        now = attempt(other);
-      }
-      if (now == status::ok) return core_.finish(guard, other);
-      if (now == status::closed) [[unlikely]] {
-        guard.release();
-        return core_.refuse();
-      }
-      if (deadline == detail::no_wait) return core_.finish(guard, other, status::would_block);
-      guard.release();
-      const status end = wait();
-      if (throwing_move && end == detail::try_again) continue;
-      return end;
-    }
   }
 
   // Closes the channel when its last receiver goes, and destroys the buffered values, oldest first,

@@ -2,7 +2,6 @@
 #include "runtime/c/channel.hpp"
 
 #include <cerrno>
-#include <mutex>
 
 #include "runtime/c/result.hpp"
 
@@ -11,22 +10,6 @@ namespace {
 using hilo::status;
 using hilo::detail::partner;
 using hilo::detail::wait_node;
-
-// Tries under the lock, and calls wait(), which releases it, if the operation cannot be done yet.
-template <class F, class G>
-status run(hilo::detail::channel_core& core, std::int64_t deadline, F attempt, G wait) {
-  partner other;
-  std::unique_lock guard(core.lock);
-  const status now = attempt(other);
-  if (now == status::ok) return core.finish(guard, other);
-  if (now == status::closed) {
-    guard.release();
-    return core.refuse();
-  }
-  if (deadline == hilo::detail::no_wait) return core.finish(guard, other, status::would_block);
-  guard.release();
-  return wait();
-}
 
 bool wrong(const hilo_channel* channel, const void* element, size_t size) noexcept {
   return channel == nullptr || element == nullptr || size != channel->core.element_size;
@@ -87,8 +70,8 @@ int hilo_channel_send(hilo_channel* channel, const void* element, size_t size,
   if (wrong(channel, element, size)) return -EINVAL;
   return guarded([&] {
     const std::int64_t until = inner_deadline(deadline);
-    return number_of(run(
-        channel->core, until, [&](partner& other) { return channel->send_locked(element, other); },
+    return number_of(channel->core.run(
+        until, [&](partner& other) { return channel->send_locked(element, other); },
         [&] { return channel->core.wait_to_send(const_cast<void*>(element), until); }));
   });
 }
@@ -97,9 +80,8 @@ int hilo_channel_receive(hilo_channel* channel, void* element, size_t size,
                          int64_t deadline) noexcept {
   if (wrong(channel, element, size)) return -EINVAL;
   const std::int64_t until = inner_deadline(deadline);
-  return number_of(run(
-      channel->core, until,
-      [&](partner& other) noexcept { return channel->receive_locked(element, other); },
+  return number_of(channel->core.run(
+      until, [&](partner& other) noexcept { return channel->receive_locked(element, other); },
       [&] { return channel->core.wait_to_receive(element, until); }));
 }
 

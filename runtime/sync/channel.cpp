@@ -54,6 +54,11 @@ status channel_core::refuse() noexcept {
   return status::closed;
 }
 
+void channel_core::fail(const partner& other) noexcept {
+  lock.unlock();
+  if (other.who != nullptr) wake(*other.who->owner, try_again);
+}
+
 status channel_core::wait_to_send(void* value, std::int64_t deadline) noexcept {
   return wait_in_until(senders, lock, value, deadline, "channel send");
 }

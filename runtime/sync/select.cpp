@@ -174,8 +174,10 @@ struct select_wait {
     select_case& one = *cases[number];
     partner other;
     try {
-      result.end = attempt_under(guard, other, [&one](partner& its) { return one.attempt(its); });
+      result.end = one.attempt(other);
     } catch (...) {
+      guard.unlock();
+      if (other.who != nullptr) wake(*other.who->owner, try_again);
       one.clear();
       throw;
     }

@@ -11,7 +11,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <limits>
-#include <mutex>
 
 #include "hilo/detail/api.hpp"
 #include "hilo/detail/decision.hpp"
@@ -32,20 +31,6 @@ struct partner {
   wait_node* who = nullptr;
   status end = status::ok;
 };
-
-// Calls attempt(other) under the lock of `guard`. If it throws, the lock is released, and the
-// waiter that it was about to serve tries again.
-template <class L, class F>
-[[gnu::always_inline]] inline status attempt_under(std::unique_lock<L>& guard, partner& other,
-                                                   F attempt) {
-  try {
-    return attempt(other);
-  } catch (...) {
-    guard.unlock();
-    if (other.who != nullptr) wake(*other.who->owner, try_again);
-    throw;
-  }
-}
 
 // The waiters that several operations under one lock served. The destructor wakes them; it must run
 // after the lock is released.
@@ -111,21 +96,29 @@ struct channel_core {
     if (++first == room) first = 0;
   }
 
-  // Ends an operation that did not wait, and wakes the other side if it was served. After 256
-  // operations on one channel without a wait (the count then wraps) the caller yields. 256 is a
-  // guess: about 5 us of sends.
-  status finish(std::unique_lock<sync_lock>& guard, const partner& other,
-                status end = status::ok) noexcept {
-    const bool spent = ++streak == 0;
-    guard.unlock();
-    if (other.who != nullptr) wake(*other.who->owner, other.end);
-    if (spent) [[unlikely]]
-      spend_budget();
-    return end;
+  // An operation: attempt(other) tries it under the lock; wait() releases the lock and waits, if
+  // the operation cannot be done yet. A move that throws ends the call; the waiter that the move
+  // would have served tries again.
+  template <class F, class G>
+  status run(std::int64_t deadline, F attempt, G wait) {
+    while (true) {
+      partner other;
+      const carrier* const here = lock.lock_here();
+      status now;
+      try {
+        now = attempt(other);
+      } catch (...) {
+        fail(other);
+        throw;
+      }
+      if (now == status::ok) return finish(here, other);
+      if (now == status::closed) [[unlikely]]
+        return refuse();
+      if (deadline == no_wait) return finish(here, other, status::would_block);
+      const status end = wait();
+      if (end != try_again) return end;
+    }
   }
-
-  // Ends an operation on a closed channel, and releases the lock.
-  [[gnu::cold]] HILO_API status refuse() noexcept;
 
   // Queues the caller, releases the lock and parks, until `deadline` at most.
   HILO_API status wait_to_send(void* value, std::int64_t deadline) noexcept;
@@ -157,6 +150,24 @@ struct channel_core {
   wait_list receivers;  // wait_node::slot: the std::optional to fill
 
  private:
+  // Ends an operation that did not wait, releases the lock, which was taken on the carrier `here`,
+  // and wakes the other side if it was served. After 256 operations on one channel without a wait
+  // (the count then wraps) the caller yields. 256 is a guess: about 5 us of sends.
+  status finish(const carrier* here, const partner& other, status end = status::ok) noexcept {
+    const bool spent = ++streak == 0;
+    lock.unlock(here);
+    if (other.who != nullptr) wake(*other.who->owner, other.end);
+    if (spent) [[unlikely]]
+      spend_budget();
+    return end;
+  }
+
+  // Ends an operation on a closed channel, and releases the lock.
+  [[gnu::cold]] HILO_API status refuse() noexcept;
+  // Ends an operation that threw: releases the lock, and lets the waiter that it was about to serve
+  // try again.
+  [[gnu::cold]] HILO_API void fail(const partner& other) noexcept;
+
   // Ends close() and releases the lock.
   void close_locked() noexcept;
 };
