@@ -1,5 +1,6 @@
 // What a worker looks at once in a while, between two fibers: whether it must leave its place, its
 // port, its timers, and the fibers whose turn comes outside of the usual order.
+#include "runtime/sched/lock_warnings.hpp"
 #include "runtime/sched/worker.hpp"
 
 namespace hilo::sched {
@@ -9,7 +10,7 @@ bool worker::attend(std::uint32_t tick, fiber*& chosen) noexcept {
   queue_.begin_attending(tick);
   if (scheduler_.decides() != nullptr) return false;
   look_at_trace();
-  if (trace_.on()) [[unlikely]]
+  if (trace_.on() || leaves_are_watched()) [[unlikely]]
     queue_.attend_next(tick);  // tracer.hpp
   if (place_.closes()) {
     if (retired_) return attend_to_pinned(tick, chosen);

@@ -47,8 +47,11 @@ monitor::monitor(scheduler& watched, const runtime_options& options, on_deadlock
       stuck_after_(to_ns(options.stuck_after)),
       busy_after_(to_ns(options.report_busy_after)),
       report_(options.report_busy),
-      word_(stuck_after_ == 0 && busy_after_ == 0 && !dumps ? awake : absent),
-      deadlocks_(stuck_after_ == 0 && busy_after_ == 0 ? on_deadlock::off : at_deadlock) {}
+      word_(stuck_after_ == 0 && busy_after_ == 0 && !dumps && !watched.warns_about_locks()
+                ? awake
+                : absent),
+      deadlocks_(stuck_after_ == 0 && busy_after_ == 0 ? on_deadlock::off : at_deadlock),
+      lock_cycles_(watched.warns_about_locks()) {}
 
 void monitor::rouse() noexcept {
   note_time(detail::monotonic_now());
@@ -135,8 +138,9 @@ void monitor::stop() noexcept {
   sys::futex_wake_one(&word_);
 }
 
-// Sleeps until a worker runs a fiber again. On the way it may look for a deadlock.
+// Sleeps until a worker runs a fiber again. On the way it may look for cycles and for a deadlock.
 void monitor::doze() noexcept {
+  lock_cycles_.look();
   if (!deadlocks_.wants_look()) {
     sys::futex_wait(word_, dozing);
     return;
@@ -157,6 +161,7 @@ void monitor::watch() noexcept {
     }
     const std::int64_t now = detail::monotonic_now();
     note_time(now);
+    lock_cycles_.look_if_due(now);
     const finding worst = look(now);
     if (worst == finding::moves) deadlocks_.restart();
     nap = worst == finding::moves

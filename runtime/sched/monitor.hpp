@@ -37,6 +37,7 @@
 
 #include "runtime/sched/carrier_sight.hpp"
 #include "runtime/sched/deadlock.hpp"
+#include "runtime/sched/lock_warnings.hpp"
 #include "runtime/sys/futex.hpp"
 
 namespace hilo::sched {
@@ -132,6 +133,7 @@ class monitor {
   std::vector<record> seen_;
   unsigned open_ = 0;  // number of extra places that are open
   deadlock_schedule deadlocks_;
+  lock_cycle_schedule lock_cycles_;
   std::int64_t reported_at_ = 0;
 };
 

@@ -21,6 +21,7 @@
 #include "runtime/sched/deadlock.hpp"
 #include "runtime/sched/dump_signal.hpp"
 #include "runtime/sched/forked_fiber.hpp"
+#include "runtime/sched/lock_warnings.hpp"
 #include "runtime/sched/registry.hpp"
 #include "runtime/sched/worker.hpp"
 #include "runtime/thread/loaded.hpp"
@@ -81,6 +82,7 @@ scheduler::scheduler(const runtime_options& options, decider* decides)
       carriers_(options.carriers),
       queues_(options.carriers),
       deadlock_(deadlock_of_environment(options.deadlock)),
+      lock_warnings_(decides == nullptr && lock_warnings_of_environment(options.warn_about_locks)),
       dump_signal_(decides == nullptr ? dump_signal_of_environment(options.dump_signal) : 0),
       spares_(*this, options.spare_carriers),
       monitor_(*this, options, deadlock_, dump_signal_ != 0) {
@@ -104,6 +106,7 @@ scheduler::scheduler(const runtime_options& options, decider* decides)
                    "; it must be at most " + base::format_bytes(largest_guard));
   }
   if (dump_signal_ != 0) install_dump_signal(dump_signal_);
+  if (lock_warnings_) watch_mutexes();
   if (wanted_io_ == io_driver::uring) (void)io();
   if (decides_ == nullptr) begin_trace_of_environment();
   detail::free_light_fence();

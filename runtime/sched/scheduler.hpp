@@ -192,6 +192,7 @@ class scheduler {
     return guest_ended_.load(std::memory_order_acquire);
   }
   on_deadlock wish_at_deadlock() const noexcept { return deadlock_; }
+  bool warns_about_locks() const noexcept { return lock_warnings_; }
 
   // Whether no fiber is alive. Exact once no fiber and no foreign thread spawns any more.
   bool all_ended() const noexcept;
@@ -273,6 +274,7 @@ class scheduler {
   sys::futex_word draining_{0};
   std::atomic<bool> drained_{false};  // wait_for_fibers() is under way; relaxed
   const on_deadlock deadlock_;
+  const bool lock_warnings_;
   const int dump_signal_;  // 0: none
 
   spares spares_;

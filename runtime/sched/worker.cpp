@@ -6,6 +6,7 @@
 #include "runtime/base/check.hpp"
 #include "runtime/context/guard_report.hpp"
 #include "runtime/sched/decider.hpp"
+#include "runtime/sched/lock_warnings.hpp"
 #include "runtime/thread/cpu.hpp"
 
 namespace hilo::sched {
@@ -27,6 +28,7 @@ worker::worker(scheduler& owner, unsigned index, place* at)
   if (at != nullptr) place_.take(*this, *at);
   if (owner.measures_wakeups()) wakeups_ = std::make_unique<wakeup_times>();
   forks = &base_;
+  if (leaves_are_watched()) queue_.prompt();
   HILO_CHECK(static_cast<void*>(static_cast<detail::carrier*>(this)) == this,
              "a worker does not start with its carrier");
 }
@@ -186,6 +188,8 @@ void worker::run_on_base(fiber& one) noexcept {
 }
 
 fiber* worker::pick_after(trace_what how, const char* reason) noexcept {
+  if (leaves_are_watched() && (how == trace_what::parks || how == trace_what::yields)) [[unlikely]]
+    check_leave(running(), how == trace_what::parks ? reason : "yield");
   if (trace_.on()) [[unlikely]]
     trace_.leaves(how, reason);
   fiber* const next = pick();

@@ -22,7 +22,6 @@
 #include <unistd.h>
 
 #include "hilo/detail/deadline.hpp"
-#include "hilo/detail/fence.hpp"
 
 #include "runtime/base/code_address.hpp"
 #include "runtime/context/backtrace.hpp"
@@ -33,6 +32,7 @@
 #include "runtime/sched/registry.hpp"
 #include "runtime/sched/scheduler.hpp"
 #include "runtime/sched/worker.hpp"
+#include "runtime/tool/held_fibers.hpp"
 #include "runtime/tool/metrics.hpp"
 #include "runtime/tool/parked.hpp"
 #include "runtime/tool/root.hpp"
@@ -96,38 +96,22 @@ class code_names {
 class fiber_taker {
  public:
   fiber_taker(const population& all, code_names& names, std::vector<fiber_record>& into)
-      : all_(all), names_(names), into_(into) {}
-  ~fiber_taker() { let_all_go(); }
-  fiber_taker(const fiber_taker&) = delete;
-  fiber_taker& operator=(const fiber_taker&) = delete;
+      : all_(all), names_(names), into_(into), held_(all, held_at_a_time) {}
 
   void take(sched::scheduler& its) {
     its.for_each_kept([&](fiber& one) {
       if (one.join.load(std::memory_order_acquire) == sched::join_word::ended) return;
-      // A simulation's fibers are run without a look at on_cpu, so they cannot be held.
-      if (its.decides() == nullptr && one.started && all_.is_parked(one) && one.context.hold()) {
-        held_[count_++] = &one;
-        if (count_ == held_.size()) take_held();
-      } else {
-        record(one, false);
-      }
+      if (!held_.hold(one)) return record(one, false);
+      if (held_.full()) take_held();
     });
     take_held();
   }
 
  private:
   void take_held() {
-    if (count_ == 0) return;
-    detail::heavy_fence();  // (H)
-    while (count_ != 0) {
-      fiber& one = *held_[count_ - 1];
-      record(one, one.context.is_held() && all_.still_waits(one));
-      one.context.let_go();
-      --count_;
-    }
-  }
-  void let_all_go() noexcept {
-    for (; count_ != 0; --count_) held_[count_ - 1]->context.let_go();
+    held_.settle();
+    for (const fiber* const one : held_.all()) record(*one, held_.waits(*one));
+    held_.let_go();
   }
 
   void record(const fiber& one, bool held) {
@@ -160,8 +144,7 @@ class fiber_taker {
   const population& all_;
   code_names& names_;
   std::vector<fiber_record>& into_;
-  std::array<fiber*, held_at_a_time> held_{};
-  std::size_t count_ = 0;
+  held_fibers held_;
 };
 
 struct runtime_record {

@@ -69,6 +69,23 @@ trace_json::trace_json(trace_file& out, meanings what, int process, std::string_
   out_.text() += "{\"displayTimeUnit\":\"ns\",\"traceEvents\":[";
 }
 
+void trace_json::learn(const trace_event& one) {
+  if (one.what == trace_what::parks) (void)reason_at(one.text);
+  if (one.what == trace_what::spawned) (void)call_at(one.text);
+}
+
+const std::string& trace_json::reason_at(std::uint64_t literal) {
+  std::string& known = texts_.try_emplace(literal).first->second;
+  if (known.empty()) known = what_.literal(literal);
+  return known;
+}
+
+const std::string& trace_json::call_at(std::uint64_t return_address) {
+  std::string& known = calls_.try_emplace(return_address).first->second;
+  if (known.empty()) known = what_.call(return_address);
+  return known;
+}
+
 std::uint64_t trace_json::key_of(std::uint32_t runtime, std::uint64_t fiber) noexcept {
   return (std::uint64_t{runtime} << fiber_bits) | fiber;
 }
@@ -219,11 +236,7 @@ void trace_json::leaves(place where, worker_state& here, const trace_event& one)
     return;
   }
   fiber_state& its = fibers_[key];
-  if (one.what == trace_what::parks) {
-    std::string& reason = texts_.try_emplace(one.text).first->second;
-    if (reason.empty()) reason = what_.literal(one.text);
-    its.reason = reason;
-  }
+  if (one.what == trace_what::parks) its.reason = reason_at(one.text);
   end_run(here, one.time,
           one.what == trace_what::parks    ? "parked: " + its.reason
           : one.what == trace_what::yields ? "yielded"
@@ -248,8 +261,7 @@ void trace_json::is_spawned(place where, const worker_state& here, const trace_e
   its.now = state::runnable;
   its.since = one.time;
   its.made_runnable = {here.fiber != 0 && one.other != 0, one.time, here.its};
-  std::string& call = calls_.try_emplace(one.text).first->second;
-  if (call.empty()) call = what_.call(one.text);
+  const std::string& call = call_at(one.text);
   instant(
       here.its, one.time, "spawn",
       {{"fiber", json_of_number(one.fiber)}, {"name", json_of(its.name)}, {"at", json_of(call)}});

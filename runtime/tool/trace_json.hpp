@@ -52,6 +52,9 @@ class trace_json {
   // Events should come in the order of their times. If some are late, slices are cut so that those
   // of a track never overlap.
   void add(place where, const sched::trace_event& one);
+  // Looks up what the addresses in an event mean, for an event that is added when the process may
+  // have ended.
+  void learn(const sched::trace_event& one);
   // Ends the slices that are open, and the file. `now`: the end of the trace.
   void end(std::int64_t now, std::uint64_t lost);
 
@@ -85,6 +88,9 @@ class trace_json {
   };
   using argument = std::pair<const char*, std::string>;  // the second is JSON
 
+  // Looked up once each.
+  const std::string& reason_at(std::uint64_t literal);
+  const std::string& call_at(std::uint64_t return_address);
   static std::uint64_t key_of(std::uint32_t runtime, std::uint64_t fiber) noexcept;
   fiber_state& fiber_of(std::uint32_t runtime, const sched::trace_event& one);
   void begins(place where, worker_state& here, const sched::trace_event& one);

@@ -1,17 +1,21 @@
 #!/usr/bin/env python3
-"""Tests the probes (USDT) with gdb, which counts itself in as bpftrace does.
+"""Tests the probes (USDT) with gdb, which counts itself in as bpftrace does, and the book's commands with bpftrace.
 
 usage: probes.py GDB PROGRAM LIBRARY
 """
 
 import os
 import re
+import shlex
+import shutil
+import signal
 import subprocess
 import sys
 import tempfile
+import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from targets import Skipped, must, run_checks  # noqa: E402
+from targets import Skipped, Target, must, run_checks  # noqa: E402
 
 gdb, program, library = sys.argv[1:]
 NAMES = {"run", "yield", "park", "end", "move", "spawn", "wake", "steal", "hand_over", "take_back", "io_submit",
@@ -57,7 +61,53 @@ def reached():
     must("exited normally" in said, said[-3000:])
 
 
+PAGE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../docs/debugging.md")
+# What each command of the book prints of traced_program, in their order.
+ANSWERS = [
+    r"@\[channel receive\]: [1-9]",
+    r"(?s)@us:.*\[\d+, \d+\) +[1-9]",
+    r"@\[.*spawn_children.*\]: [1-9]",
+]
+
+
+def read_commands():
+    """The words of each bpftrace command in the book."""
+    with open(PAGE, encoding="utf-8") as file:
+        fences = re.findall(r"^```[^\n]*\n(.*?)^```$", file.read(), re.MULTILINE | re.DOTALL)
+    text = next(fence for fence in fences if "bpftrace -p" in fence)
+    return [shlex.split(one) for one in re.findall(r"^bpftrace .*?'$", text, re.MULTILINE | re.DOTALL)]
+
+
+def run_bpftrace(words, target):
+    """What bpftrace says of two seconds."""
+    here = [word.replace("PID", str(target.pid)).replace("LIB", os.path.realpath(library)) for word in words]
+    with subprocess.Popen(here, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                          errors="replace") as tool:
+        started = tool.stdout.readline()  # "Attaching 1 probe...", which it has done a little later
+        time.sleep(2)
+        tool.send_signal(signal.SIGINT)
+        said = started + tool.communicate(timeout=60)[0]
+    must(tool.returncode == 0, f"{words}: {said}")
+    return said
+
+
+def answered():
+    skip_without_probes()
+    if not shutil.which("bpftrace"):
+        raise Skipped("there is no bpftrace")
+    here = subprocess.run(["bpftrace", "-e", "BEGIN { exit(); }"], capture_output=True, text=True, check=False, timeout=60)
+    if here.returncode != 0:
+        raise Skipped(f"bpftrace does not work here: {here.stderr.strip()[:200]}")
+    commands = read_commands()
+    must(len(commands) == len(ANSWERS), commands)
+    with Target(program, "forever") as target:
+        for words, answer in zip(commands, ANSWERS):
+            said = run_bpftrace(words, target)
+            must(re.search(answer, said), f"{words}: {said}")
+
+
 run_checks("probes", [
     ("all are listed", listed),
     ("a probe is reached while a tool looks, with its arguments", reached),
+    ("the book's bpftrace commands answer", answered),
 ])

@@ -220,8 +220,12 @@ def killed():
     """Nothing stays on for long, and only one command reads at a time."""
     with Target(program, "forever") as its:
         recorder = Recorder(its.pid, path_of("killed.json"))
+        with open(path_of("second.json"), "w", encoding="utf-8") as file:
+            file.write("an older trace")
         said = hilo.run("trace", its.pid, "-o", path_of("second.json"), code=3)
         must("another hilo trace reads" in said, said)
+        with open(path_of("second.json"), encoding="utf-8") as file:
+            must(file.read() == "an older trace", "the file of the refused command is empty")
         recorder.process.kill()
         recorder.end(-signal.SIGKILL)
         deadline = time.monotonic() + PATIENCE

@@ -92,9 +92,13 @@ void end_in_order_at_signals() {
 
 class open_file {
  public:
+  // What was in the file stays until empty().
   explicit open_file(const std::string& path)
-      : path_(path), fd_(::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666)) {
+      : path_(path), fd_(::open(path.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0666)) {
     if (fd_ < 0) fail(errno);
+  }
+  void empty() const {
+    if (::ftruncate(fd_, 0) != 0 && errno != EINVAL) fail(errno);  // EINVAL: a pipe or terminal
   }
   ~open_file() {
     if (fd_ >= 0) ::close(fd_);
@@ -124,15 +128,17 @@ class recording {
         file_(file),
         names_(where),
         out_(file.fd()),
-        json_(
-            out_,
-            {.literal = [this](std::uint64_t at) { return where_.bytes().text(at).value_or("?"); },
-             .call =
-                 [this](std::uint64_t at) {
-                   return at == 0 ? "" : describe_spawn_site(names_, at);
-                 }},
-            wanted.process, where.program().substr(where.program().rfind('/') + 1)),
-        reader_(where, hilos) {}
+        json_(out_,
+              {.literal =
+                   [this](std::uint64_t at) { return where_.bytes().text(at).value_or("unknown"); },
+               .call =
+                   [this](std::uint64_t at) {
+                     return at == 0 ? "" : describe_spawn_site(names_, at);
+                   }},
+              wanted.process, where.program().substr(where.program().rfind('/') + 1)),
+        reader_(where, hilos) {
+    file.empty();  // now that nothing refuses the trace any more
+  }
 
   // Returns false if the process ended before.
   bool run_until(std::int64_t end) {
@@ -159,7 +165,9 @@ class recording {
  private:
   // Reads what is new, and writes what is older than `horizon`, in the order of time.
   void take(std::int64_t horizon) {
+    const std::size_t before = waiting_.size();
     reader_.read(waiting_, json_);
+    for (std::size_t i = before; i < waiting_.size(); ++i) json_.learn(waiting_[i].what);
     std::stable_sort(
         waiting_.begin(), waiting_.end(),
         [](const placed_event& a, const placed_event& b) { return a.what.time < b.what.time; });
