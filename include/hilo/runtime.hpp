@@ -114,10 +114,10 @@ struct runtime_options {
   // several runtimes, the most careful one decides. A runtime whose stuck_after and
   // report_busy_after are both 0 does not look.
   on_deadlock deadlock = on_deadlock::abort;
-  // Warns on standard error of fibers that wait for each other in a cycle of mutexes and joins though
-  // others still run, and of a fiber that parks while it holds a pthread mutex (docs/debugging.md
-  // says what the second needs). The first costs a look at all fibers once a second. HILO_WARN=locks
-  // has the same effect.
+  // Warns on standard error of fibers that wait for each other in a cycle of mutexes and joins
+  // though others still run, and of a fiber that parks while it holds a pthread mutex
+  // (docs/debugging.md says what the second needs). The first costs a look at all fibers once a
+  // second. HILO_WARN=locks has the same effect.
   bool warn_about_locks = false;
   // Whether the time from the wake of a fiber to its run is measured, for hilo/metrics.hpp. That
   // makes each wake and each switch slower: two looks at the clock, some 50 ns. If it is false,
