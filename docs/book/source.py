@@ -21,7 +21,7 @@ PARTS = {
     "Start": ["why-fibers", "first-program", "packages"],
     "Kernel threads": ["threads", "clone"],
     "Fibers": ["fibers", "channels", "scopes", "cancellation", "servers", "tls", "io", "stack-sizes", "foreign-libraries"],
-    "Testing and debugging": ["simulation", "testing-your-program", "debugging"],
+    "Testing and debugging": ["simulation", "testing-your-program", "finding-faults", "debugging"],
     "Coming from elsewhere": ["porting", "c"],
     "What holds": ["guarantees", "process-life", "machine", "benchmarks"],
     "For hilo's developers": ["architecture", "memory-model", "testing", "decisions/README"],
