@@ -42,11 +42,11 @@ struct context {
 
   // Keeps a suspended context from being continued, so that its stack can be read (H). That is not
   // certain yet: a carrier may have found off_cpu() true before, and then stores 1 over this value.
-  // So the holder makes a heavy_fence, and then looks for is_held() and whether the fiber still
-  // waits. A carrier took the fiber from a queue before it looked at on_cpu, so a waker has ended
-  // the wait before that. If the carrier looked before hold(), the fence has made the waker's store
-  // visible, and the fiber does not wait any more. If the carrier looks after hold(), it finds
-  // `held`, and waits.
+  // So the holder makes a heavy_fence, and then looks whether the fiber still waits and, after
+  // that, for is_held(). A carrier took the fiber from a queue before it looked at on_cpu, so a
+  // waker has ended the wait before that. If the carrier looked before hold(), the fence has made
+  // the waker's store visible, and the fiber does not wait any more. If the carrier looks after
+  // hold(), it finds `held`, and waits.
   bool hold() noexcept {
     std::uint32_t free = 0;
     return on_cpu.compare_exchange_strong(free, held, std::memory_order_seq_cst,

@@ -12,7 +12,8 @@
 namespace hilo::tool {
 
 // A carrier that wants to run a held fiber waits, as for a fiber that is still leaving its stack.
-// So hold few, and not for long. The caller keeps the runtimes and the slots of the fibers open.
+// So hold few, and not for long. The caller keeps the runtimes (so there is one holder at a time)
+// and the slots of the fibers open. Model: hold.
 class held_fibers {
  public:
   // Room for `most`. Throws std::bad_alloc.
@@ -38,8 +39,11 @@ class held_fibers {
   }
   // Whether the fiber stays where it is until let_go(). If not, only the fields that never change
   // may be read.
+  //
+  // In this order: a carrier that stores over `held` may run the fiber until it waits again. If the
+  // first look sees that wait, the second sees that it is not held any more.
   bool waits(const fiber& one) const noexcept {
-    return one.context.is_held() && all_.still_waits(one);
+    return all_.still_waits(one) && one.context.is_held();
   }
   void let_go() noexcept {
     for (fiber* const one : held_) one->context.let_go();
