@@ -27,6 +27,7 @@
 #include "tests/death.hpp"
 #include "tests/emulator.hpp"
 #include "tests/io/drivers.hpp"
+#include "tests/io/waiting.hpp"
 #include "tests/supervisor.hpp"
 #include "tests/terminals.hpp"
 
@@ -102,7 +103,7 @@ TEST_CASE("close: one that lingers holds up neither its carrier nor who has the 
         CHECK(value == 5);
         auto waiting =
             hilo::spawn([&] { return io::read(next, &value, sizeof value, 60s).status(); });
-        hilo::sleep_for(1ms);
+        hilo::test::until_waited_for(next);
         CHECK(io::close(event.release()));
         CHECK(waiting.join() == status::closed);
         CHECK_FALSE(closed.load(std::memory_order_acquire));
@@ -122,7 +123,7 @@ TEST_CASE("close: waits of other fibers end with closed before one that lingers 
       return io::read(number, &byte, 1).status();
     });
     auto writer = hilo::spawn([number] { return io::poll(number, POLLPRI).status(); });
-    hilo::sleep_for(2ms);
+    hilo::test::until_waited_for(number, 2);
     auto closer = hilo::spawn([number] { CHECK(io::close(number)); });
     CHECK(reader.join() == status::closed);
     CHECK(writer.join() == status::closed);

@@ -13,9 +13,9 @@
 #include "hilo/fiber.hpp"
 #include "hilo/net/unix.hpp"
 
-#include "runtime/io/pending.hpp"
 #include "tests/doctest.hpp"
 #include "tests/io/drivers.hpp"
+#include "tests/io/waiting.hpp"
 
 namespace {
 
@@ -24,13 +24,6 @@ using hilo::io::descriptor;
 using hilo::net::unix_stream;
 using hilo::test::everywhere;
 using hilo::test::on_each_driver;
-
-bool waited_for(int fd) {
-  hilo::io::slot* const its = hilo::io::slot_of(fd);
-  REQUIRE(its != nullptr);
-  const std::scoped_lock guard(its->lock);
-  return its->first != nullptr;
-}
 
 descriptor of_null() {
   return descriptor(::open("/dev/null", O_RDONLY | O_CLOEXEC));
@@ -73,7 +66,7 @@ TEST_CASE("descriptor: closing it ends the calls that others are in, whoever clo
         char byte = 0;
         return near.read(&byte, 1).status();
       });
-      while (!waited_for(fd)) hilo::yield();
+      hilo::test::until_waited_for(fd);
       // Calls that begin, while two close it at once.
       hilo::fiber<status> beginning = hilo::spawn([&, &near = near] {
         char byte = 0;

@@ -1,7 +1,6 @@
 // hilo/pipe.hpp, on both drivers: the ends, who closes them, and writing where nobody reads.
 #include "hilo/pipe.hpp"
 
-#include <atomic>
 #include <cerrno>
 #include <chrono>
 #include <climits>
@@ -20,6 +19,7 @@
 
 #include "tests/doctest.hpp"
 #include "tests/io/drivers.hpp"
+#include "tests/io/waiting.hpp"
 
 namespace {
 
@@ -195,18 +195,14 @@ TEST_CASE("pipe: a stop request and closing end the calls that wait") {
           status::cancelled);
 
     pipe_ends empty = make_pipe();
-    std::atomic<bool> about_to = false;
     const int fd = empty.reader.fd();
     hilo::fiber<status> reader = hilo::spawn([&] {
       char byte = 0;
-      about_to.store(true, std::memory_order_release);
       return hilo::io::read(fd, &byte, 1).status();
     });
-    while (!about_to.load(std::memory_order_acquire)) hilo::yield();
-    hilo::sleep_for(1ms);
+    hilo::test::until_waited_for(fd);
     REQUIRE(empty.reader.close());
-    const status end = reader.join();
-    CHECK((end == status::closed || end == status::failed));  // failed: it came after the close
+    CHECK(reader.join() == status::closed);
   });
 }
 

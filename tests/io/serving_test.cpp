@@ -22,9 +22,9 @@
 #include "hilo/signal_set.hpp"
 
 #include "runtime/base/sanitizers.hpp"
-#include "runtime/io/pending.hpp"
 #include "tests/emulator.hpp"
 #include "tests/io/drivers.hpp"
+#include "tests/io/waiting.hpp"
 #include "tests/runtimes.hpp"
 
 namespace {
@@ -180,13 +180,6 @@ std::chrono::nanoseconds used_by_process() {
   return std::chrono::seconds(used.tv_sec) + std::chrono::nanoseconds(used.tv_nsec);
 }
 
-bool is_waited_for(int fd) {
-  hilo::io::slot* const its = hilo::io::slot_of(fd);
-  REQUIRE(its != nullptr);
-  const std::scoped_lock guard(its->lock);
-  return its->first != nullptr;
-}
-
 }  // namespace
 
 TEST_CASE("serving: SIGTERM under load drops no request on a connection that was accepted") {
@@ -248,7 +241,7 @@ TEST_CASE("serving: a thousand connections on which nothing happens use no CPU")
           clients.push_back(std::move(tcp_stream::connect(*listener.local()).value()));
           echo(clients.back());
         }
-        while (!is_waited_for(listener.fd())) hilo::yield();
+        hilo::test::until_waited_for(listener.fd());
         const std::chrono::nanoseconds before = used_by_process();
         hilo::sleep_for(500ms);
         // A single carrier that looked again and again would use ten times as much.

@@ -21,8 +21,8 @@
 #include "hilo/net.hpp"
 #include "hilo/select.hpp"
 
-#include "runtime/io/pending.hpp"
 #include "tests/io/drivers.hpp"
+#include "tests/io/waiting.hpp"
 
 namespace {
 
@@ -252,20 +252,9 @@ std::vector<kind> kinds() {
   };
 }
 
-// Whether a fiber is in a call on it.
-bool has_waiters(int fd) {
-  hilo::io::slot* const its = hilo::io::slot_of(fd);
-  REQUIRE(its != nullptr);
-  const std::scoped_lock guard(its->lock);
-  for (const hilo::io::pending* one = its->first; one != nullptr; one = one->next) {
-    if (one->fd == fd) return true;
-  }
-  return false;
-}
-
 hilo::fiber<status> wait_for(const kind& one, const place& at) {
   hilo::fiber<status> waiter = hilo::spawn([&] { return one.wait(at); });
-  while (!has_waiters(at.fd)) hilo::yield();
+  hilo::test::until_waited_for(at.fd);
   return waiter;
 }
 
@@ -275,7 +264,7 @@ void let_driver_look() {
   for (int i = 0; i < 2; ++i) {
     hilo::fiber<hilo::result<short>> waiter =
         hilo::spawn([&] { return hilo::io::poll(pair.left(), POLLIN); });
-    while (!has_waiters(pair.left())) hilo::yield();
+    hilo::test::until_waited_for(pair.left());
     char byte = 'x';
     REQUIRE(::send(pair.right(), &byte, 1, 0) == 1);
     REQUIRE(waiter.join());
@@ -334,7 +323,7 @@ TEST_CASE("waits: a deadline and a stop request end each kind, and leave what it
       const auto in_vain = [&](auto wait, status expected) {
         const place at = one.make();
         CHECK(wait(at) == expected);
-        CHECK_FALSE(has_waiters(at.fd));
+        CHECK(hilo::test::calls_for(at.fd) == 0);
         if (one.make_ready != nullptr) {
           hilo::fiber<status> again = wait_for(one, at);
           one.make_ready(at);
@@ -368,10 +357,10 @@ TEST_CASE("waits: closing waits for who was told that the descriptor is ready") 
           const stream_pair pair;
           hilo::fiber<status> waiter =
               hilo::spawn([&] { return hilo::with_timeout(20s, [&] { return one.wait(old); }); });
-          while (!has_waiters(old.fd)) hilo::yield();
+          hilo::test::until_waited_for(old.fd);
           let_driver_look();
           hilo::fiber<void> waker = hilo::spawn([&] {
-            while (!has_waiters(pair.left())) hilo::yield();
+            hilo::test::until_waited_for(pair.left());
             REQUIRE(::send(pair.right(), "x", 1, 0) == 1);
             one.make_ready(old);
           });
