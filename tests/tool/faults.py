@@ -85,8 +85,14 @@ def leak():
 
 
 def slow():
-    done = run(programs["slow"])
-    must(done.returncode == 0, done.stderr)
+    # On a machine where the fiber hardly gets a processor, hilo cannot ask it where it is, and says so.
+    for _ in range(5):
+        done = run(programs["slow"])
+        must(done.returncode == 0 and "has kept carrier" in done.stderr, done.stderr)
+        if "is at slow+" in done.stderr:
+            break
+    else:
+        raise Skipped("the fiber gets too little processor time here")
     must_print("hilo: fiber #9 has kept", done.stderr)
     # The line of the moment is one of the loop's.
     said = line_of(programs["slow"], done.stderr).splitlines()
