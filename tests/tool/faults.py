@@ -42,7 +42,7 @@ def plain(line):
     line = re.sub(r"^(hilo: +)?\d+ ", r"\1", line)  # the number of a frame
     line = re.sub(r"^[0-9a-f]{4,} ", "", line)      # perf's address
     line = re.sub(r"(?:[\w.+-]*/)+", "", line)
-    line = re.sub(r" \(discriminator.*| \(in .*", "", line)
+    line = re.sub(r" \(discriminator.*| \([\w.]+\+0x.*| by (main thread|thread T).*", "", line)
     return re.sub(r"0x[0-9a-f]+|\d[\d.,]*", "N", line).strip()
 
 
@@ -136,10 +136,13 @@ def crash_core():
 
 
 def race():
-    done = run(programs["race"])
-    must("WARNING: ThreadSanitizer: data race" in done.stderr, done.stderr)
-    text = re.sub(r" by (main thread|thread|fiber).*", " by", done.stderr)
-    must_print("WARNING: ThreadSanitizer", text)
+    # It is seen if the fibers run at the same time, on two carriers.
+    for _ in range(10):
+        done = run(programs["race"])
+        if done.stderr:
+            break
+    must("WARNING: ThreadSanitizer: data race" in done.stderr, done.stderr or "nothing was seen in 10 runs")
+    must_print("WARNING: ThreadSanitizer", done.stderr)
 
 
 CHECKS = {

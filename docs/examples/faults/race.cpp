@@ -5,7 +5,7 @@
 long sold = 0;
 
 void sell() {
-  for (int i = 0; i < 100'000; ++i) ++sold;
+  for (int i = 0; i < 5'000'000; ++i) ++sold;
 }
 
 int main() {
