@@ -22,10 +22,11 @@ class held_fibers {
   held_fibers(const held_fibers&) = delete;
   held_fibers& operator=(const held_fibers&) = delete;
 
-  // False: it runs, or has not run yet, or its runtime is a simulation, whose fibers are run
-  // without a look at on_cpu.
+  // False: it does not wait, or has ended, or its runtime is a simulation, whose fibers are run
+  // without a look at on_cpu. (L4) acquire: a block that was never used has no runtime.
   bool hold(fiber& one) {
-    if (one.home->decides() != nullptr || !one.started || !all_.is_parked(one)) return false;
+    if (one.join.load(std::memory_order_acquire) == sched::join_word::ended) return false;
+    if (one.home->decides() != nullptr || !all_.is_parked(one)) return false;
     if (!one.context.hold()) return false;
     held_.push_back(&one);
     return true;

@@ -1,6 +1,7 @@
 #include "runtime/tool/parked.hpp"
 
 #include <algorithm>
+#include <atomic>
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
@@ -35,6 +36,12 @@ T field_of(std::uintptr_t object, field_number which) noexcept {
   T value;
   std::memcpy(&value, reinterpret_cast<const char*>(object) + offset_of(which), sizeof value);
   return value;
+}
+
+// The same of a word that others may change meanwhile.
+std::uintptr_t word_of(std::uintptr_t object, field_number which) noexcept {
+  auto* const word = reinterpret_cast<std::uintptr_t*>(object + offset_of(which));
+  return std::atomic_ref(*word).load(std::memory_order_relaxed);
 }
 
 // The object that contains the list in which the fiber waits.
@@ -149,8 +156,8 @@ bool population::still_waits(const fiber& one) const noexcept {
 const fiber* population::awaited_by(const fiber& one) const noexcept {
   const std::string_view reason = reason_of(one);
   if (reason == "mutex") {
-    const auto holder = field_of<std::uintptr_t>(object_of(one, field_number::mutex_waiters),
-                                                 field_number::mutex_holder);
+    const std::uintptr_t holder =
+        word_of(object_of(one, field_number::mutex_waiters), field_number::mutex_holder);
     const void* const its = reinterpret_cast<const void*>(holder & ~std::uintptr_t{1});
     const fiber* const found = find(its, alive_);
     return found != nullptr ? found : find(its, ended_);
