@@ -31,10 +31,11 @@ SHOWN = re.findall(r"^```text\n(.*?)^```$", CONTENT, re.MULTILINE | re.DOTALL)
 
 
 def block(beginning):
-    """The lines that the page shows in the block that begins so, without the commands."""
+    """The lines of the page's block that begins so, without the commands and without how long a fiber has waited."""
     found = [one for one in SHOWN if one.startswith(beginning)]
     must(len(found) == 1, f"{len(found)} blocks begin with {beginning}")
-    return [line for line in found[0].splitlines() if line not in ("", "...") and not line.startswith("$ ")]
+    lines = [line for line in found[0].splitlines() if line not in ("", "...") and not line.startswith("$ ")]
+    return [line for line in lines if "waited for" not in line]
 
 
 def plain(line):
@@ -49,7 +50,8 @@ def plain(line):
 def must_print(beginning, text):
     printed = {plain(line) for line in text.splitlines()}
     for line in block(beginning):
-        must(plain(line) in printed, f"the page shows\n{plain(line)}\nand this was printed:\n" + "\n".join(sorted(printed)))
+        must(plain(line) in printed,
+             f"the page shows\n{plain(line)}\nand this was printed:\n" + "\n".join(sorted(printed)))
 
 
 def run(*command, **keywords):
