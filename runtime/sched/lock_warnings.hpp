@@ -1,10 +1,9 @@
 // Warnings about locks, for programs that ask for them (runtime_options::warn_about_locks):
 //
-//   cycles            fibers that wait for each other in a cycle of mutexes and joins, though
-//   others
+//   cycles            fibers wait for each other in a cycle of mutexes and joins, though others
 //                     still run. The monitor looks for them (runtime/tool/lock_cycles.cpp).
-//   pthread mutexes   a fiber that leaves its carrier while it holds one. Who holds which, only the
-//                     program's calls of pthread_mutex_lock tell; tools/locks/locks.cpp sees them.
+//   pthread mutexes   a fiber leaves its carrier while it holds one. tools/locks/locks.cpp sees the
+//                     program's calls of pthread_mutex_lock, and so knows the holders.
 #pragma once
 
 #include <atomic>

@@ -190,7 +190,8 @@ void write_report(const population& all, std::int64_t threads, bool ends) {
             (threads == 1 ? " kernel thread waits" : " kernel threads wait") + " for them";
   }
   text += "; there is no timer, no I/O and no other thread.\n";
-  for (const auto& cycle : all.cycles()) text += describe_cycle(all, cycle);
+  const auto awaited = [&all](const fiber& one) { return all.awaited_by(one); };
+  for (const auto& cycle : all.cycles(awaited)) text += describe_cycle(all, cycle);
   std::vector<const fiber*> order = all.alive();
   std::sort(order.begin(), order.end(),
             [](const fiber* one, const fiber* other) { return one->id < other->id; });

@@ -1,16 +1,18 @@
 // Warnings about locks (sched/lock_warnings.hpp).
 //
 // A cycle that is reported is one for certain. The look holds some fibers at a time (context::hold)
-// and notes for whose mutex or end each of them waits. These edges are of different moments, so a
-// cycle of them is only a candidate. Then all fibers of the candidate are held at once. If each of
-// them still waits for the next one, they do so at one moment, and none of them can end the wait of
-// another. A wait that a deadline may end makes no edge.
+// and notes which fiber each of them waits for: the holder of a mutex, or a fiber to be joined.
+// These edges are of different moments, so a cycle of them is only a candidate. Then all fibers of
+// the candidate are held at once. If each of them still waits for the next one, they do so at one
+// moment, and none of them can end the wait of another. A wait that a deadline may end makes no
+// edge.
 #include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
+#include <functional>
 #include <list>
 #include <mutex>
 #include <string>
@@ -40,10 +42,9 @@ constexpr std::size_t held_for_edges =
 constexpr std::size_t frames_of_leave = 16;
 
 // What was reported already, so that it is reported once. Once it is full, nothing more is.
-template <class T, std::size_t room>
 class reported {
  public:
-  bool is_new(T one) noexcept {
+  bool is_new(const void* one) noexcept {
     const std::scoped_lock guard(lock_);
     const auto end = seen_.begin() + static_cast<std::ptrdiff_t>(count_);
     if (count_ == room || std::find(seen_.begin(), end, one) != end) return false;
@@ -52,20 +53,22 @@ class reported {
   }
 
  private:
+  static constexpr std::size_t room = 64;
+
   kernel::mutex lock_;
-  std::array<T, room> seen_{};
+  std::array<const void*, room> seen_{};
   std::size_t count_ = 0;
 };
-// A cycle by the lowest number of its fibers: it lasts, and a fiber waits for one other at a time.
-constinit reported<std::uint64_t, 64> cycles_reported;
-constinit reported<const void*, 64> places_reported;
+// A cycle by the lowest address of its fibers: it lasts, so no other fiber gets that address.
+constinit reported cycles_reported;
+constinit reported places_reported;
 
-using edges = std::unordered_map<const fiber*, fiber*>;  // a fiber and the one it waits for
+using edges = std::unordered_map<const fiber*, const fiber*>;  // from a fiber to the awaited one
 
-// For whom a held fiber waits, if only that fiber can end the wait; null: there is no such fiber.
-fiber* awaited_by(const population& all, const held_fibers& held, const fiber& one) {
+// The fiber that alone can end the wait of a held fiber; null: there is no such fiber.
+const fiber* awaited_by(const population& all, const held_fibers& held, const fiber& one) {
   if (!held.waits(one) || one.contested.load(std::memory_order_relaxed)) return nullptr;
-  return const_cast<fiber*>(all.awaited_by(one));
+  return all.awaited_by(one);
 }
 
 edges find_edges(const population& all) {
@@ -74,7 +77,7 @@ edges find_edges(const population& all) {
   const auto note_held = [&] {
     held.settle();
     for (fiber* const one : held.all()) {
-      if (fiber* const other = awaited_by(all, held, *one)) found.emplace(one, other);
+      if (const fiber* const other = awaited_by(all, held, *one)) found.emplace(one, other);
     }
     held.let_go();
   };
@@ -87,39 +90,11 @@ edges find_edges(const population& all) {
   return found;
 }
 
-// The cycles among these edges, each from the fiber with the lowest number on.
-std::vector<std::vector<fiber*>> find_cycles(const edges& all) {
-  std::vector<std::vector<fiber*>> cycles;
-  std::unordered_map<const fiber*, std::size_t> walks;  // the walk that came there first
-  std::size_t walk = 0;
-  for (const auto& [begin, unused] : all) {
-    ++walk;
-    const fiber* one = begin;
-    auto edge = all.find(one);
-    while (edge != all.end() && walks.try_emplace(one, walk).second) {
-      one = edge->second;
-      edge = all.find(one);
-    }
-    if (edge == all.end() || walks[one] != walk) continue;
-    std::vector<fiber*>& cycle = cycles.emplace_back();
-    fiber* each = edge->second;
-    do {
-      cycle.push_back(each);
-      each = all.find(each)->second;
-    } while (each != edge->second);
-    std::rotate(cycle.begin(),
-                std::min_element(cycle.begin(), cycle.end(),
-                                 [](const fiber* a, const fiber* b) { return a->id < b->id; }),
-                cycle.end());
-  }
-  return cycles;
-}
-
 // The warning, or nothing if they do not wait for each other at one moment.
-std::string confirm(const population& all, const std::vector<fiber*>& cycle) {
+std::string confirm(const population& all, const std::vector<const fiber*>& cycle) {
   held_fibers held(all, cycle.size());
-  for (fiber* const one : cycle) {
-    if (!held.hold(*one)) return {};
+  for (const fiber* const one : cycle) {
+    if (!held.hold(const_cast<fiber&>(*one))) return {};
   }
   held.settle();
   std::string text =
@@ -141,9 +116,16 @@ void report_cycles() {
     std::list<sched::scheduler::slots_kept> open;
     for_each_runtime([&](sched::scheduler& its) { open.emplace_back(its); });
     const population all{population::slots_are_kept()};
-    for (const auto& cycle : find_cycles(find_edges(all))) {
+    const edges found = find_edges(all);
+    const auto awaited = [&found](const fiber& one) {
+      const auto edge = found.find(&one);
+      return edge != found.end() ? edge->second : nullptr;
+    };
+    for (const auto& cycle : all.cycles(awaited)) {
       const std::string warning = confirm(all, cycle);
-      if (!warning.empty() && cycles_reported.is_new(cycle.front()->id)) text += warning;
+      if (!warning.empty() &&
+          cycles_reported.is_new(*std::min_element(cycle.begin(), cycle.end(), std::less<>())))
+        text += warning;
     }
   }
   write_all(STDERR_FILENO, text);

@@ -197,7 +197,8 @@ std::string population::describe_wait(const fiber& one) const {
 
 // Each fiber waits for at most one other. So a walk from fiber to fiber ends, or comes back to a
 // fiber of the same walk.
-std::vector<std::vector<const fiber*>> population::cycles() const {
+std::vector<std::vector<const fiber*>> population::cycles(
+    const std::function<const fiber*(const fiber&)>& awaited) const {
   std::vector<std::vector<const fiber*>> all;
   std::vector<std::size_t> walks(alive_.size(), 0);  // the walk that came there first
   for (std::size_t begin = 0; begin < alive_.size(); ++begin) {
@@ -213,7 +214,7 @@ std::vector<std::vector<const fiber*>> population::cycles() const {
       if (walk != 0) break;
       walk = begin + 1;
       path.push_back(one);
-      one = awaited_by(*one);
+      one = awaited(*one);
     }
   }
   return all;

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -51,8 +52,10 @@ class population {
   // `waits for mutex 0x7f00, held by fiber #3 "auditor"`.
   std::string describe_wait(const fiber& one) const;
 
-  // Fibers each of which waits for the next, and the last for the first.
-  std::vector<std::vector<const fiber*>> cycles() const;
+  // Fibers each of which waits for the next, and the last for the first; awaited(fiber) is the one
+  // that a fiber waits for, or null.
+  std::vector<std::vector<const fiber*>> cycles(
+      const std::function<const fiber*(const fiber&)>& awaited) const;
 
  private:
   void add(const fiber& one);

@@ -136,9 +136,7 @@ class recording {
                      return at == 0 ? "" : describe_spawn_site(names_, at);
                    }},
               wanted.process, where.program().substr(where.program().rfind('/') + 1)),
-        reader_(where, hilos) {
-    file.empty();  // now that nothing refuses the trace any more
-  }
+        reader_(where, hilos) {}
 
   // Returns false if the process ended before.
   bool run_until(std::int64_t end) {
@@ -198,6 +196,7 @@ void trace(std::span<char* const> arguments) {
   end_in_order_at_signals();
   open_file file(wanted.path);
   recording its(*where, hilos, wanted, file);
+  file.empty();  // nothing refuses the trace any more
   const std::int64_t begin = its.now();
   const bool stayed = its.run_until(begin + static_cast<std::int64_t>(wanted.seconds * 1e9));
   const std::int64_t end = its.now();

@@ -50,33 +50,37 @@ shelf& shelf_of(const void* holder) noexcept {
   return shelves[(number * 0x9e3779b97f4a7c15U >> 32) % shelf_count];
 }
 
-// If the shelf is full, the mutex is not watched this time.
-void note_locked(const pthread_mutex_t* mutex, const void* at) noexcept {
+// Calls f(holder, notes of its shelf) for the caller, if hilo asks.
+template <class F>
+void with_notes(F f) noexcept {
   const holder_question who = current_holder.load(std::memory_order_acquire);
   if (who == nullptr) return;
   const void* const holder = who();
   shelf& its = shelf_of(holder);
   its.lock();
-  for (shelf::note& each : its.notes) {
-    if (each.holder != nullptr) continue;
-    each = {holder, {mutex, at}};
-    break;
-  }
+  f(holder, its.notes);
   its.unlock();
 }
 
+// If the shelf is full, the mutex is not watched this time.
+void note_locked(const pthread_mutex_t* mutex, const void* at) noexcept {
+  with_notes([=](const void* holder, auto& notes) noexcept {
+    for (shelf::note& each : notes) {
+      if (each.holder != nullptr) continue;
+      each = {holder, {mutex, at}};
+      break;
+    }
+  });
+}
+
 void note_unlocked(const pthread_mutex_t* mutex) noexcept {
-  const holder_question who = current_holder.load(std::memory_order_acquire);
-  if (who == nullptr) return;
-  const void* const holder = who();
-  shelf& its = shelf_of(holder);
-  its.lock();
-  for (shelf::note& each : its.notes) {
-    if (each.holder != holder || each.what.mutex != mutex) continue;
-    each.holder = nullptr;
-    break;
-  }
-  its.unlock();
+  with_notes([=](const void* holder, auto& notes) noexcept {
+    for (shelf::note& each : notes) {
+      if (each.holder != holder || each.what.mutex != mutex) continue;
+      each.holder = nullptr;
+      break;
+    }
+  });
 }
 
 held_mutex held_by(const void* holder) {
