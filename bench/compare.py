@@ -5,12 +5,14 @@ A change counts as real when both hold:
   * it is greater than the drift: nine in ten of the figures of the implementations that do not
     contain hilo moved by less. They are the same programs in both runs, so what moved them is the
     machine. With fewer than ten such figures the drift is not known and counts as 5 %.
+Figures of two carriers or more are not judged if the CPUs were at another distance (results.py) in one run.
 """
 
 import dataclasses
 
 from conditions import machine
 from report import show
+from results import alike
 
 FEW = 10
 ASSUMED_DRIFT = 0.05
@@ -36,9 +38,14 @@ def pairs(new, old):
             yield cell, other, cell.median() / other.median() - 1
 
 
+def as_far(cell, other):
+    """Whether the CPUs were as far apart in both runs, as far as the runs say it."""
+    return not cell.distances or not other.distances or alike(cell.distance(), other.distance())
+
+
 def drift(new, old):
     """By how much the machine alone moves a figure, and of how many figures that is known."""
-    moved = sorted(abs(part) for cell, _, part in pairs(new, old) if not own(cell))
+    moved = sorted(abs(part) for cell, other, part in pairs(new, old) if not own(cell) and as_far(cell, other))
     if len(moved) < FEW:
         return ASSUMED_DRIFT, len(moved)
     return moved[len(moved) * 9 // 10], len(moved)
@@ -48,6 +55,8 @@ def verdict(cell, other, part, allowed):
     rounds = min(len(cell.values), len(other.values))
     if rounds < LEAST_ROUNDS:
         return "too few rounds"
+    if not as_far(cell, other):
+        return "CPUs at another distance"
     apart = min(cell.values) > max(other.values) or max(cell.values) < min(other.values)
     if not apart or abs(part) <= allowed:
         return "within noise"
@@ -92,7 +101,7 @@ def facts(new, old, found):
     if old.run:
         for name, before, now in differing(new.run, old.run):
             yield f"{name} was {before or 'not there'} and is {now or 'not there'}."
-    for word in ("WORSE", "better", "within noise", "too few rounds"):
+    for word in ("WORSE", "better", "within noise", "too few rounds", "CPUs at another distance"):
         count = sum(change.verdict == word for change in found)
         if count:
             yield f"{count} figures: {word}."

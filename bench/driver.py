@@ -17,6 +17,9 @@ Servers are measured from outside, by load.py, which speaks the same for each im
 Every measurement is a process of its own. For each workload the implementations take turns
 (A B C, A B C, ...), so that a machine that gets warmer or busier does so for all of them, and the
 medians over the rounds are compared. ./dev bench builds the programs and calls this.
+
+Before each measurement with two carriers or more bench_distance tells how far apart the CPUs are:
+{"round_trip": 45.1}, in nanoseconds. Only rounds at like distance are compared (results.py).
 """
 
 import argparse
@@ -67,7 +70,14 @@ class Entry:
     carriers: int
     cells: dict  # of each figure
     skipped: str = ""
+    failed: str = ""  # what went wrong: then none of its figures counts, since one may be wrong too
     extra: tuple = ()  # arguments
+
+    def fail(self, text):
+        self.failed = text
+        for cell in self.cells.values():
+            cell.values.clear()
+            cell.distances.clear()
 
 
 class Failure(Exception):
@@ -187,6 +197,12 @@ def collect(options):
     return workloads, [text for _, text in notes]
 
 
+def measure_distance(options):
+    """The nanoseconds that a cache line takes to the other CPU and back; nothing where there is no other."""
+    (answer,) = ask([os.path.join(options.programs, "bench_distance")])
+    return answer.get("round_trip")
+
+
 def measure(workloads, options, scratch):
     """Fills the cells, one workload after the other, the implementations in turns."""
     rounds = {name: 1 if name in ONCE else options.rounds for name in workloads}
@@ -197,15 +213,22 @@ def measure(workloads, options, scratch):
         for turn in range(rounds[workload]):
             for entry in entries:
                 progress.step(f"{workload}: {entry.implementation}, round {turn + 1}")
-                if entry.skipped:
+                if entry.skipped or entry.failed:
                     continue
                 command = [*entry.program, "run", workload, str(entry.carriers)]
-                (answer,) = ask([*command, str(options.seconds), *entry.extra, *extra])
+                try:
+                    distance = measure_distance(options) if entry.carriers > 1 else None
+                    (answer,) = ask([*command, str(options.seconds), *entry.extra, *extra])
+                except Failure as failure:
+                    entry.fail(str(failure))
+                    continue
                 if "skip" in answer:
                     entry.skipped = answer["skip"]
                     continue
                 for figure, value in answer.items():
                     entry.cells[figure].values.append(value)
+                    if distance:
+                        entry.cells[figure].distances.append(distance)
         progress.finish(
             f"{workload}: {len(entries)} x {rounds[workload]} measurements, "
             f"{time.monotonic() - start:.1f} s"
@@ -265,17 +288,21 @@ def main():
     if importlib.util.find_spec("matplotlib") is None:
         raise Failure(f"the report needs matplotlib for {sys.executable} (Debian: python3-matplotlib)")
     old = recorded.read(options.compare) if options.compare else None
-    results = recorded.read(options.source) if options.source else measured(options)
+    results, failures = (recorded.read(options.source), []) if options.source else measured(options)
     if not results.run:
         raise Failure(f"{options.source} has no record of its run; build/bench/results.json has")
     print_report(results)
     if old:
         print_comparison(results, old)
+    # A long run is reported also if one of its programs failed.
+    options.publish = options.publish and not failures
     write_reports(results, old, options)
+    if failures:
+        raise Failure("\n".join([f"{len(failures)} of what was to be measured failed and is not in the report:", *failures]))
 
 
 def measured(options):
-    """Runs everything that was asked for."""
+    """Runs everything that was asked for: the results, and what failed."""
     run = conditions(options.programs)
     workloads, notes = collect(options)
     if not any(workloads.values()):
@@ -292,15 +319,19 @@ def measured(options):
         for name, entry in every
         if entry.skipped
     ]
+    failures = [entry.failed for _, entry in every if entry.failed]
     found = {entry.implementation for _, entry in every if not entry.skipped}
     run["rounds"] = options.rounds
     run["seconds"] = options.seconds
     run["full"] = (
-        bool(options.peers and not options.only and not options.quick)
+        not failures
+        and bool(options.peers and not options.only and not options.quick)
         and options.rounds >= PUBLISHED_ROUNDS
         and found == set(IMPLEMENTATIONS)
     )
-    return Results((cell for _, entry in every for cell in entry.cells.values()), run, notes)
+    if len(failures) == len(every):
+        raise Failure("\n".join(failures))
+    return Results((cell for _, entry in every for cell in entry.cells.values()), run, notes), failures
 
 
 def print_comparison(results, old):

@@ -131,10 +131,7 @@ int list(std::initializer_list<workload> workloads) {
 int run(const workload& chosen, unsigned carriers, double seconds) {
   const auto given = find_argument("cpus");
   const unsigned cpus = given ? static_cast<unsigned>(std::stoul(*given)) : carriers;
-  if (!pin(cpus)) {
-    std::printf("{\"skip\": \"needs %u CPUs\"}\n", cpus);
-    return 0;
-  }
+  if (!pin(cpus)) leave_out("needs " + std::to_string(cpus) + " CPUs");
   // The CPU timer of one thread means nothing if fibers migrate; the timer of the process does.
   auto* registered = benchmark::RegisterBenchmark(
       chosen.name, [&](benchmark::State& state) { chosen.run(state, carriers); });
@@ -162,6 +159,11 @@ int run_program(int argc, char** argv, std::initializer_list<workload> workloads
     if (each.missing == nullptr && words[1] == each.name)
       return run(each, static_cast<unsigned>(std::stoul(words[2])), std::stod(words[3]));
   give_up("no workload is called " + words[1]);
+}
+
+void leave_out(std::string_view why) {
+  std::printf("{\"skip\": \"%.*s\"}\n", static_cast<int>(why.size()), why.data());
+  std::exit(0);
 }
 
 void set_operations(benchmark::State& state, double operations) {

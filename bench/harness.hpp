@@ -55,6 +55,9 @@ inline workload absent(const char* name, const char* why) {
 // CPUs.
 int run_program(int argc, char** argv, std::initializer_list<workload> workloads);
 
+// Ends the program: this machine cannot run the workload. The report says why, and the run goes on.
+[[noreturn]] void leave_out(std::string_view why);
+
 // Sets the number of operations that the timed loop did in all (for ms: the number of whole passes;
 // a fraction if the implementation ran a smaller pass). The value is the time divided by this
 // number.

@@ -277,9 +277,8 @@ def overview(results):
         for other, carriers, value in points:
             colour = COLOURS[other]
             face = colour if carriers == 1 else "white"
-            (mark,) = axes.plot(value, row, "o", color=colour, markerfacecolor=face, markersize=5.5)
-            if carriers == 1:
-                seen.setdefault(other, mark)
+            axes.plot(value, row, "o", color=colour, markerfacecolor=face, markersize=5.5)
+            seen[other] = plot.Line2D([], [], linestyle="", marker="o", color=colour, markersize=5.5)
     axes.axvspan(1e-9, 1, color="#f7ebe6", zorder=-1)
     axes.axvline(1, color="black", linewidth=1)
     axes.set_xscale("log")

@@ -91,7 +91,9 @@ def judge(bar, results):
         value = cell.median() - (rival.median() if rival else 0)
         limit, shown = show(bar.most, cell.unit), show(value, cell.unit)
     else:
-        value = cell.median() / rival.median()
+        value = cell.over(rival)
+        if value is None:
+            return None
         shown = show_ratio(value)
     return against or "-", limit, shown, "met" if value <= bar.most else "MISSED"
 
@@ -140,11 +142,13 @@ def print_report(results):
 
 
 def measurements_table(results):
-    table = [["workload", "implementation", "carriers", "median", "min", "max", "rounds"]]
+    table = [["workload", "implementation", "carriers", "median", "min", "max", "rounds", "round trip between CPUs"]]
     for cell in results.cells.values():
         values = (cell.median(), min(cell.values), max(cell.values))
         row = [cell.figure, cell.implementation, str(cell.carriers)]
-        table.append(row + [show(x, cell.unit) for x in values] + [str(len(cell.values))])
+        row += [show(x, cell.unit) for x in values] + [str(len(cell.values))]
+        far = sorted(cell.distances)
+        table.append(row + [f"{far[0]:.0f} to {far[-1]:.0f} ns" if far else "-"])
     return table
 
 

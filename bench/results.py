@@ -5,9 +5,12 @@ A recorded run is one JSON object:
   {"run": {"when": "2026-01-31 12:00 UTC", "rounds": 5, "full": true, "quick": false, …},
    "notes": ["…"],
    "cells": [{"workload": "yield", "impl": "hilo", "carriers": 1, "unit": "ns",
-              "median": 12.5, "min": 12.1, "max": 13.0, "rounds": 5, "values": [12.5, …]}]}
+              "median": 12.5, "min": 12.1, "max": 13.0, "rounds": 5, "values": [12.5, …],
+              "distances": [45.1, …]}]}
 
-conditions.py fills "run". The file of --json has the list of the cells only.
+A cell of two carriers or more has the distance of the CPUs before each of its values: the nanoseconds
+that a cache line takes to the other CPU and back. conditions.py fills "run". The file of --json has the
+list of the cells only.
 """
 
 import dataclasses
@@ -15,8 +18,16 @@ import json
 import statistics
 
 
+# Two distances are alike if neither is more than this many times the other.
+ALIKE = 1.5
+
+
 class Unreadable(Exception):
     pass
+
+
+def alike(distance, other):
+    return max(distance, other) <= ALIKE * min(distance, other)
 
 
 @dataclasses.dataclass
@@ -28,12 +39,29 @@ class Cell:
     carriers: int
     unit: str
     values: list = dataclasses.field(default_factory=list)
+    distances: list = dataclasses.field(default_factory=list)  # of each value; none with one carrier
 
     def median(self):
         return statistics.median(self.values)
 
+    def distance(self):
+        return statistics.median(self.distances) if self.distances else None
+
+    def over(self, other):
+        """This median over that of another cell of the run. Of values with a distance, those count which both
+        took in the same round and at like distance; nothing if there are none, or the other is zero."""
+        mine, others = self.values, other.values
+        if self.distances and other.distances:
+            kept = [i for i, (d, e) in enumerate(zip(self.distances, other.distances)) if alike(d, e)]
+            mine, others = [mine[i] for i in kept], [others[i] for i in kept]
+        if not others or statistics.median(others) == 0:
+            return None
+        return statistics.median(mine) / statistics.median(others)
+
     def as_json(self):
+        distances = {"distances": self.distances} if self.distances else {}
         return {
+            **distances,
             "workload": self.figure,
             "impl": self.implementation,
             "carriers": self.carriers,
@@ -49,7 +77,8 @@ class Cell:
 def cell_from(record):
     """Files of older versions have no values: their least, middle and greatest stand for them."""
     values = record.get("values") or [record["min"], record["median"], record["max"]]
-    return Cell(record["workload"], record["impl"], record["carriers"], record["unit"], values)
+    distances = record.get("distances", [])
+    return Cell(record["workload"], record["impl"], record["carriers"], record["unit"], values, distances)
 
 
 class Results:
@@ -81,9 +110,7 @@ class Results:
     def ratio(self, figure, name, other, carriers):
         cell = self.find(figure, name, carriers)
         rival = self.rival(figure, other, carriers)
-        if not cell or not rival or rival.median() == 0:
-            return None
-        return cell.median() / rival.median()
+        return cell.over(rival) if cell and rival else None
 
     def cpus(self):
         """The CPUs that the run had; of a file that does not say it, no number exceeds them."""

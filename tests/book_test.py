@@ -12,6 +12,7 @@ sys.path.insert(0, sys.argv[1])
 
 import interface  # noqa: E402
 import source  # noqa: E402
+from unittests import run_tests  # noqa: E402
 
 HEADER = """// What it is.
 //
@@ -92,7 +93,4 @@ class Links(unittest.TestCase):
 
 
 if __name__ == "__main__":
-    outcome = unittest.main(argv=sys.argv[:1], exit=False, verbosity=2).result
-    bad = len(outcome.failures) + len(outcome.errors)
-    print(f"hilo-tests: {outcome.testsRun - bad} passed, {bad} failed, 0 skipped")
-    sys.exit(bad != 0)
+    run_tests()

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <limits>
 #include <ratio>
+#include <type_traits>
 
 namespace hilo::test {
 
@@ -38,6 +39,14 @@ using years = std::chrono::duration<std::int64_t, std::ratio<31'556'952>>;
 using real_seconds = std::chrono::duration<double>;
 inline constexpr double endless = std::numeric_limits<double>::infinity();
 inline constexpr double no_number = std::numeric_limits<double>::quiet_NaN();
+
+// The types with which every call is tried, each of which overflows in another way. All calls
+// convert times by the same functions, so a few calls are enough for the other types.
+template <class V>
+inline constexpr bool for_every_call =
+    std::is_same_v<V, std::chrono::nanoseconds> || std::is_same_v<V, std::chrono::hours> ||
+    std::is_same_v<V, real_seconds> || std::is_same_v<V, std::chrono::steady_clock::time_point> ||
+    std::is_same_v<V, hours_of_system> || std::is_same_v<V, other_clock<1>::time_point>;
 
 // Calls check(value) for values that never come.
 template <class F>

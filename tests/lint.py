@@ -5,13 +5,17 @@ Runs clang-tidy over all files that BUILD, a configured build directory, compile
 unity files): most of its time goes into headers, which a group reads once. A group that passed leaves
 a file in STAMPS under the digest of its files, all headers and the rules, and is not looked at again.
 
+Files that are programs by themselves are looked at together as well, folder by folder: each in a namespace
+of its own, after all headers that any of them includes.
+
 misc-unused-alias-decls looks only at the file that clang-tidy is called for. So files that have an
 alias of a namespace are looked at by themselves as well, for this check alone.
 
-What a group is compiled with is in BUILD. A file by itself needs less: the rules of the tree say where
-its headers are.
+What a group of BUILD is compiled with is there. The others need less: the rules of the tree say where their
+headers are.
 """
 
+import collections
 import concurrent.futures
 import hashlib
 import json
@@ -26,7 +30,9 @@ FOLDERS = ("runtime", "tools", "bench", "tests", "docs")
 # A group includes .cpp files by design.
 GROUPED = "-bugprone-suspicious-include"
 ALONE = "-*,misc-unused-alias-decls"
-FLAGS = ["-std=c++20", f"-I{ROOT}/include", f"-I{ROOT}"]
+# A main that stands in a namespace returns nothing by itself.
+FLAGS = ["-std=c++20", "-pthread", "-DHILO_PROBES", "-Wno-return-type", f"-I{ROOT}/include", f"-I{ROOT}"]
+MOST = 12  # files in a group
 
 
 def source_of(path):
@@ -60,6 +66,20 @@ def units_in(build):
             yield unit, files
 
 
+def together(files):
+    """A program that has each of some programs in a namespace."""
+    headers, parts = [], []
+    for number, name in enumerate(files):
+        text = (ROOT / name).read_text(encoding="utf-8")
+        headers += re.findall(r'^#include ([<"].*(?<!\.cpp)[>"])$', text, re.MULTILINE)
+        include = f'#include "{ROOT / name}"\n'
+        # What is added to namespaces of the tree finds them only from outside of all.
+        inside = re.search(r"^namespace (hilo|bench)\b", text, re.MULTILINE)
+        parts.append(include if inside else f"namespace program_{number} {{\n{include}}}\n")
+    guarded = (f"#if __has_include({one})\n#include {one}\n#endif\n" for one in dict.fromkeys(headers))
+    return "".join([*guarded, *parts])
+
+
 def digest(texts):
     whole = hashlib.sha256()
     for text in texts:
@@ -77,22 +97,35 @@ def main():
         )
         if path.is_file()
     )
-    jobs = []  # (path, checks, stamp)
+    jobs = []  # (path, whether it is from BUILD, checks, stamp)
+    groups = []  # (path, whether it is from BUILD, files)
+    programs = collections.defaultdict(list)
     for unit, files in units_in(build):
+        if len(files) == 1:
+            programs[files[0].parent].append(files[0])
+        else:
+            groups.append((unit, True, files))
+    for folder, files in sorted(programs.items()):
+        for first in range(0, len(files), MOST):
+            some = sorted(files)[first : first + MOST]
+            unit = stamps / f"{str(folder).replace('/', '-')}-{first}.cpp"
+            unit.write_text(together(some), encoding="utf-8")
+            groups.append((unit, False, some))
+    for unit, built, files in groups:
         texts = [(ROOT / name).read_bytes() for name in files]
         key = digest([shared.encode(), GROUPED.encode(), *texts])
-        jobs.append((unit, GROUPED, stamps / key))
+        jobs.append((unit, built, GROUPED, stamps / key))
         for name, text in zip(files, texts):
             if re.search(rb"^\s*namespace \w+ = ", text, re.MULTILINE):
                 key = digest([shared.encode(), ALONE.encode(), text])
-                jobs.append((ROOT / name, ALONE, stamps / key))
+                jobs.append((ROOT / name, False, ALONE, stamps / key))
 
     def run(job):
-        path, checks, stamp = job
+        path, built, checks, stamp = job
         if stamp.exists():
             return True
         command = ["clang-tidy", "--quiet", f"--checks={checks}"]
-        command += [str(path), "--", *FLAGS] if checks == ALONE else ["-p", str(build), str(path)]
+        command += ["-p", str(build), str(path)] if built else [str(path), "--", *FLAGS]
         result = subprocess.run(command, capture_output=True, text=True, check=False)
         if result.returncode != 0:
             print(result.stdout or result.stderr, flush=True)

@@ -16,6 +16,7 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include "runtime/base/sanitizers.hpp"
 #include "tests/doctest.hpp"
 #include "tests/leftovers.hpp"
 #include "tests/skip.hpp"
@@ -23,17 +24,7 @@
 namespace hilo::test {
 namespace {
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-constexpr unsigned seconds_per_test_case = 240;
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-constexpr unsigned seconds_per_test_case = 240;
-#else
-constexpr unsigned seconds_per_test_case = 150;
-#endif
-#else
-constexpr unsigned seconds_per_test_case = 150;
-#endif
+constexpr unsigned seconds_per_test_case = HILO_ASAN || HILO_TSAN ? 240 : 150;
 
 struct totals {
   int passed = 0;
@@ -109,7 +100,7 @@ struct ledger : doctest::IReporter {
 
 REGISTER_LISTENER("ledger", 1, ledger);
 
-// What whoever started the tests left ignored or blocked would change what they see.
+// Signals that the parent process ignores or blocks would change what the tests see.
 void reset_signals() {
   for (int signal = 1; signal < NSIG; ++signal) {
     struct sigaction action {};

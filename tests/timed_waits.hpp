@@ -2,14 +2,28 @@
 // check(name, wait, end): wait() returns whether end() ended the wait.
 #pragma once
 
+#include <functional>
 #include <mutex>
 
+#include "tests/doctest.hpp"
 #include "tests/extremes.hpp"
 
 namespace hilo::test {
 
-template <class Event, class Latch, class Semaphore, class V, class Check>
-void each_gate(V value, Check check) {
+// Functions and not templates: a check is compiled once, and not for each wait and each type of a
+// time.
+using timed_wait = const std::function<bool()>&;
+using end_of_wait = const std::function<void()>&;
+using timed_check = std::function<void(const char* name, timed_wait, end_of_wait)>;
+
+// A check: the time of the wait has passed.
+inline void ends_at_once(const char* name, timed_wait wait, end_of_wait) {
+  CAPTURE(name);
+  CHECK_FALSE(wait());
+}
+
+template <class Event, class Latch, class Semaphore, class V>
+void each_gate(V value, const timed_check& check) {
   Event happened;
   check(
       "event", [&] { return HILO_TIMED(happened.wait, value); }, [&] { happened.set(); });
@@ -23,8 +37,8 @@ void each_gate(V value, Check check) {
 }
 
 // `notified`: the result of a wait that a notification ended.
-template <class Mutex, class Condition, class V, class Result, class Check>
-void each_condition_wait(V value, Result notified, Check check) {
+template <class Mutex, class Condition, class V, class Result>
+void each_condition_wait(V value, Result notified, const timed_check& check) {
   Mutex m;
   Condition c;
   bool ready = false;

@@ -105,8 +105,8 @@ class redis {
     if (error == REDIS_OK) (void)answer.release();  // take() has it
   }
 
-  // Called by the library, within tell(). Without a reply the connection is gone; then the end goes
-  // without a word, which whoever asked finds.
+  // Called by the library, within tell(). Without a reply the connection is gone. Then the sender
+  // goes away without a message, and the fiber that asked finds that.
   static void take(redisAsyncContext*, void* reply, void* answer) {
     const std::unique_ptr<answer_end> its(static_cast<answer_end*>(answer));
     if (reply != nullptr) (void)its->send(text_of(*static_cast<redisReply*>(reply)));

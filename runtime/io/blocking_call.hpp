@@ -5,7 +5,7 @@
 
 #include "runtime/io/pending.hpp"
 #include "runtime/io/port.hpp"
-#include "runtime/sched/blocking.hpp"
+#include "runtime/sched/blocking/blocking.hpp"
 
 namespace hilo::io {
 

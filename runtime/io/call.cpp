@@ -66,12 +66,16 @@ class between_tries {
   between_tries(const request& what, std::int64_t deadline) noexcept
       : what_(what), deadline_(deadline) {}
 
+  // Whether the tries before were in vain.
+  bool vain() const noexcept { return open_.has_value(); }
+
   // Any result except ok ends the call.
   status pause_if_vain() noexcept {
     if (!tries_.add()) [[likely]]
       return status::ok;
     if (!open_ && what_.fd >= 0) open_.emplace(what_.fd);
     if (open_ && open_->refused()) return status::closed;
+    if (deadline_ <= detail::monotonic_now()) return status::timed_out;
     return detail::sleep_until_ns(tries_.pause_end(deadline_));
   }
 
@@ -104,13 +108,18 @@ class between_tries {
                           .fd = wanted.fd,
                           .flags = wanted.events,
                           .from = wanted.other};
-      const outcome waited = make(ready, deadline);
+      const bool is_ready = between.vain() && attempt(ready) > 0;
+      const outcome waited = is_ready ? outcome{1} : make(ready, deadline);
       if (waited.why != status::ok || waited.value < 0) return waited;
     }
     begun = true;
     const status end = between.pause_if_vain();
     if (end != status::ok) return {0, end};
-    last = make_here(what, deadline);
+    // The ring would wake its carrier twice for each vain try. In non-blocking mode the call itself
+    // does not wait; of the two ends of a splice, one may be in another mode.
+    const bool by_itself =
+        between.vain() && last.value == -EAGAIN && what.what != request::call::splice;
+    last = by_itself ? make_at_once(what, deadline) : make_here(what, deadline);
   }
 }
 

@@ -5,7 +5,7 @@
 
 #include "hilo/detail/fence.hpp"
 
-#include "runtime/sched/busy_report.hpp"
+#include "runtime/sched/watch/busy_report.hpp"
 #include "runtime/sched/worker.hpp"
 #include "runtime/sys/syscall.hpp"
 

@@ -1,6 +1,6 @@
 // What a worker looks at once in a while, between two fibers: whether it must leave its place, its
 // port, its timers, and the fibers whose turn comes outside of the usual order.
-#include "runtime/sched/lock_warnings.hpp"
+#include "runtime/sched/watch/lock_warnings.hpp"
 #include "runtime/sched/worker.hpp"
 
 namespace hilo::sched {

@@ -2,11 +2,14 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <string>
 #include <vector>
 
+#include <fcntl.h>
 #include <sched.h>
+#include <unistd.h>
 
 #include "hilo/runtime.hpp"
 
@@ -26,27 +29,28 @@ unsigned affinity_cpus() {
   return 1;
 }
 
+// What a file of the kernel's says, as far as it fits; empty if it cannot be read.
+std::string read_file(const std::string& path) {
+  std::string text(4096, '\0');
+  const int file = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (file < 0) return {};
+  const ssize_t got = ::read(file, text.data(), text.size());
+  ::close(file);
+  text.resize(static_cast<std::size_t>(std::max(got, ssize_t{0})));
+  return text;
+}
+
 // The CPUs that a cgroup may use. The file says "<quota> <period>"; a quota of "max" or -1 means no
 // limit. Version 2 has both numbers in cpu.max, version 1 has a file for each (cgroups(7),
 // sched-bwc in the kernel's documentation).
 unsigned group_cpus(const std::string& folder, bool version_2, unsigned at_most) {
-  const auto read = [&](const char* name, long& first, long& second) {
-    std::FILE* const file = std::fopen((folder + name).c_str(), "re");
-    if (file == nullptr) return 0;
-    const int found = std::fscanf(file, "%ld %ld", &first, &second);
-    std::fclose(file);
-    return found;
-  };
-  long quota = 0;
-  long period = 0;
-  if (version_2) {
-    if (read("/cpu.max", quota, period) != 2) return at_most;
-  } else {
-    long none = 0;
-    if (read("/cpu.cfs_quota_us", quota, none) < 1) return at_most;
-    if (read("/cpu.cfs_period_us", period, none) < 1) return at_most;
-  }
-  if (quota <= 0 || period <= 0) return at_most;
+  const std::string said = read_file(folder + (version_2 ? "/cpu.max" : "/cpu.cfs_quota_us"));
+  char* rest = nullptr;
+  const long quota = std::strtol(said.c_str(), &rest, 10);
+  if (quota <= 0) return at_most;
+  const long period =
+      std::strtol(version_2 ? rest : read_file(folder + "/cpu.cfs_period_us").c_str(), nullptr, 10);
+  if (period <= 0) return at_most;
   return std::min(at_most, static_cast<unsigned>((quota + period - 1) / period));
 }
 
@@ -69,8 +73,10 @@ unsigned cgroup_cpus(unsigned at_most) {
     const std::string controllers = text.substr(first + 1, second - first - 1);
     if (!controllers.empty() && !names_cpu(controllers)) continue;
     const std::string mount = "/sys/fs/cgroup" + (controllers.empty() ? "" : "/" + controllers);
-    for (std::string group = text.substr(second + 1);; group.erase(group.rfind('/'))) {
-      at_most = group_cpus(mount + (group == "/" ? "" : group), controllers.empty(), at_most);
+    std::string group = text.substr(second + 1);
+    if (group == "/") group.clear();
+    for (;; group.erase(group.rfind('/'))) {
+      at_most = group_cpus(mount + group, controllers.empty(), at_most);
       if (group.find('/') == std::string::npos) break;
     }
   }

@@ -11,11 +11,11 @@
 #include "hilo/detail/waiter.hpp"
 #include "hilo/fiber.hpp"
 
-#include "runtime/sched/coarse_clock.hpp"
 #include "runtime/sched/decider.hpp"
-#include "runtime/sched/forked_fiber.hpp"
-#include "runtime/sched/parked_threads.hpp"
+#include "runtime/sched/fibers/forked_fiber.hpp"
+#include "runtime/sched/idling/parked_threads.hpp"
 #include "runtime/sched/parking.hpp"
+#include "runtime/sched/time/coarse_clock.hpp"
 #include "runtime/sched/worker.hpp"
 #include "runtime/sys/futex.hpp"
 

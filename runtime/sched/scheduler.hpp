@@ -14,12 +14,12 @@
 #include "hilo/thread.hpp"
 
 #include "runtime/context/stack_cache.hpp"
+#include "runtime/sched/blocking/spares.hpp"
 #include "runtime/sched/driver.hpp"
-#include "runtime/sched/fiber.hpp"
-#include "runtime/sched/monitor.hpp"
-#include "runtime/sched/shared_queues.hpp"
-#include "runtime/sched/spares.hpp"
-#include "runtime/sched/user_stacks.hpp"
+#include "runtime/sched/fibers/fiber.hpp"
+#include "runtime/sched/fibers/user_stacks.hpp"
+#include "runtime/sched/queues/shared_queues.hpp"
+#include "runtime/sched/watch/monitor.hpp"
 #include "runtime/sys/futex.hpp"
 #include "runtime/thread/forked_process.hpp"
 

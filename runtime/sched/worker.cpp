@@ -6,7 +6,7 @@
 #include "runtime/base/check.hpp"
 #include "runtime/context/guard_report.hpp"
 #include "runtime/sched/decider.hpp"
-#include "runtime/sched/lock_warnings.hpp"
+#include "runtime/sched/watch/lock_warnings.hpp"
 #include "runtime/thread/cpu.hpp"
 
 namespace hilo::sched {

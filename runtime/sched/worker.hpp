@@ -32,19 +32,19 @@
 #include <memory>
 #include <utility>
 
-#include "runtime/sched/bed.hpp"
-#include "runtime/sched/counter.hpp"
+#include "runtime/sched/blocking/held_place.hpp"
 #include "runtime/sched/current.hpp"
 #include "runtime/sched/driver.hpp"
-#include "runtime/sched/fiber.hpp"
-#include "runtime/sched/held_place.hpp"
-#include "runtime/sched/run_queue.hpp"
+#include "runtime/sched/fibers/fiber.hpp"
+#include "runtime/sched/idling/bed.hpp"
+#include "runtime/sched/queues/run_queue.hpp"
 #include "runtime/sched/scheduler.hpp"
-#include "runtime/sched/timer_duty.hpp"
-#include "runtime/sched/timer_wheel.hpp"
-#include "runtime/sched/tracer.hpp"
-#include "runtime/sched/wakeup_times.hpp"
-#include "runtime/sched/watched_carrier.hpp"
+#include "runtime/sched/time/timer_duty.hpp"
+#include "runtime/sched/time/timer_wheel.hpp"
+#include "runtime/sched/trace/counter.hpp"
+#include "runtime/sched/trace/tracer.hpp"
+#include "runtime/sched/trace/wakeup_times.hpp"
+#include "runtime/sched/watch/watched_carrier.hpp"
 
 namespace hilo::sched {
 

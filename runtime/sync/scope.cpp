@@ -14,7 +14,7 @@
 
 #include "runtime/base/check.hpp"
 #include "runtime/base/error.hpp"
-#include "runtime/sched/spawn.hpp"
+#include "runtime/sched/fibers/spawn.hpp"
 #include "runtime/sched/worker.hpp"
 #include "runtime/thread/forked_process.hpp"
 

@@ -45,8 +45,8 @@
 
 #include "hilo/detail/decision.hpp"
 
-#include "runtime/sched/fiber.hpp"
-#include "runtime/sched/random.hpp"
+#include "runtime/sched/fibers/fiber.hpp"
+#include "runtime/sched/queues/random.hpp"
 
 namespace hilo::detail {
 namespace {

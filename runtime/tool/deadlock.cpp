@@ -9,7 +9,7 @@
 //   timers    none is armed; so no wait has a deadline
 //   I/O       no call waits for a descriptor
 //   threads   each kernel thread of the process is a carrier, a monitor, or sleeps in a wait of
-//             hilo without a deadline (sched/parked_threads.hpp)
+//             hilo without a deadline (sched/idling/parked_threads.hpp)
 //   signals   the program has installed no handler, except for faults: a handler may do anything
 //   memory    the program has made no child that shares its memory (hilo/clone.hpp)
 //
@@ -21,7 +21,7 @@
 //
 // What the look cannot see makes it say nothing. So a program with a thread of its own, such as a
 // thread of another library or of a sanitizer, has no report, also if it hangs.
-#include "runtime/sched/deadlock.hpp"
+#include "runtime/sched/watch/deadlock.hpp"
 
 #include <algorithm>
 #include <array>
@@ -41,10 +41,10 @@
 
 #include "runtime/base/error.hpp"
 #include "runtime/io/pending.hpp"
-#include "runtime/sched/busy_report.hpp"
-#include "runtime/sched/dump_signal.hpp"
-#include "runtime/sched/parked_threads.hpp"
-#include "runtime/sched/registry.hpp"
+#include "runtime/sched/fibers/registry.hpp"
+#include "runtime/sched/idling/parked_threads.hpp"
+#include "runtime/sched/watch/busy_report.hpp"
+#include "runtime/sched/watch/dump_signal.hpp"
 #include "runtime/sched/worker.hpp"
 #include "runtime/thread/shared_memory.hpp"
 #include "runtime/tool/parked.hpp"

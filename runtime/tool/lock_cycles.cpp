@@ -1,4 +1,4 @@
-// Warnings about locks (sched/lock_warnings.hpp).
+// Warnings about locks (sched/watch/lock_warnings.hpp).
 //
 // A cycle that is reported is one for certain. The look holds some fibers at a time (context::hold)
 // and notes which fiber each of them waits for: the holder of a mutex, or a fiber to be joined.
@@ -28,8 +28,8 @@
 
 #include "runtime/base/error.hpp"
 #include "runtime/context/backtrace.hpp"
-#include "runtime/sched/lock_warnings.hpp"
-#include "runtime/sched/registry.hpp"
+#include "runtime/sched/fibers/registry.hpp"
+#include "runtime/sched/watch/lock_warnings.hpp"
 #include "runtime/sched/worker.hpp"
 #include "runtime/tool/held_fibers.hpp"
 #include "runtime/tool/parked.hpp"

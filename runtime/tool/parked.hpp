@@ -9,8 +9,8 @@
 #include <utility>
 #include <vector>
 
-#include "runtime/sched/fiber.hpp"
-#include "runtime/sched/registry.hpp"
+#include "runtime/sched/fibers/fiber.hpp"
+#include "runtime/sched/fibers/registry.hpp"
 #include "runtime/sched/scheduler.hpp"
 
 namespace hilo::tool {

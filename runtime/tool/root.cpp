@@ -15,9 +15,9 @@
 
 #include "runtime/context/stack_pool.hpp"
 #include "runtime/io/request.hpp"
-#include "runtime/sched/coarse_clock.hpp"
-#include "runtime/sched/fiber.hpp"
+#include "runtime/sched/fibers/fiber.hpp"
 #include "runtime/sched/scheduler.hpp"
+#include "runtime/sched/time/coarse_clock.hpp"
 #include "runtime/sched/worker.hpp"
 #include "runtime/thread/forked_process.hpp"
 

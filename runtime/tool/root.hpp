@@ -13,8 +13,8 @@
 
 #include "hilo/detail/api.hpp"
 
-#include "runtime/sched/registry.hpp"
-#include "runtime/sched/tracer.hpp"
+#include "runtime/sched/fibers/registry.hpp"
+#include "runtime/sched/trace/tracer.hpp"
 #include "runtime/tool/fields.hpp"
 
 namespace hilo::tool {
@@ -49,7 +49,7 @@ struct root {
   const sched::registry* runtimes;  // in the same module
   // A runtime with another number was left behind by a fork (runtime/thread/forked_process.hpp).
   const std::atomic<std::uint32_t>* process;
-  const std::atomic<std::uint32_t>* clock;  // runtime/sched/coarse_clock.hpp
+  const std::atomic<std::uint32_t>* clock;  // runtime/sched/time/coarse_clock.hpp
   sched::trace_wishes* trace;               // `hilo trace` writes it from outside
   std::uint32_t room;                       // of the registry
   std::uint32_t fields;                     // how many follow

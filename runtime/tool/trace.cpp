@@ -1,5 +1,5 @@
 // The trace from inside (hilo/trace.hpp): begins it, collects the events of all workers, and writes
-// them. The workers write their rings meanwhile (sched/trace_ring.hpp).
+// them. The workers write their rings meanwhile (sched/trace/trace_ring.hpp).
 //
 // Events of a runtime that ends are kept here until the trace is written, the newest up to a limit.
 // For HILO_TRACE an exit handler writes the file. The handler is registered while the first runtime
@@ -24,8 +24,8 @@
 
 #include "runtime/base/check.hpp"
 #include "runtime/base/error.hpp"
-#include "runtime/sched/registry.hpp"
-#include "runtime/sched/tracer.hpp"
+#include "runtime/sched/fibers/registry.hpp"
+#include "runtime/sched/trace/tracer.hpp"
 #include "runtime/sched/worker.hpp"
 #include "runtime/tool/parked.hpp"
 #include "runtime/tool/trace_json.hpp"

@@ -15,7 +15,7 @@
 #include <unordered_map>
 #include <utility>
 
-#include "runtime/sched/trace_ring.hpp"
+#include "runtime/sched/trace/trace_ring.hpp"
 
 namespace hilo::tool {
 

@@ -4,14 +4,16 @@
 The checks of a key-value server's answers find a server that loses or changes a value.
 """
 
+import os
 import sys
 import threading
 import socketserver
 import unittest
 
-sys.path.insert(0, sys.argv[1])
+sys.path[:0] = [sys.argv[1], os.path.join(os.path.dirname(os.path.abspath(__file__)), "..")]
 
 import key_value  # noqa: E402
+from unittests import run_tests  # noqa: E402
 
 PATIENCE = 100
 
@@ -91,7 +93,4 @@ class Checks(unittest.TestCase):
 
 
 if __name__ == "__main__":
-    outcome = unittest.main(argv=sys.argv[:1], exit=False, verbosity=2).result
-    bad = len(outcome.failures) + len(outcome.errors)
-    print(f"hilo-tests: {outcome.testsRun - bad} passed, {bad} failed, 0 skipped")
-    sys.exit(bad != 0)
+    run_tests()

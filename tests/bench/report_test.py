@@ -21,6 +21,7 @@ import browser  # noqa: E402
 import compare  # noqa: E402
 import results as recorded  # noqa: E402
 from report import bars_table, markdown  # noqa: E402
+from unittests import run_tests  # noqa: E402
 
 PLOTS = importlib.util.find_spec("matplotlib") is not None
 if PLOTS:
@@ -93,11 +94,38 @@ class Comparison(unittest.TestCase):
             run.cells["memory", "hilo", 1].values[1:] = []
         self.assertEqual(self.verdicts(new, self.run_)["memory", "hilo", 1].verdict, "too few rounds")
 
+    def test_figures_of_cpus_at_another_distance_are_not_judged(self):
+        key = ("pingpong", "hilo", 2)
+        for far, verdict in ((50, "WORSE"), (70, "WORSE"), (200, "CPUs at another distance")):
+            old = changed(self.run_, {})
+            new = changed(self.run_, {("pingpong", "hilo"): 1.3})
+            old.cells[key].distances = [50] * 3
+            new.cells[key].distances = [far] * 3
+            self.assertEqual(self.verdicts(new, old)[key].verdict, verdict)
+
     def test_another_compiler_is_named(self):
         old = copy.deepcopy(self.run_)
         old.run["versions"]["compiler"] = "g++ 1.0"
         facts = " ".join(compare.facts(self.run_, old, compare.changes(self.run_, old)))
         self.assertIn("The compiler was g++ 1.0 and is g++ 12", facts)
+
+
+class Ratios(unittest.TestCase):
+    def test_rounds_count_in_which_the_cpus_were_as_far_apart(self):
+        one = recorded.Cell("yield", "hilo", 2, "ns", [10, 20, 30], [45, 45, 45])
+        other = recorded.Cell("yield", "go", 2, "ns", [100, 100, 300], [200, 50, 45])
+        self.assertEqual(one.over(other), 25 / 200)
+        other.distances = [200, 200, 200]
+        self.assertIsNone(one.over(other))
+        other.distances = []
+        self.assertEqual(one.over(other), 20 / 100)
+        other.values = [0, 0, 0]
+        self.assertIsNone(one.over(other))
+
+    def test_a_record_keeps_the_distances(self):
+        cell = recorded.Cell("yield", "hilo", 2, "ns", [10, 20], [45, 46.5])
+        self.assertEqual(recorded.cell_from(cell.as_json()), cell)
+        self.assertNotIn("distances", recorded.Cell("yield", "hilo", 1, "ns", [10]).as_json())
 
 
 class Files(unittest.TestCase):
@@ -209,8 +237,4 @@ class Published(unittest.TestCase):
 
 
 if __name__ == "__main__":
-    outcome = unittest.main(argv=sys.argv[:1], exit=False, verbosity=2).result
-    bad = len(outcome.failures) + len(outcome.errors)
-    skipped = len(outcome.skipped)
-    print(f"hilo-tests: {outcome.testsRun - bad - skipped} passed, {bad} failed, {skipped} skipped")
-    sys.exit(bad != 0)
+    run_tests()

@@ -8,6 +8,7 @@
 #include "hilo/hilo.h"
 #include "hilo/hilo.hpp"
 
+#include "runtime/base/sanitizers.hpp"
 #include "tests/c/callback.hpp"
 #include "tests/death.hpp"
 #include "tests/doctest.hpp"
@@ -349,11 +350,7 @@ TEST_CASE("c local: a destructor may set the value again, for four rounds") {
     static int calls;
     static int held;
     // What is left after the last round is dropped, which the address sanitizer takes for a leak.
-#ifdef __SANITIZE_ADDRESS__
-    static constexpr int most = 4;
-#else
-    static constexpr int most = 1000;
-#endif
+    static constexpr int most = HILO_ASAN ? 4 : 1000;
     calls = 0;
     REQUIRE(hilo_local_create(&value, [](void* its) {
               if (++calls == most) return;

@@ -57,7 +57,7 @@ TEST_CASE("descriptor: has one owner, who closes it once") {
   });
 }
 
-TEST_CASE("descriptor: closing it ends the calls that others are in, whoever closes it") {
+TEST_CASE("descriptor: closing it ends the calls that others are in, from any thread") {
   on_each_driver([] {
     for (int round = 0; round < 50; ++round) {
       auto [near, far] = std::move(unix_stream::pair().value());

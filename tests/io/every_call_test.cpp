@@ -206,10 +206,10 @@ row on_full(std::string name, pair (*make)(setting&), F how) {
           }};
 }
 
-struct message {
+struct packet {
   iovec part{bytes.data(), 100};
   msghdr head{};
-  message() {
+  packet() {
     head.msg_iov = &part;
     head.msg_iovlen = 1;
   }
@@ -230,7 +230,7 @@ auto recv(int fd, io::until when) {
 }
 auto recvmsg(int fd, io::until when) {
   std::array<char, 64> got;
-  message one;
+  packet one;
   one.part = {got.data(), got.size()};
   return io::recvmsg(fd, &one.head, 0, when);
 }
@@ -248,7 +248,7 @@ auto send(int fd, io::until when) {
   return io::send(fd, bytes.data(), 100, 0, when);
 }
 auto sendmsg(int fd, io::until when) {
-  const message one;
+  const packet one;
   return io::sendmsg(fd, &one.head, 0, when);
 }
 auto accept(int fd, io::until when) {
@@ -324,7 +324,7 @@ row send_to_full_receiver(std::string name, bool connected) {
             const int fd = its.add(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
             if (connected) REQUIRE(::connect(fd, at.get(), at.size) == 0);
             return [=](io::until when) mutable {
-              message one;
+              packet one;
               if (!connected) {
                 one.head.msg_name = at.get();
                 one.head.msg_namelen = at.size;

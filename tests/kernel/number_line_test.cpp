@@ -17,12 +17,22 @@ using namespace hilo::test;  // NOLINT(google-build-using-namespace)
 namespace {
 
 // check(name, wait, end): as in tests/timed_waits.hpp.
-template <class V, class Check>
-void each_call(V value, Check check) {
+template <class V>
+void each_call(V value, const timed_check& check) {
   using namespace hilo::kernel;
   each_gate<event, latch, counting_semaphore<4>>(value, check);
   each_condition_wait<hilo::kernel::mutex, hilo::kernel::condition_variable>(
       value, std::cv_status::no_timeout, check);
+}
+
+// A check: the wait goes on until end() ends it.
+void ends(const char* name, timed_wait wait, end_of_wait end) {
+  CAPTURE(name);
+  hilo::thread partner([&] {
+    std::this_thread::yield();
+    end();
+  });
+  CHECK(wait());
 }
 
 // The same for locks, which are given up by the thread that holds them.
@@ -47,14 +57,7 @@ void lock_by(V value, bool comes) {
 
 TEST_CASE("number line: on the kernel floor a time that never comes ends no wait") {
   each_endless([](auto value) {
-    each_call(value, [](const char* name, auto wait, auto end) {
-      CAPTURE(name);
-      hilo::thread partner([&] {
-        std::this_thread::yield();
-        end();
-      });
-      CHECK(wait());
-    });
+    each_call(value, ends);
     lock_by<hilo::kernel::mutex>(value, true);
     lock_by<hilo::kernel::shared_mutex>(value, true);
     lock_by<hilo::kernel::recursive_mutex>(value, true);
@@ -67,10 +70,7 @@ TEST_CASE("number line: on the kernel floor a time that never comes ends no wait
 
 TEST_CASE("number line: on the kernel floor a time that has passed ends each wait at once") {
   each_passed([](auto value) {
-    each_call(value, [](const char* name, auto wait, auto) {
-      CAPTURE(name);
-      CHECK_FALSE(wait());
-    });
+    each_call(value, ends_at_once);
     lock_by<hilo::kernel::mutex>(value, false);
     lock_by<hilo::kernel::shared_mutex>(value, false);
     lock_by<hilo::kernel::recursive_mutex>(value, false);

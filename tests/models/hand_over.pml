@@ -1,9 +1,9 @@
-/* A carrier that is held up, and who runs its queue meanwhile: runtime/sched/spares.hpp, and
+/* A carrier that is held up, and who runs its queue meanwhile: runtime/sched/blocking/spares.hpp, and
  * held_place.cpp; worker::stand_in_for, find_place and leave_place, begin_blocking and end_blocking
- * in runtime/sched/blocking.cpp. With EXTRA: monitor::relieve, run_queue::share and the unsharing in
+ * in runtime/sched/blocking/blocking.cpp. With EXTRA: monitor::relieve, run_queue::share and the unsharing in
  * worker::attend (monitor.cpp, attend.cpp), for a runtime of one carrier, whose ring knows no thieves.
  *
- * Properties. One at a time has the queue and the place, and whoever has it sees all of it; each
+ * Properties. One at a time has the queue and the place, and that one sees all of it; each
  * queued fiber runs once, also if the blocked one waits for it; the blocked fiber goes on, and ends.
  * With EXTRA: owner and thief never take the same fiber.
  *

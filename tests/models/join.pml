@@ -1,9 +1,9 @@
-/* The word at which a fiber and its handle meet: join_word in runtime/sched/fiber.hpp; end_fiber,
- * join_fiber, detach_fiber, give_back and create in runtime/sched/spawn.cpp; fiber<T>::join in
+/* The word at which a fiber and its handle meet: join_word in runtime/sched/fibers/fiber.hpp; end_fiber,
+ * join_fiber, detach_fiber, give_back and create in runtime/sched/fibers/spawn.cpp; fiber<T>::join in
  * include/hilo/fiber.hpp.
  *
- * Properties: the fiber is given back exactly once, by the joiner, the detacher or itself; whoever
- * takes or destroys the result sees it whole, and it is destroyed exactly once; a joiner that waits
+ * Properties: the fiber is given back exactly once, by the joiner, the detacher or itself; the one
+ * that takes or destroys the result sees it whole, and it is destroyed exactly once; a joiner that waits
  * is woken exactly once; nobody looks at the task after it was destroyed; a new life is laid out on the
  * stack only when the last one has left it.
  *

@@ -1,5 +1,5 @@
 /* An order to the monitor to start a thread: monitor::start_spare() and take_order() in
- * runtime/sched/monitor.cpp.
+ * runtime/sched/watch/monitor.cpp.
  *
  * Properties: each order is carried out once, by the monitor or by the asker that took it back. The
  * asker leaves after that, and the monitor never uses an order whose asker has left. Without

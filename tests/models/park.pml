@@ -15,7 +15,7 @@
  * Abstracted away. All queues are one bag from which any carrier may take any fiber, or find
  * nothing although there is something (it lies with another worker). A carrier sleeps while the bag
  * is empty; sleep_wake.pml has the rest of that. A wait list is a bit: linked. A foreign thread
- * wakes whoever is linked, sooner or later.
+ * wakes the one that is linked, sooner or later.
  *
  * holds:
  * holds: -DFIBERS=2 -DROUNDS=3

@@ -1,5 +1,5 @@
 /* A fiber with a priority, or a pinned one, is put into a lane while its worker runs others, or goes
- * to sleep: worker::deliver in runtime/sched/lanes.cpp; worker::attend in attend.cpp; prompt,
+ * to sleep: worker::deliver in runtime/sched/queues/lanes.cpp; worker::attend in attend.cpp; prompt,
  * choose_special and take_special in run_queue.{hpp,cpp}; worker::sleep in sleep.cpp;
  * idle_workers::wake and enter in idle.cpp.
  *

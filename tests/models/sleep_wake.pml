@@ -1,4 +1,4 @@
-/* Who sleeps and who must be woken: runtime/sched/idle.hpp, idle.cpp, and worker::sleep in
+/* Who sleeps and who must be woken: runtime/sched/idling/idle.hpp, idle.cpp, and worker::sleep in
  * sleep.cpp, the takes, put_next and put_surplus in run_queue.{hpp,cpp}, search and what follows in
  * steal.cpp.
  *

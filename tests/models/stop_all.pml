@@ -1,5 +1,5 @@
-/* A stop of all fibers of a runtime, and the end of a life: runtime/sched/stop_all.cpp, give_back and
- * forget_requests in runtime/sched/spawn.cpp.
+/* A stop of all fibers of a runtime, and the end of a life: runtime/sched/fibers/stop_all.cpp, give_back and
+ * forget_requests in runtime/sched/fibers/spawn.cpp.
  *
  * Property: while the asker works on a life that it saw alive, that life does not end and the next one
  * does not begin on its control block; no life is given back with a stop state that the asker made; and

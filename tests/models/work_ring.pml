@@ -1,4 +1,4 @@
-/* The ring that an owner fills and empties and thieves steal from: runtime/sched/work_ring.hpp.
+/* The ring that an owner fills and empties and thieves steal from: runtime/sched/queues/work_ring.hpp.
  *
  * Properties: each item is taken exactly once, by the owner or by a thief; at the end the owner
  * finds all that is left, and the ring is empty.

@@ -427,7 +427,7 @@ FAULTS = [
     ),
     Fault(
         "join: an end wakes none of those that watch it",
-        "runtime/sched/spawn.cpp",
+        "runtime/sched/fibers/spawn.cpp",
         "      detail::wake_all(all, status::ok);  // our stack is ours until we are off it\n",
         "      (void)all;\n",
     ),

@@ -5,13 +5,13 @@ from fault import Fault
 TRACE_FAULTS = [
     Fault(
         "trace_ring: an event that is being overwritten is not counted as lost",
-        "runtime/sched/trace_ring.cpp",
+        "runtime/sched/trace/trace_ring.cpp",
         "  const std::uint64_t lost = whole - std::min(from, whole);",
         "  const std::uint64_t lost = begin - std::min(from, begin);",
     ),
     Fault(
         "trace_ring: the last event is read again",
-        "runtime/sched/trace_ring.cpp",
+        "runtime/sched/trace/trace_ring.cpp",
         "  from = std::max(from, end);",
         "  from = std::max(from, end == 0 ? end : end - 1);",
     ),

@@ -1,4 +1,5 @@
-// The end of a process that main has left: it comes with the last thread, whoever made that.
+// The end of a process that main has left: it comes with the last thread, of whatever
+// kind that is.
 #include "hilo/thread.hpp"
 
 #include "runtime/base/sanitizers.hpp"

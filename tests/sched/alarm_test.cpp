@@ -1,4 +1,4 @@
-#include "runtime/sched/alarm.hpp"
+#include "runtime/sched/time/alarm.hpp"
 
 #include <chrono>
 #include <optional>

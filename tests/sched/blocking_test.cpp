@@ -354,6 +354,36 @@ TEST_CASE("monitor: a fiber that computes is reported with its name and its plac
 #endif
 }
 
+TEST_CASE("monitor: a fiber that comes back from a long call has not computed meanwhile") {
+  for (const unsigned carriers : {1U, 2U}) {
+    CAPTURE(carriers);
+    std::atomic<bool> reported{false};
+    runtime_options options{.carriers = carriers, .report_busy_after = 1s};
+    options.report_busy = [&](std::string_view) {
+      reported.store(true, std::memory_order_relaxed);
+    };
+    hilo::run(options, [&] {
+      ::usleep(2'200'000);
+      const auto end = std::chrono::steady_clock::now() + 200ms;  // the monitor looks meanwhile
+      while (std::chrono::steady_clock::now() < end) hilo::base::cpu_relax();
+    });
+    CHECK_FALSE(reported.load(std::memory_order_relaxed));
+  }
+}
+
+TEST_CASE("monitor: a fiber that makes many short calls computes") {
+  std::atomic<bool> reported{false};
+  runtime_options options{.carriers = 1, .report_busy_after = 30ms};
+  options.report_busy = [&](std::string_view) { reported.store(true, std::memory_order_relaxed); };
+  hilo::run(options, [&] {
+    const auto end = std::chrono::steady_clock::now() + 30s;
+    while (!reported.load(std::memory_order_relaxed) && std::chrono::steady_clock::now() < end) {
+      ::getppid();
+    }
+  });
+  CHECK(reported.load(std::memory_order_relaxed));
+}
+
 TEST_CASE("monitor: timers of a carrier that computes fire on another") {
   hilo::run(runtime_options{.carriers = 2, .report_busy_after = 0ms}, [] {
     for (int round = 0; round < 5; ++round) {

@@ -14,7 +14,7 @@
 #include "hilo/channel.hpp"
 
 #include "runtime/base/sanitizers.hpp"
-#include "runtime/sched/fiber.hpp"
+#include "runtime/sched/fibers/fiber.hpp"
 #include "tests/doctest.hpp"
 #include "tests/runtimes.hpp"
 

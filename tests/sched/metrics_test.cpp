@@ -20,7 +20,7 @@
 #include "hilo/runtime.hpp"
 #include "hilo/timer.hpp"
 
-#include "runtime/sched/run_queue.hpp"
+#include "runtime/sched/queues/run_queue.hpp"
 #include "runtime/sched/worker.hpp"
 #include "tests/doctest.hpp"
 #include "tests/runtimes.hpp"

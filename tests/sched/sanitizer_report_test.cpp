@@ -4,6 +4,7 @@
 
 #if HILO_ASAN
 
+#include <cstdlib>
 #include <string>
 #include <string_view>
 
@@ -34,6 +35,15 @@ int count_in(std::string_view text, std::string_view what) {
   return count;
 }
 
+// clang's sanitizer needs a program of its own for the names of functions.
+bool has_names() {
+#ifdef __clang__
+  return std::system("command -v llvm-symbolizer >/dev/null") == 0;
+#else
+  return true;
+#endif
+}
+
 // The stack of the access: the lines up to the first empty one.
 std::string_view first_stack(std::string_view report) {
   const auto begin = report.find("    #0 ");
@@ -54,11 +64,13 @@ void check_report(F body) {
   CHECK(end.says("SUMMARY: AddressSanitizer: heap-use-after-free"));
   const std::string_view stack = first_stack(end.output);
   CHECK(stack.find("    #" + std::to_string(frames_of_fault) + " 0x") != std::string_view::npos);
-#ifndef __clang__  // whose sanitizer needs a program of its own for names
-  CHECK(count_in(stack, "touch_freed") == frames_of_fault);
-  // The access, the free and the allocation, each in the same fiber.
-  CHECK(count_in(end.output, "touch_freed") >= 3 * frames_of_fault);
-#endif
+  if (has_names()) {
+    CHECK(count_in(stack, "touch_freed") == frames_of_fault);
+    // The access, the free and the allocation, each in the same fiber.
+    CHECK(count_in(end.output, "touch_freed") >= 3 * frames_of_fault);
+  } else {
+    MESSAGE("without llvm-symbolizer a report by clang has no names");
+  }
   for (const char* wrong : {"stack-overflow", "nested bug", "CHECK failed", "thread T-1"}) {
     CHECK_FALSE(end.says(wrong));
   }

@@ -1,4 +1,4 @@
-#include "runtime/sched/trace_ring.hpp"
+#include "runtime/sched/trace/trace_ring.hpp"
 
 #include <atomic>
 #include <cstdint>

@@ -1,11 +1,11 @@
-#include "runtime/sched/work_ring.hpp"
+#include "runtime/sched/queues/work_ring.hpp"
 
 #include <atomic>
 #include <cstdint>
 #include <thread>
 #include <vector>
 
-#include "runtime/sched/fiber.hpp"
+#include "runtime/sched/fibers/fiber.hpp"
 #include "tests/doctest.hpp"
 
 using hilo::sched::fiber;

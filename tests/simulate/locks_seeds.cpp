@@ -62,7 +62,7 @@ HILO_SEEDED("mutex: try_lock and timed locks take it or do not") {
   guard.unlock();
 }
 
-HILO_SEEDED("mutex: may be destroyed by whoever locks it last") {
+HILO_SEEDED("mutex: the last fiber that locks it may destroy it") {
   auto* const guard = new hilo::mutex;
   int left = 2;
   const auto leave = [&] {
@@ -239,7 +239,7 @@ HILO_SEEDED("condition_variable: each notify_one ends one wait, in order; notify
     if (!order.empty()) break;
     hilo::yield();
   }
-  hilo::sleep_for(1s);  // whoever else was woken has come
+  hilo::sleep_for(1s);  // any other fiber that was woken has come
   require(order == std::vector<int>{0}, "a notification wakes another than the first, or two");
   changed.notify_all();
   for (auto& one : all) one.join();

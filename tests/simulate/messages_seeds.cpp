@@ -110,7 +110,7 @@ HILO_SEEDED("broadcast: it ends with the last sender, for those that wait too") 
   for (auto& one : all) one.join();
 }
 
-HILO_SEEDED("broadcast: whoever gives up takes no message along") {
+HILO_SEEDED("broadcast: a receiver that gives up takes no message along") {
   auto ends = hilo::make_broadcast<int>(values);
   auto sender = hilo::spawn([out = std::move(ends.out)] {
     for (int i = 0; i < values; ++i) {
@@ -289,7 +289,7 @@ HILO_SEEDED("watch: it ends with the last sender, for those that wait too") {
   for (auto& one : all) one.join();
 }
 
-HILO_SEEDED("watch: whoever gives up has not seen the change") {
+HILO_SEEDED("watch: a receiver that gives up has not seen the change") {
   auto ends = hilo::make_watch(0);
   bool told = false;
   auto waits = hilo::spawn([&] { told = ends.in.changed() == status::ok; });

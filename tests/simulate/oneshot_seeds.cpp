@@ -16,7 +16,7 @@ using namespace std::chrono_literals;
 using hilo::status;
 using hilo::test::require;
 
-HILO_SEEDED("oneshot: the value comes once, whoever is there first") {
+HILO_SEEDED("oneshot: the value comes once, no matter which side is there first") {
   auto ends = hilo::make_oneshot<std::unique_ptr<int>>();
   auto sender = hilo::spawn([out = std::move(ends.out)]() mutable {
     require(out.send(std::make_unique<int>(7)) == status::ok, "a send fails");
@@ -67,7 +67,7 @@ HILO_SEEDED("oneshot: each request has its own answer, or an exception, or learn
   for (auto& one : servers) one.join();
 }
 
-HILO_SEEDED("oneshot: whoever gives up leaves the value where it is") {
+HILO_SEEDED("oneshot: a receiver that gives up leaves the value where it is") {
   auto ends = hilo::make_oneshot<int>();
   bool mine = false;
   auto waits = hilo::spawn([&] {
@@ -134,7 +134,7 @@ HILO_SEEDED("oneshot: a value for a receiver that goes is given back, or goes to
   require(token.use_count() == 1, "a value outlives both ends");
 }
 
-HILO_SEEDED("shared_result: each copy gets the one value, whoever gives up or goes") {
+HILO_SEEDED("shared_result: each copy gets the one value, even if others give up or end") {
   auto ends = hilo::make_oneshot<int>();
   hilo::shared_result<int> whole(std::move(ends.in));
   int got = 0;

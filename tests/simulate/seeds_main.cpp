@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include <sys/time.h>
 #include <unistd.h>
 
 #include "tests/simulate/seeds.hpp"
@@ -17,6 +18,9 @@ namespace {
 
 constexpr std::uint64_t usual_seeds = 2000;
 constexpr unsigned most_seconds = 300;
+// Processor time for a test with one seed, which takes less than a millisecond. SIGPROF then ends
+// the program. Not a limit for all of them together: a slow machine would pass it.
+constexpr unsigned most_seconds_of_one = 3;
 
 std::vector<seeded>& all() {
   static std::vector<seeded> tests;  // filled while the sources are initialised, in any order
@@ -29,6 +33,12 @@ std::uint64_t divisor() {
   return value == 0 ? 1 : value;
 }
 
+void limit_one_run() {
+  const itimerval most{.it_interval = {},
+                       .it_value = {.tv_sec = most_seconds_of_one, .tv_usec = 0}};
+  if (::setitimer(ITIMER_PROF, &most, nullptr) != 0) std::abort();
+}
+
 int run_seeded(std::uint64_t seeds, bool until_failure, std::string_view beginning) {
   int passed = 0;
   int failed = 0;
@@ -36,7 +46,10 @@ int run_seeded(std::uint64_t seeds, bool until_failure, std::string_view beginni
   for (const seeded& one : all()) {
     if (!std::string_view(one.name).starts_with(beginning)) continue;
     try {
-      decisions += explore({.seeds = seeds}, one.run).decisions;
+      decisions += explore({.seeds = seeds}, [&one] {
+                     limit_one_run();
+                     one.run();
+                   }).decisions;
       ++passed;
     } catch (const simulation_failure&) {  // explore() printed it
       std::printf("  %s ... FAILED\n", one.name);

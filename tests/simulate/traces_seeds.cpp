@@ -10,7 +10,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "runtime/sched/trace_ring.hpp"
+#include "runtime/sched/trace/trace_ring.hpp"
 #include "runtime/tool/trace_json.hpp"
 #include "tests/simulate/seeds.hpp"
 

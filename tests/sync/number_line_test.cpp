@@ -88,8 +88,8 @@ static_assert(nanoseconds_between(0ns, real_seconds(no_number)) < 0);
 // --- The calls -----------------------------------------------------------------------------------
 
 // Calls of a condition_variable that a stop request or a limit may end too.
-template <class V, class Check>
-void each_ended_condition_wait(V value, Check check) {
+template <class V>
+void each_ended_condition_wait(V value, const timed_check& check) {
   hilo::mutex m;
   hilo::condition_variable c;
   bool ready = false;
@@ -128,74 +128,42 @@ void each_ended_condition_wait(V value, Check check) {
       notify);
 }
 
-// check(name, wait, end): as in tests/timed_waits.hpp.
-template <class V, class Check>
-void each_call(V value, Check check) {
-  {
-    hilo::channel<int> c;
-    std::optional<int> got;
-    const auto send = [&] { (void)c.send(1); };
-    check(
-        "channel receive", [&] { return HILO_TIMED(c.receive, value, got) == status::ok; }, send);
-    check(
-        "channel send", [&] { return HILO_TIMED(c.send, value, 1) == status::ok; },
-        [&] { (void)c.receive(got); });
-    check(
-        "limit",
-        [&] {
-          const auto receive = [&] { return c.receive(got) == status::ok; };
-          if constexpr (is_duration<V>) {
-            return hilo::with_timeout(value, receive);
-          } else {
-            return hilo::with_deadline(value, receive);
-          }
-        },
-        send);
-    check(
-        "select",
-        [&] {
-          if constexpr (is_duration<V>) {
-            return hilo::select{hilo::after(value), hilo::receive_from(c, got)} == 1;
-          } else {
-            return hilo::select{hilo::at(value), hilo::receive_from(c, got)} == 1;
-          }
-        },
-        send);
-    hilo::select_list list;
-    if constexpr (!is_duration<V>) {
-      list.at(value);
-      list.receive_from(c, got);
-      check(
-          "select_list", [&] { return list.wait() == 1; }, send);
+// Checks the wait for a lock that another fiber holds.
+template <class M>
+void check_lock(const char* name, M& lock, timed_wait wait, const timed_check& check) {
+  hilo::event held;
+  hilo::event enough;
+  auto holder = hilo::spawn([&] {
+    lock.lock();
+    held.set();
+    while (!enough.wait_for(1h)) {
     }
+    lock.unlock();
+  });
+  while (!held.wait_for(1h)) {
   }
+  check(name, wait, [&] { enough.set(); });
+  enough.set();
+  holder.join();
+}
+
+template <class V>
+void each_call_but_channels(V value, const timed_check& check) {
   {
-    const auto check_lock = [&](const char* name, auto& lock, auto wait) {
-      hilo::event held;
-      hilo::event enough;
-      auto holder = hilo::spawn([&] {
-        lock.lock();
-        held.set();
-        while (!enough.wait_for(1h)) {
-        }
-        lock.unlock();
-      });
-      while (!held.wait_for(1h)) {
-      }
-      check(name, wait, [&] { enough.set(); });
-      enough.set();
-      holder.join();
-    };
     hilo::mutex m;
-    check_lock("mutex", m, [&] { return HILO_TIMED(m.try_lock, value) && (m.unlock(), true); });
+    check_lock(
+        "mutex", m, [&] { return HILO_TIMED(m.try_lock, value) && (m.unlock(), true); }, check);
     hilo::recursive_mutex r;
-    check_lock("recursive_mutex", r,
-               [&] { return HILO_TIMED(r.try_lock, value) && (r.unlock(), true); });
+    check_lock(
+        "recursive_mutex", r, [&] { return HILO_TIMED(r.try_lock, value) && (r.unlock(), true); },
+        check);
     hilo::shared_mutex s;
-    check_lock("shared_mutex", s,
-               [&] { return HILO_TIMED(s.try_lock, value) && (s.unlock(), true); });
-    check_lock("shared_mutex, shared", s,
-               [&] { return HILO_TIMED(s.try_lock_shared, value) && (s.unlock_shared(), true); });
+    check_lock(
+        "shared_mutex", s, [&] { return HILO_TIMED(s.try_lock, value) && (s.unlock(), true); },
+        check);
+    check_lock(
+        "shared_mutex, shared", s,
+        [&] { return HILO_TIMED(s.try_lock_shared, value) && (s.unlock_shared(), true); }, check);
   }
   {
     hilo::wait_group jobs;
@@ -284,24 +252,69 @@ void each_call(V value, Check check) {
   }
 }
 
+// check(name, wait, end): as in tests/timed_waits.hpp.
+template <class V>
+void each_call(V value, const timed_check& check) {
+  hilo::channel<int> c;
+  std::optional<int> got;
+  const auto send = [&] { (void)c.send(1); };
+  check(
+      "channel receive", [&] { return HILO_TIMED(c.receive, value, got) == status::ok; }, send);
+  check(
+      "channel send", [&] { return HILO_TIMED(c.send, value, 1) == status::ok; },
+      [&] { (void)c.receive(got); });
+  check(
+      "limit",
+      [&] {
+        const auto receive = [&] { return c.receive(got) == status::ok; };
+        if constexpr (is_duration<V>) {
+          return hilo::with_timeout(value, receive);
+        } else {
+          return hilo::with_deadline(value, receive);
+        }
+      },
+      send);
+  check(
+      "select",
+      [&] {
+        if constexpr (is_duration<V>) {
+          return hilo::select{hilo::after(value), hilo::receive_from(c, got)} == 1;
+        } else {
+          return hilo::select{hilo::at(value), hilo::receive_from(c, got)} == 1;
+        }
+      },
+      send);
+  hilo::select_list list;
+  if constexpr (!is_duration<V>) {
+    list.at(value);
+    list.receive_from(c, got);
+    check(
+        "select_list", [&] { return list.wait() == 1; }, send);
+  }
+  if constexpr (for_every_call<V>) each_call_but_channels(value, check);
+}
+
+// A check: the wait goes on until end() ends it.
+void ends(const char* name, timed_wait wait, end_of_wait end) {
+  CAPTURE(name);
+  bool ended = false;
+  auto partner = hilo::spawn([&] {
+    for (int i = 0; i < 3; ++i) hilo::yield();
+    ended = true;
+    end();
+  });
+  const bool ok = wait();
+  CHECK(ok);
+  CHECK(ended);
+  partner.join();
+}
+
 }  // namespace
 
 TEST_CASE("number line: a time that never comes ends no wait") {
   each_endless([](auto value) {
     hilo::simulate(7, [&] {
-      each_call(value, [](const char* name, auto wait, auto end) {
-        CAPTURE(name);
-        bool ended = false;
-        auto partner = hilo::spawn([&] {
-          for (int i = 0; i < 3; ++i) hilo::yield();
-          ended = true;
-          end();
-        });
-        const bool ok = wait();
-        CHECK(ok);
-        CHECK(ended);
-        partner.join();
-      });
+      each_call(value, ends);
       auto sleeper = hilo::spawn([&] {
         if constexpr (is_duration<decltype(value)>) {
           return hilo::sleep_for(value);
@@ -325,10 +338,7 @@ TEST_CASE("number line: a time that has passed ends each wait at once") {
   each_passed([](auto value) {
     hilo::simulate(7, [&] {
       const auto start = hilo::now();
-      each_call(value, [](const char* name, auto wait, auto) {
-        CAPTURE(name);
-        CHECK_FALSE(wait());
-      });
+      each_call(value, ends_at_once);
       if constexpr (is_duration<decltype(value)>) {
         CHECK(hilo::sleep_for(value) == status::ok);
       } else {

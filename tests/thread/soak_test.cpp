@@ -73,15 +73,15 @@ struct counted {
   counted() { locals_alive.fetch_add(1, std::memory_order_relaxed); }
   ~counted() { locals_alive.fetch_sub(1, std::memory_order_relaxed); }
 };
-thread_local counted local;
+thread_local counted counted_here;
 thread_local int plain = 5;
 
 // 1 when all went as it must.
 long live(int number, std::FILE* sink) {
   const auto block = std::make_unique<std::string>(1'000, 'x');
-  bool right = plain == 5 && local.numbers.size() == 100;
+  bool right = plain == 5 && counted_here.numbers.size() == 100;
   plain = number;
-  local.numbers.push_back(number);
+  counted_here.numbers.push_back(number);
   try {
     throw std::runtime_error(*block + std::to_string(number));
   } catch (const std::exception& error) {

@@ -20,7 +20,7 @@ import gdb.unwinder
 
 LAYOUT = 4  # layout_number in runtime/tool/root.hpp
 
-# Join words and stop states below this are no waiters: runtime/sched/fiber.hpp.
+# Join words and stop states below this are no waiters: runtime/sched/fibers/fiber.hpp.
 JOIN_ENDED, JOIN_WAITERS = 1, 8
 
 # Where a suspended fiber keeps its registers, and how many bytes that takes: runtime/context/*/switch.S.

@@ -4,7 +4,7 @@
 #include <limits>
 #include <unordered_map>
 
-#include "runtime/sched/fiber.hpp"
+#include "runtime/sched/fibers/fiber.hpp"
 #include "tools/hilo/picture.hpp"
 
 namespace hilo::command {

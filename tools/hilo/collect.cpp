@@ -1,7 +1,7 @@
 #include <algorithm>
 #include <utility>
 
-#include "runtime/sched/coarse_clock.hpp"
+#include "runtime/sched/time/coarse_clock.hpp"
 #include "tools/hilo/failure.hpp"
 #include "tools/hilo/fibers.hpp"
 #include "tools/hilo/picture.hpp"

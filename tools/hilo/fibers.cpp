@@ -1,6 +1,7 @@
 // The end of a stack's slot holds the address of its control block, and the control block lies just
-// below (runtime/sched/fiber.cpp). A small fiber's frames lie below that, in the same page. So one
-// read of a page gets all of a small fiber, and some hundred of these reads are one system call.
+// below (runtime/sched/fibers/fiber.cpp). A small fiber's frames lie below that, in the same page.
+// So one read of a page gets all of a small fiber, and some hundred of these reads are one system
+// call.
 //
 // A process goes on while it is read. So some fields of a fiber are read a second time, after its
 // frames. If they differ, the fiber has run meanwhile, and its frames are not used.
@@ -10,7 +11,7 @@
 #include <bit>
 #include <cstring>
 
-#include "runtime/sched/fiber.hpp"
+#include "runtime/sched/fibers/fiber.hpp"
 #include "tools/hilo/registers.hpp"
 
 namespace hilo::command {

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "runtime/sched/run_queue.hpp"
+#include "runtime/sched/queues/run_queue.hpp"
 
 namespace hilo::command {
 namespace {

@@ -1,7 +1,7 @@
 // What each fiber does. A fiber has no field that says so; its state is where it is found.
 #include <unordered_set>
 
-#include "runtime/sched/fiber.hpp"
+#include "runtime/sched/fibers/fiber.hpp"
 #include "tools/hilo/picture.hpp"
 
 namespace hilo::command {

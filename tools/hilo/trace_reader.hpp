@@ -1,5 +1,5 @@
 // Reads the rings of events of a process while it writes them, and asks it to do so
-// (runtime/sched/tracer.hpp).
+// (runtime/sched/trace/tracer.hpp).
 #pragma once
 
 #include <cstdint>

@@ -1,4 +1,5 @@
-// locks.so: tells hilo which fiber holds which pthread mutex (runtime/sched/lock_warnings.hpp).
+// locks.so: tells hilo which fiber holds which pthread mutex
+// (runtime/sched/watch/lock_warnings.hpp).
 //
 // LD_PRELOAD puts it before libc. So it sees the program's calls of pthread_mutex_lock and their
 // like, and those that std::mutex makes; it does not see libc's own. It passes them on, and notes
@@ -13,7 +14,7 @@
 #include <dlfcn.h>
 #include <pthread.h>
 
-#include "runtime/sched/lock_warnings.hpp"
+#include "runtime/sched/watch/lock_warnings.hpp"
 
 namespace {
 

@@ -85,8 +85,8 @@ connection::outcome connection::read_more() {
   return outcome::request;
 }
 
-// Between requests the server's stop counts: whoever is idle then gets a moment to send a request
-// that is on its way, and is answered that it was the last.
+// Between requests the server's stop counts. A client that is idle then gets a moment to send a
+// request that is on its way. The answer says that it was the last.
 hilo::result<std::size_t> connection::read_idle(void* buffer, std::size_t size) {
   const bool first = deadline_ != clock::time_point();
   const hilo::io::until until =

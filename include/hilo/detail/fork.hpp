@@ -18,7 +18,7 @@
 // was offered, the list is empty, and the helper is joined like any fiber: the caller parks, and
 // its worker looks for other work.
 //
-// runtime/sched/fork.cpp makes the helpers and says why no request is lost.
+// runtime/sched/fibers/fork.cpp makes the helpers and says why no request is lost.
 #pragma once
 
 #include <exception>

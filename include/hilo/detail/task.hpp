@@ -168,7 +168,7 @@ struct task_with final : task_of<T> {
   };
 };
 
-// The untyped life of a fiber; runtime/sched/spawn.cpp.
+// The untyped life of a fiber; runtime/sched/fibers/spawn.cpp.
 
 // Makes a fiber that is not yet started, with room for a task. `where`: null means the calling
 // fiber's runtime. Throws std::system_error; with `error`, sets it and returns null instead.
