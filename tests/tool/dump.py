@@ -335,12 +335,10 @@ def full_disk():
 def the_page():
     """The dump in the page is the program's: all lines except those that differ from build to build."""
     with subprocess.Popen([stuck], env={**os.environ, "HILO_DEADLOCK": "off"}) as its:
-        for _ in range(100):
-            time.sleep(0.1)
-            text = hilo.run("dump", its.pid)
-            if "3 waiting" in text:
-                break
-        its.kill()
+        try:
+            text = hilo.run_until("3 waiting", "dump", its.pid)
+        finally:
+            its.kill()
 
     def plain(dump):
         lines = dump.split("\nworkers")[0].splitlines()[1:]

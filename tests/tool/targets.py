@@ -106,6 +106,18 @@ class Command:
                 f"{done.stdout[-3000:]}{done.stderr}")
         return done.stdout if code == 0 else done.stderr
 
+    def run_until(self, text, *arguments):
+        """Runs it again and again on a process that has just been started, which may not have loaded hilo yet."""
+        said = ""
+        deadline = time.monotonic() + 100
+        while text not in said:
+            must(time.monotonic() < deadline, f"{text!r} is not shown: {said[-3000:]}")
+            try:
+                said = self.run(*arguments)
+            except AssertionError as fault:
+                must("has not loaded it" in str(fault), str(fault))
+        return said
+
     def dump(self, which, *arguments):
         return json.loads(self.run("dump", which, "--json", *arguments))
 
