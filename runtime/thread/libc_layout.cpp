@@ -6,6 +6,7 @@
 #include <cstring>
 #include <ctime>
 
+#include <dlfcn.h>
 #include <linux/futex.h>
 #include <linux/rseq.h>
 #include <pthread.h>
@@ -13,11 +14,13 @@
 #include <unistd.h>
 
 #include "runtime/base/error.hpp"
+#include "runtime/base/libc.hpp"
 #include "runtime/sys/syscall.hpp"
 #include "runtime/thread/cpu.hpp"
 #include "runtime/thread/libc_symbols.h"
 #include "runtime/thread/resolver.hpp"
 #include "runtime/thread/stack.hpp"
+#include "runtime/thread/tls_image.hpp"
 
 extern "C" {
 struct hilo_thread_db_field {
@@ -158,7 +161,6 @@ void read_count(const descriptors& symbols, libc_layout& layout) {
 void read_functions(const descriptors& symbols, libc_layout& layout) {
   layout.allocate_tls = HILO_REQUIRED(_dl_allocate_tls);
   layout.init_ctype = HILO_REQUIRED(__ctype_init);
-  layout.find_variable = symbols.optional<void*(void*)>("__tls_get_addr", nullptr);
   layout.free_thread_caches = HILO_OPTIONAL(__libc_thread_freeres);
   // In a static program this is there only if something registers such destructors.
   layout.run_thread_local_destructors = HILO_OPTIONAL(__call_tls_dtors);
@@ -171,6 +173,25 @@ void read_functions(const descriptors& symbols, libc_layout& layout) {
     // The kernel takes the original 32 bytes, or more in steps of 32 if features need them.
     layout.rseq_length = (*rseq_size + 31u) / 32 * 32;
   }
+}
+
+// Believed only if it is right for libc's own variables. In a static program neither symbol is
+// there.
+void read_fixed_places([[maybe_unused]] const descriptors& symbols,
+                       [[maybe_unused]] libc_layout& layout) {
+#if HILO_GLIBC(2, 35)
+  const auto* field =
+      symbols.optional<const hilo_thread_db_field>("_thread_db_link_map_l_tls_offset", nullptr);
+  auto* const find = symbols.optional<int(void*, dl_find_object*)>("_dl_find_object", nullptr);
+  if (field == nullptr || find == nullptr || field->bits != pointer_bits) return;
+  dl_find_object libc{};
+  if (find(reinterpret_cast<void*>(layout.init_ctype), &libc) != 0) return;
+  layout.fixed_place = field->offset;
+  const auto* variables = fixed_copy(layout, libc.dlfo_link_map);
+  const auto* one = reinterpret_cast<const unsigned char*>(&errno);
+  constexpr std::size_t most = 4096;  // bytes of libc's variables; 144 in glibc 2.36
+  if (variables != nullptr && one >= variables && one < variables + most) layout.find_object = find;
+#endif
 }
 
 // The thread that this file examines. Its stack is ours, so its bounds are known.
@@ -426,6 +447,7 @@ layout_discovery discover_libc_layout(symbol_lookup find) {
     read_key_fields(symbols, result.layout);
     read_count(symbols, result.layout);
     read_functions(symbols, result.layout);
+    read_fixed_places(symbols, result.layout);
     result.layout.thread_pointer =
         static_cast<std::size_t>(static_cast<const unsigned char*>(cpu::thread_pointer()) -
                                  reinterpret_cast<const unsigned char*>(::pthread_self()));

@@ -19,6 +19,8 @@
 
 #include "runtime/thread/libc_symbol.hpp"
 
+struct dl_find_object;  // <dlfcn.h>
+
 namespace hilo::kernel {
 
 struct libc_layout {
@@ -62,9 +64,12 @@ struct libc_layout {
   void* (*allocate_tls)(void*) = nullptr;  // returns a thread pointer
   void (*run_thread_local_destructors)() = nullptr;
   void (*init_ctype)() = nullptr;
-  void* (*find_variable)(void*) = nullptr;  // __tls_get_addr; not in static programs
-  void (*free_thread_caches)() = nullptr;   // static programs only: __libc_thread_freeres
-  std::uint32_t* live_threads = nullptr;    // __nptl_nthreads; see live_threads.hpp
+  // _dl_find_object, since glibc 2.35: the module that has an address, without a lock. With it,
+  // where a module's description has the fixed place of its variables. Null: not known.
+  int (*find_object)(void*, dl_find_object*) = nullptr;
+  std::size_t fixed_place = 0;
+  void (*free_thread_caches)() = nullptr;  // static programs only: __libc_thread_freeres
+  std::uint32_t* live_threads = nullptr;   // __nptl_nthreads; see live_threads.hpp
 };
 
 struct layout_discovery {

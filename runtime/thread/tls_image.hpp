@@ -3,6 +3,8 @@
 
 #include <cstdint>
 
+#include <link.h>
+
 #include "runtime/thread/libc_layout.hpp"
 
 namespace hilo::kernel {
@@ -19,5 +21,8 @@ void reset_tls_images(const libc_layout& layout) noexcept;
 // the threads it knows. So a block that was made new at another number lacks the image of such
 // modules.
 std::uint64_t module_generation() noexcept;
+
+// The calling thread's copy of a module's variables, if it has a fixed place; otherwise null.
+unsigned char* fixed_copy(const libc_layout& layout, const link_map* module) noexcept;
 
 }  // namespace hilo::kernel

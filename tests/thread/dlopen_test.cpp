@@ -1,5 +1,6 @@
 // Modules loaded at run time, and their thread-local variables, in hilo threads.
 #include <atomic>
+#include <chrono>
 #include <cstdio>
 #include <filesystem>
 #include <string>
@@ -175,4 +176,28 @@ TEST_CASE("dlopen: threads started after it find a module's variables of fixed p
   }
   CHECK(fresh.load(std::memory_order_relaxed) == 24);
   ::dlclose(handle);
+}
+
+TEST_CASE("dlopen: threads start and end while another thread loads and unloads modules") {
+  HILO_NEEDS_MODULES();
+  const std::filesystem::path folder =
+      std::filesystem::read_symlink("/proc/self/exe").parent_path() / "thread";
+  // Its variables have no fixed place, and no thread uses them.
+  const tls_module stays;
+  REQUIRE(stays.handle != nullptr);
+  std::atomic<bool> ends = false;
+  hilo::thread loader([&] {
+    while (!ends.load(std::memory_order_relaxed)) {
+      void* const one = ::dlopen((folder / "libfixed_tls_module.so").c_str(), RTLD_NOW);
+      if (one != nullptr) ::dlclose(one);
+    }
+  });
+  int threads = 0;
+  for (const auto until = std::chrono::steady_clock::now() + std::chrono::seconds(1);
+       std::chrono::steady_clock::now() < until; ++threads) {
+    hilo::thread([] {}).join();
+  }
+  ends.store(true, std::memory_order_relaxed);
+  loader.join();
+  CHECK(threads > 0);
 }

@@ -23,13 +23,15 @@ static_assert(sizeof(thread_header) == 16);
 // Precedes every abort handler of a restartable sequence, so glibc and hilo must agree on it.
 inline constexpr std::uint32_t rseq_signature = 0xf1401073;
 
-// The linker subtracts this from a variable's offset in its module. __tls_get_addr adds it.
-inline constexpr std::size_t dtv_bias = 0x800;
-
 inline void* thread_pointer() noexcept {
   void* result;
   asm("mv %0, tp" : "=r"(result));
   return result;
+}
+
+// The calling thread's copy of a module's variables that has this place in every thread block.
+inline unsigned char* variables_at(std::ptrdiff_t place) noexcept {
+  return static_cast<unsigned char*>(thread_pointer()) + place;
 }
 
 // Checks the header of the calling thread. `block` and `block_size` are the caller's block.

@@ -23,13 +23,15 @@ static_assert(offsetof(thread_header, pointer_guard) == 0x30);
 // Precedes every abort handler of a restartable sequence, so glibc and hilo must agree on it.
 inline constexpr std::uint32_t rseq_signature = 0x53053053;
 
-// The linker subtracts this from a variable's offset in its module. __tls_get_addr adds it.
-inline constexpr std::size_t dtv_bias = 0;
-
 inline void* thread_pointer() noexcept {
   void* result;
   asm("mov %%fs:0, %0" : "=r"(result));
   return result;
+}
+
+// The calling thread's copy of a module's variables that has this place in every thread block.
+inline unsigned char* variables_at(std::ptrdiff_t place) noexcept {
+  return static_cast<unsigned char*>(thread_pointer()) - place;
 }
 
 // Checks the header of the calling thread. `block` and `block_size` are the caller's block. On this
