@@ -132,7 +132,7 @@ struct runtime_options {
 class runtime {
  public:
   // Starts the carriers. Errors: std::system_error if an option is out of range, or if threads or
-  // addresses are not available; then nothing is left behind.
+  // addresses are not available; std::bad_alloc if there is no memory. Then nothing is left behind.
   HILO_API explicit runtime(const runtime_options& options = {});
 
   // Waits until every fiber of this runtime has ended, then ends the carriers. The fibers are not

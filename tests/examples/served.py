@@ -56,9 +56,11 @@ class Server:
 
     def end(self, may_say=None):
         """Waits until it has ended, and checks how; returns what it printed after its first line.
-        On standard error it may have written lines that end with `may_say`, and no others."""
+        On standard error it may have written lines that end with `may_say`, and no others but hilo's
+        report of a fiber that computes for long: on a busy machine, with a sanitizer, an answer may take so long."""
         printed, errors = self.process.communicate(timeout=PATIENCE)
-        wrong = [line for line in errors.splitlines() if may_say is None or not line.endswith(may_say)]
+        wrong = [line for line in errors.splitlines()
+                 if not (may_say is not None and line.endswith(may_say)) and " has kept carrier " not in line]
         if self.process.returncode != 0 or wrong:
             raise AssertionError(f"it ended with {self.process.returncode}: {errors}")
         return printed

@@ -10,6 +10,7 @@
 #include <functional>
 #include <iterator>
 #include <mutex>
+#include <new>
 #include <optional>
 #include <span>
 #include <string>
@@ -283,6 +284,8 @@ int run_the_rest(const hilo::runtime_options& options, F later) {
     return hilo::run(options, [&] { return use_the_rest(signals ? &*signals : nullptr, later); });
   } catch (const std::system_error&) {
     return start_failed;
+  } catch (const std::bad_alloc&) {
+    return start_failed;
   }
 }
 
@@ -292,6 +295,8 @@ int run_program(const hilo::runtime_options& options, F later) {
     return hilo::run(options, [&] { return use_everything(later); });
   } catch (const std::system_error&) {
     return start_failed;
+  } catch (const std::bad_alloc&) {
+    return start_failed;  // where malloc takes all its memory by mmap, as musl's does
   }
 }
 
