@@ -26,12 +26,14 @@ import subprocess
 import sys
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-FOLDERS = ("runtime", "tools", "bench", "tests", "docs")
+FOLDERS = ("runtime", "tools", "bench", "tests", "docs", "mpi")
 # A group includes .cpp files by design.
 GROUPED = "-bugprone-suspicious-include"
 ALONE = "-*,misc-unused-alias-decls"
 # A main that stands in a namespace returns nothing by itself.
 FLAGS = ["-std=c++20", "-pthread", "-DHILO_PROBES", "-Wno-return-type", f"-I{ROOT}/include", f"-I{ROOT}"]
+MPI = subprocess.run(["pkg-config", "--cflags-only-I", "ompi-c"], capture_output=True, text=True, check=False).stdout
+FLAGS += ["-DOMPI_SKIP_MPICXX", *MPI.replace("-I", "-isystem").split()]
 MOST = 12  # files in a group
 
 

@@ -20,7 +20,7 @@ HEADERS = TOP / "include" / "hilo"
 PARTS = {
     "Start": ["why-fibers", "first-program", "packages"],
     "Kernel threads": ["threads", "clone"],
-    "Fibers": ["fibers", "channels", "scopes", "cancellation", "servers", "tls", "io", "stack-sizes", "foreign-libraries"],
+    "Fibers": ["fibers", "channels", "scopes", "cancellation", "servers", "tls", "io", "stack-sizes", "foreign-libraries", "mpi"],
     "Testing and debugging": ["simulation", "testing-your-program", "finding-faults", "debugging"],
     "Coming from elsewhere": ["porting", "c"],
     "What holds": ["guarantees", "process-life", "machine", "benchmarks"],
