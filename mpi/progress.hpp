@@ -6,8 +6,8 @@
 //
 // Back-off. While completions and new waits come, the fiber asks again after each yield, so fibers
 // that can run have the carrier in between. After 200 us of silence it naps, unless other fibers
-// use the carrier for so long that its looks take a 25th of the time only. A nap takes an eighth of
-// the silence and 1 ms at most, or so long that the looks take a 25th of the time, whichever is
+// use the carrier for so long that its looks take a 50th of the time only. A nap takes an eighth of
+// the silence and 2 ms at most, or so long that the looks take a 50th of the time, whichever is
 // longer. A new wait ends the nap.
 //
 // Orders. Waiters hand their waits over, and take them back, by a list without a lock. `state_`

@@ -37,7 +37,7 @@ void send_all(int tag, long messages, std::uint32_t seed) {
   for (long i = 0; i < messages; ++i) {
     const int number = i + 1 == messages ? last_message : static_cast<int>(i);
     MUST(MPI_Send(&number, 1, MPI_INT, 1, tag, MPI_COMM_WORLD) == MPI_SUCCESS);
-    if (random() % 4 == 0) (void)hilo::sleep_for(microseconds(random() % 200));
+    if (random() % 2 == 0) (void)hilo::sleep_for(microseconds(random() % 400));
   }
 }
 

@@ -55,6 +55,11 @@ def outstanding():
     must(said.count("2000 fibers matched") == 2, said)
 
 
+def alpi():
+    code, said, error = alone("alpi")
+    must(code == 0 and said.count("\n") == 1, f"{code} {said}{error}")
+
+
 def same_answers(name):
     def check():
         for ranks in (1, 2):  # more would spin for each other's CPU, without fibers
@@ -121,6 +126,7 @@ run_checks("MPI", [
     ("each call that is replaced", calls),
     ("deadlines and stops lose no message", deadlines),
     ("thousands of receives outstanding", outstanding),
+    ("tasks of ALPI", alpi),
     ("a ring, unchanged, in a fiber", same_answers("ring")),
     ("Jacobi, unchanged, in a fiber", same_answers("jacobi")),
     ("a product of matrices, unchanged, in a fiber", same_answers("matrix")),
