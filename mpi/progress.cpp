@@ -28,7 +28,7 @@ constexpr std::int64_t busy_time = nanoseconds(microseconds(200)).count();
 constexpr std::int64_t naps_in_silence = 8;
 constexpr std::int64_t shortest_nap = nanoseconds(microseconds(20)).count();
 constexpr std::int64_t longest_nap = nanoseconds(milliseconds(2)).count();
-constexpr std::int64_t most_share = 25;     // looks take at most a 25th of the time
+constexpr std::int64_t most_share = 50;     // looks take at most a 50th of the time
 constexpr std::int64_t others_time = 1000;  // a yield that takes so long let others run
 
 }  // namespace
