@@ -19,6 +19,7 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -316,6 +317,11 @@ void refuse_for_each(std::span<const refusal_row> table, bool io_may_fail, F pro
       for_each_machine([&](const hilo::runtime_options& options) {
         const auto end = hilo::test::run_in_child(
             [&] {
+#if defined(__GLIBC__)
+              // A thread's first malloc makes a heap by mmap otherwise, and the program's own
+              // vectors then fail where a carrier had none yet.
+              ::mallopt(M_ARENA_MAX, 1);
+#endif
               if (at_start && !hilo::test::refuse(row.call)) ::_exit(cannot);
               ::_exit(program(options, [&] {
                 if (!at_start && !hilo::test::refuse(row.call)) ::_exit(cannot);
