@@ -73,13 +73,17 @@ TEST_CASE("timer: who waits follows a new time, sooner or later") {
     one.fire_after(1ms);
     CHECK(waiting.join() == status::ok);
 
-    const auto start = steady::now();
-    one.fire_after(2ms);
-    auto longer = hilo::spawn([&] { return one.wait(); });
-    hilo::yield();
-    one.fire_at(start + 10ms);
-    CHECK(longer.join() == status::ok);
-    CHECK(steady::now() - start >= 10ms);
+    // Again where this thread lost its CPU until the first time had come.
+    for (bool in_time = false; !in_time;) {
+      const auto start = steady::now();
+      one.fire_after(2ms);
+      auto longer = hilo::spawn([&] { return one.wait(); });
+      hilo::yield();
+      one.fire_at(start + 10ms);
+      in_time = steady::now() - start < 2ms;
+      CHECK(longer.join() == status::ok);
+      CHECK((!in_time || steady::now() - start >= 10ms));
+    }
   });
 }
 
