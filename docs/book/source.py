@@ -23,7 +23,7 @@ PARTS = {
     "Fibers": ["fibers", "channels", "scopes", "cancellation", "servers", "tls", "io", "stack-sizes", "foreign-libraries", "mpi"],
     "Testing and debugging": ["simulation", "testing-your-program", "finding-faults", "debugging"],
     "Coming from elsewhere": ["porting", "c"],
-    "What holds": ["guarantees", "process-life", "machine", "benchmarks"],
+    "What holds": ["guarantees", "process-life", "machine", "benchmarks", "scaling"],
     "For hilo's developers": ["architecture", "memory-model", "testing", "decisions/README"],
 }
 
