@@ -25,6 +25,10 @@ using namespace std::chrono_literals;
 
 namespace {
 
+std::size_t index(int number) {
+  return static_cast<std::size_t>(number);
+}
+
 constexpr int most_links = 6;  // on a page
 constexpr int no_page = -1;
 
@@ -85,7 +89,7 @@ std::vector<bool> lead(const web& site, int ranks) {
   std::deque<int> pages = {0};  // reached, but not handed out
   std::vector<worker> idle;
   reached[0] = true;
-  const auto all = static_cast<std::size_t>(site.workers * ranks);
+  const auto all = index(site.workers * ranks);
   while (!pages.empty() || idle.size() < all) {
     report one;
     MPI_Status about;
@@ -93,7 +97,7 @@ std::vector<bool> lead(const web& site, int ranks) {
              MPI_COMM_WORLD, &about);
     idle.push_back({about.MPI_SOURCE, one[0]});
     for (int i = 0; i < one[1]; ++i) {
-      const int page = one[static_cast<std::size_t>(2 + i)];
+      const int page = one[index(2 + i)];
       if (reached[static_cast<std::size_t>(page)]) continue;
       reached[static_cast<std::size_t>(page)] = true;
       pages.push_back(page);

@@ -22,6 +22,10 @@
 
 namespace {
 
+std::size_t index(int number) {
+  return static_cast<std::size_t>(number);
+}
+
 constexpr int block_side = 32;  // points
 
 // The ranks share the rows of blocks evenly. With many ranks, some have none.
@@ -44,15 +48,13 @@ struct problem {
 class square {
  public:
   explicit square(int side, int top = 0, int left = 0) : side_(side) {
-    points_.resize(static_cast<std::size_t>((side + 2) * (side + 2)));
+    points_.resize(index((side + 2) * (side + 2)));
     for (int i = 0; i < side; ++i) {
       for (int j = 0; j < side; ++j) at(i, j) = ((top + i) * 7 + (left + j) * 3) % 22;
     }
   }
   int side() const { return side_; }
-  double& at(int row, int column) {
-    return points_[static_cast<std::size_t>((row + 1) * (side_ + 2) + column + 1)];
-  }
+  double& at(int row, int column) { return points_[index((row + 1) * (side_ + 2) + column + 1)]; }
 
  private:
   int side_;
@@ -165,7 +167,7 @@ std::vector<double> compute(const problem& all, int rank) {
   const int rows = all.first_row(rank + 1) - all.first_row(rank);
   std::deque<block> blocks;
   const auto at = [&](int row, int column) -> block& {
-    return blocks[static_cast<std::size_t>(row * columns + column)];
+    return blocks[index(row * columns + column)];
   };
   for (int row = 0; row < rows; ++row) {
     for (int column = 0; column < columns; ++column) {
@@ -198,7 +200,7 @@ std::vector<double> gather(const problem& all, int rank, const std::vector<doubl
     counts.push_back((all.first_row(i + 1) - all.first_row(i)) * in_row);
     places.push_back(all.first_row(i) * in_row);
   }
-  if (rank == 0) points.resize(static_cast<std::size_t>(all.side * all.side));
+  if (rank == 0) points.resize(index(all.side * all.side));
   MPI_Gatherv(mine.data(), static_cast<int>(mine.size()), MPI_DOUBLE, points.data(), counts.data(),
               places.data(), MPI_DOUBLE, 0, MPI_COMM_WORLD);
   return points;
@@ -218,8 +220,7 @@ int check(const problem& all, const std::vector<double>& points) {
               sum / all.side / all.side);
   const std::size_t row_size = sizeof(double) * static_cast<std::size_t>(all.side);
   for (int i = 0; i < all.side; ++i) {
-    if (std::memcmp(&points[static_cast<std::size_t>(i * all.side)], &now.at(i, 0), row_size) !=
-        0) {
+    if (std::memcmp(&points[index(i * all.side)], &now.at(i, 0), row_size) != 0) {
       std::printf("wrong: row %d differs from the serial computation\n", i);
       return 1;
     }

@@ -157,18 +157,20 @@ bool parse(int argc, char** argv, arguments& into) {
       into.check = true;
     } else if (option == "--time") {
       into.time = true;
-    } else if (i + 1 == argc) {
-      return false;
-    } else if (const double value = std::atof(argv[++i]); option == "-d") {
-      into.shape.depth = static_cast<int>(value);
-    } else if (option == "-b") {
-      into.shape.children = value;
-    } else if (option == "-r") {
-      into.shape.seed = static_cast<unsigned>(value);
-    } else if (option == "--carriers") {
-      into.carriers = static_cast<unsigned>(value);
     } else {
-      return false;
+      if (i + 1 == argc) return false;
+      const double value = std::atof(argv[++i]);
+      if (option == "-d") {
+        into.shape.depth = static_cast<int>(value);
+      } else if (option == "-b") {
+        into.shape.children = value;
+      } else if (option == "-r") {
+        into.shape.seed = static_cast<unsigned>(value);
+      } else if (option == "--carriers") {
+        into.carriers = static_cast<unsigned>(value);
+      } else {
+        return false;
+      }
     }
   }
   return into.carriers > 0 && into.shape.depth > 0 && into.shape.children > 0;
