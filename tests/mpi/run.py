@@ -46,7 +46,7 @@ def calls():
 
 
 def deadlines():
-    said, _ = launch(2, "deadlines", 5000)
+    said, _ = launch(2, "deadlines", 1000)
     must("receives," in said, said)
 
 
