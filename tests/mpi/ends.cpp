@@ -27,10 +27,9 @@ int pass_around(const hilo::mpi::session& mpi) {
   return 0;
 }
 
-int two_sessions() {
-  const hilo::mpi::session first;
+int refused_session() {
   try {
-    const hilo::mpi::session second;
+    const hilo::mpi::session refused;
   } catch (const std::logic_error& error) {
     std::printf("refused: %s\n", error.what());
     return 0;
@@ -38,15 +37,14 @@ int two_sessions() {
   return 1;
 }
 
+int two_sessions() {
+  const hilo::mpi::session first;
+  return refused_session();
+}
+
 int after_the_end() {
   { const hilo::mpi::session first; }
-  try {
-    const hilo::mpi::session second;
-  } catch (const std::logic_error& error) {
-    std::printf("refused: %s\n", error.what());
-    return 0;
-  }
-  return 1;
+  return refused_session();
 }
 
 int finalize_twice() {
