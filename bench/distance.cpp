@@ -12,6 +12,8 @@
 
 #include <sched.h>
 
+#include "bench/one_cpu.hpp"
+
 namespace {
 
 constexpr unsigned rounds = 2'000;
@@ -25,22 +27,12 @@ std::vector<int> allowed_cpus() {
   return found;
 }
 
-void run_on(int cpu) {
-  cpu_set_t one;
-  CPU_ZERO(&one);
-  CPU_SET(cpu, &one);
-  if (::sched_setaffinity(0, sizeof one, &one) != 0) {
-    std::perror("sched_setaffinity");
-    std::exit(1);
-  }
-}
-
 // An even number: the first CPU stores the next. An odd number: the second CPU does. The queues
 // between carriers use acquire and release too.
 alignas(128) std::atomic<unsigned> ball = 0;
 
 void return_balls(int cpu, unsigned last) {
-  run_on(cpu);
+  bench::run_on(cpu);
   for (unsigned mine = 1; mine < last; mine += 2) {
     while (ball.load(std::memory_order_acquire) != mine) {
     }
@@ -70,7 +62,7 @@ int main() {
   }
   std::array<double, 5> trips{};
   std::thread other(return_balls, cpus[1], static_cast<unsigned>(2 * rounds * trips.size()));
-  run_on(cpus[0]);
+  bench::run_on(cpus[0]);
   unsigned first = 0;
   for (double& trip : trips) {
     trip = play(first);

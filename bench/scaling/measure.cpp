@@ -21,6 +21,8 @@
 
 #include "hilo/hilo.hpp"
 
+#include "bench/one_cpu.hpp"
+
 namespace {
 
 using clock_type = std::chrono::steady_clock;
@@ -42,16 +44,6 @@ std::array<int, 2> two_cpus() {
     std::exit(1);
   }
   return found;
-}
-
-void run_on(int cpu) {
-  cpu_set_t one;
-  CPU_ZERO(&one);
-  CPU_SET(cpu, &one);
-  if (::sched_setaffinity(0, sizeof one, &one) != 0) {
-    std::perror("sched_setaffinity");
-    std::exit(1);
-  }
 }
 
 template <class F>
@@ -108,7 +100,7 @@ double one_way(const std::array<int, 2>& cpus, bool with_block) {
   };
   std::atomic<bool> there = false;
   std::thread other([&] {
-    run_on(cpus[1]);
+    bench::run_on(cpus[1]);
     there.store(true, std::memory_order_release);
     play(1);
   });
@@ -137,7 +129,7 @@ wake_times one_wake(int cpu) {
   word.store(0, std::memory_order_relaxed);
   woken_at.store(0, std::memory_order_relaxed);
   std::thread sleeper([cpu] {
-    run_on(cpu);
+    bench::run_on(cpu);
     while (word.load(std::memory_order_acquire) == 0) futex(word, FUTEX_WAIT, 0, nullptr);
     woken_at.store(now(), std::memory_order_release);
   });
@@ -164,7 +156,7 @@ double kernel_switch(int cpu) {
   constexpr int times = 20'000;
   std::atomic<bool> done = false;
   std::thread other([&] {
-    run_on(cpu);
+    bench::run_on(cpu);
     while (!done.load(std::memory_order_relaxed)) ::sched_yield();
   });
   std::this_thread::sleep_for(std::chrono::milliseconds(5));
@@ -178,7 +170,7 @@ double kernel_switch(int cpu) {
 double slice(int cpu) {
   std::atomic<bool> done = false;
   std::thread other([&] {
-    run_on(cpu);
+    bench::run_on(cpu);
     while (!done.load(std::memory_order_relaxed)) {
     }
   });
@@ -202,7 +194,7 @@ double membarrier_with_peer(int cpu) {
   ::syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0, 0);
   std::atomic<bool> done = false;
   std::thread other([&] {
-    run_on(cpu);
+    bench::run_on(cpu);
     while (!done.load(std::memory_order_relaxed)) {
     }
   });
@@ -318,7 +310,7 @@ void pause_once() {
 
 int main() {
   const std::array<int, 2> cpus = two_cpus();
-  run_on(cpus[0]);
+  bench::run_on(cpus[0]);
   ::prctl(PR_SET_TIMERSLACK, 1);
   constexpr int few = 31;
   const double near = median_of(few, [&] { return one_way(cpus, false); });
