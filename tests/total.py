@@ -54,7 +54,7 @@ def count(program):
 
 
 def failed_cases(program):
-    """Each failed test case's name with the lines that say what failed: doctest's, and the ledger's own."""
+    """Each failed test case's name with the lines that say what failed: doctest's, the ledger's own, sanitizers'."""
     name = ""
     for line in program.get("stdout", "").splitlines():
         if match := CASE.match(line):
@@ -65,6 +65,9 @@ def failed_cases(program):
             yield f"    {line.strip()}"
     if name and not TOTAL.search(program.get("stdout", "")):
         yield f"{name}: it was the last to begin"
+    for line in program.get("stderr", "").splitlines():
+        if match := re.search(r"SUMMARY: .*", line):  # of a sanitizer
+            yield match[0]
 
 
 def describe(passed, failed, skipped):

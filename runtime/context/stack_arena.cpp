@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "runtime/base/error.hpp"
+#include "runtime/base/pages.hpp"
 #include "runtime/context/guard_report.hpp"
 #include "runtime/context/sanitizer.hpp"
 #include "runtime/sys/syscall.hpp"
@@ -25,17 +26,11 @@
 namespace hilo::context {
 namespace {
 
-// Asked at each use. A constant of this file would still be 0 for a runtime that the program
-// constructs before the initialisers of this file have run.
-std::size_t page_size() noexcept {
-  return static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
-}
-
 // The size of the guard below each stack of `stack_size`. A stack and its guard together are an odd
 // number of pages, so that the tops of stacks spread over all sets of a TLB.
 std::size_t guard_bytes(std::size_t stack_size, std::size_t wanted) noexcept {
-  const std::size_t page = page_size();
-  const std::size_t bytes = (wanted + page - 1) / page * page;
+  const std::size_t page = base::page_size();
+  const std::size_t bytes = base::to_pages(wanted);
   return (stack_size + bytes) / page % 2 != 0 ? bytes : bytes + page;
 }
 
@@ -106,7 +101,7 @@ stack_arena::stack_arena(std::size_t stack_size, std::size_t reserve, bool ungua
       guard_(guard_bytes(stack_size, guard_size)),
       stride_(stack_size + guard_),
       unguarded_(unguarded || guard_size == 0) {
-  const std::size_t page = page_size();
+  const std::size_t page = base::page_size();
   const bool fixed = reserve != 0;
   // A fixed reserve determines the number of stacks. For that, a guard counts as at most one page.
   bytes_ = largest_reserve;
@@ -169,7 +164,7 @@ stack_arena::~stack_arena() {
 }
 
 std::size_t stack_arena::closed_bytes() const noexcept {
-  return (capacity_ / 64 + 1) * sizeof(std::uint64_t);
+  return base::to_pages((capacity_ / 64 + 1) * sizeof(std::uint64_t));
 }
 
 // Moves opened_ forward over up to `wanted` slots. Returns how many.

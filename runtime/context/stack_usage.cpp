@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "runtime/base/error.hpp"
+#include "runtime/base/pages.hpp"
 #include "runtime/context/sanitizer.hpp"
 
 namespace hilo::context {
@@ -43,7 +44,7 @@ const char* lowest_page_in_use(const char* lowest, const char* end) {
   // One word a page (Documentation/admin-guide/mm/pagemap.rst).
   constexpr std::uint64_t present = std::uint64_t{1} << 63;
   constexpr std::uint64_t swapped = std::uint64_t{1} << 62;
-  const auto page = static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
+  const std::size_t page = base::page_size();
   const char* low = lowest - reinterpret_cast<std::uintptr_t>(lowest) % page;
   const char* const top = end + (page - reinterpret_cast<std::uintptr_t>(end) % page) % page;
   const int file = ::open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);

@@ -27,6 +27,7 @@
 #include "hilo/select.hpp"
 
 #include "runtime/base/error.hpp"
+#include "runtime/base/pages.hpp"
 #include "runtime/io/call.hpp"
 #include "runtime/io/program_parent.hpp"
 #include "runtime/io/program_start.hpp"
@@ -84,18 +85,19 @@ const char* hint_for(step at, int error) {
 class shared_report {
  public:
   explicit shared_report(const std::string& path)
-      : place_(::mmap(nullptr, sizeof(start_report), PROT_READ | PROT_WRITE,
-                      MAP_SHARED | MAP_ANONYMOUS, -1, 0)) {
+      : place_(::mmap(nullptr, size(), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0)) {
     if (place_ == MAP_FAILED) fail(step::prepare, path, errno);
     report_ = ::new (place_) start_report;
   }
-  ~shared_report() { ::munmap(place_, sizeof(start_report)); }
+  ~shared_report() { ::munmap(place_, size()); }
   shared_report(const shared_report&) = delete;
   shared_report& operator=(const shared_report&) = delete;
 
   start_report* get() const noexcept { return report_; }
 
  private:
+  static std::size_t size() noexcept { return base::to_pages(sizeof(start_report)); }
+
   void* place_;
   start_report* report_;
 };

@@ -15,6 +15,7 @@
 
 #include "runtime/base/error.hpp"
 #include "runtime/base/libc.hpp"
+#include "runtime/base/pages.hpp"
 #include "runtime/sys/syscall.hpp"
 #include "runtime/thread/cpu.hpp"
 #include "runtime/thread/libc_symbols.h"
@@ -393,7 +394,7 @@ void find_flags(libc_layout& layout) noexcept {
 
 // Starts one detached pthread, on a stack of a size that no other thread has.
 void examine_specimen(libc_layout& layout) {
-  const auto page = static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
+  const std::size_t page = base::page_size();
   const auto minimum = static_cast<std::size_t>(::sysconf(_SC_THREAD_STACK_MIN));
   specimen subject{&layout, nullptr, (std::max<std::size_t>(minimum, 65536) / page + 7) * page, {}};
   void* mapping = ::mmap(nullptr, subject.stack_size, PROT_READ | PROT_WRITE,

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "runtime/base/error.hpp"
+#include "runtime/base/pages.hpp"
 #include "runtime/base/sanitizers.hpp"
 #include "runtime/sys/syscall.hpp"
 
@@ -19,15 +20,6 @@
 
 namespace hilo::kernel {
 namespace {
-
-std::size_t page_size() noexcept {
-  static const auto size = static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
-  return size;
-}
-
-std::size_t to_pages(std::size_t bytes) noexcept {
-  return (bytes + page_size() - 1) / page_size() * page_size();
-}
 
 // The stack that libc's own functions may need below a frame. glibc says how much on this CPU.
 std::size_t smallest_stack() noexcept {
@@ -69,8 +61,8 @@ void check_stack_options(const thread_options& options) {
 stack stack::map(const thread_options& options) {
   check_stack_options(options);
   stack made;
-  const std::size_t guard = to_pages(options.guard_size);
-  const std::size_t bytes = to_pages(options.stack_size) + guard;
+  const std::size_t guard = base::to_pages(options.guard_size);
+  const std::size_t bytes = base::to_pages(options.stack_size) + guard;
   // NORESERVE: a stack is mainly address space. STACK keeps huge pages away from it.
   const long address = sys::call(SYS_mmap, nullptr, bytes, PROT_READ | PROT_WRITE,
                                  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_STACK, -1, 0);
@@ -90,8 +82,8 @@ bool stack::serves(const thread_options& options) const noexcept {
   // A stack up to four times too big is better than a new stack. A still bigger stack is kept for
   // threads that need it.
   return base_ != nullptr && options.stack_size >= smallest_stack() &&
-         size() >= options.stack_size && size() / 4 <= to_pages(options.stack_size) &&
-         guard_ == to_pages(options.guard_size);
+         size() >= options.stack_size && size() / 4 <= base::to_pages(options.stack_size) &&
+         guard_ == base::to_pages(options.guard_size);
 }
 
 void forget_frames([[maybe_unused]] const void* low, [[maybe_unused]] std::size_t bytes) noexcept {
