@@ -313,6 +313,7 @@ namespace this_fiber {
 HILO_API fiber_id id() noexcept;
 
 // The calling fiber's stop token; in a kernel thread, a token that never gets a stop request.
+// Errors: std::bad_alloc, of the first call of a fiber.
 HILO_API std::stop_token stop_token();
 
 // Keeps the calling fiber on its carrier until unpin() has been called as often as pin(). For

@@ -10,6 +10,7 @@
 
 #include "runtime/c/callback.hpp"
 #include "runtime/c/result.hpp"
+#include "runtime/sched/fibers/spawn.hpp"
 #include "runtime/sched/worker.hpp"
 
 namespace hilo::c {
@@ -170,7 +171,8 @@ int hilo_stop(hilo_fiber* fiber) noexcept {
 }
 
 bool hilo_stop_requested() noexcept {
-  return hilo::this_fiber::stop_token().stop_requested();
+  hilo::sched::worker* const here = hilo::sched::current_worker();
+  return here != nullptr && hilo::sched::is_asked_to_stop(here->running());
 }
 
 uint64_t hilo_fiber_id(const hilo_fiber* fiber) noexcept {

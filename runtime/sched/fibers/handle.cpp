@@ -1,5 +1,6 @@
 // A fiber as its handle sees it: joining, waiting for its end, detaching, stopping.
 #include <exception>
+#include <new>
 #include <system_error>
 
 #include "hilo/detail/decision.hpp"
@@ -66,6 +67,13 @@ bool shares_stop_state(const fiber& self, const std::stop_source& stop) noexcept
   // (T2) acquire
   return (self.stop_made.load(std::memory_order_acquire) & stop_state::there) != 0 &&
          self.stop == stop;
+}
+
+bool is_asked_to_stop(const fiber& self) noexcept {
+  // (T2) acquire
+  const std::uint8_t made = self.stop_made.load(std::memory_order_acquire);
+  return self.stop_requested.load(std::memory_order_acquire) ||
+         ((made & stop_state::there) != 0 && self.stop.stop_requested());
 }
 
 bool watch_end(fiber& one) noexcept {
@@ -169,18 +177,48 @@ void detach_fiber(fiber& one) noexcept {
   discard_fiber(one);
 }
 
+namespace {
+
+// Whether the stop state had no request yet, or there is no memory for it. Then nobody has a token.
+bool request_in_state(fiber& one) noexcept {
+  try {
+    return sched::stop_source_of(one).request_stop();
+  } catch (const std::bad_alloc&) {
+    return true;
+  }
+}
+
+}  // namespace
+
+// A request that finds no memory for the stop state is kept by the waiter's flag, for tokens that
+// are taken later:
+//
+//   the request                      whoever takes a token
+//   (T3) stop_requested := true      (T1) stop_made := there, or (T2) it was
+//   heavy_fence                      light_fence
+//   (T2) read stop_made              (T4) read stop_requested
+//
+// Forbidden: (T2) of the request finds no state and (T4) finds no request. The fence makes all
+// threads pass a full barrier. Either (T4) follows the barrier, and sees (T3); or the barrier
+// follows (T1), and the request sees that, and makes itself in the state.
 void stop_fiber(fiber& one) noexcept {
   if (one.join.load(std::memory_order_acquire) == sched::join_word::ended) return;
   if (one.home->left_behind()) return;
-  if (!sched::stop_source_of(one).request_stop()) return;
-  begin_stop(one);
-  heavy_fence();  // between (E3) and (E4)
+  if (!request_in_state(one)) return;
+  begin_stop(one);  // (T3)
+  heavy_fence();    // between (E3) and (E4), and between (T3) and (T2)
   finish_interrupt(one, 0);
+  if ((one.stop_made.load(std::memory_order_acquire) & sched::stop_state::there) != 0) {  // (T2)
+    (void)one.stop.request_stop();
+  }
   decision_point();
 }
 
 std::stop_token stop_token_of(fiber& one) {
-  return sched::stop_source_of(one).get_token();
+  std::stop_source& its = sched::stop_source_of(one);
+  light_fence();  // between (T1) and (T4)
+  if (one.stop_requested.load(std::memory_order_acquire)) (void)its.request_stop();  // (T4)
+  return its.get_token();
 }
 
 stack_usage_report stack_usage_of(const fiber* one) {

@@ -41,6 +41,8 @@ std::stop_source& stop_source_of(fiber& one);
 void set_stop_source(fiber& one, const std::stop_source& stop) noexcept;
 // Whether the fiber has this stop state.
 bool shares_stop_state(const fiber& self, const std::stop_source& stop) noexcept;
+// Whether the fiber's token has a request, without making one.
+bool is_asked_to_stop(const fiber& self) noexcept;
 
 // Called before a special fiber's first user code, and after its last (lanes.cpp).
 [[gnu::cold]] void begin_special(fiber& self) noexcept;
