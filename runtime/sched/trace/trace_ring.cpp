@@ -23,18 +23,6 @@ trace_ring::~trace_ring() {
   ::munmap(cells_, room() * sizeof(cell));
 }
 
-void trace_ring::write(const trace_event& one) noexcept {
-  const std::uint64_t number = written_.load(std::memory_order_relaxed);  // only we write it
-  std::atomic_thread_fence(std::memory_order_release);                    // (TR2)
-  const auto content = std::bit_cast<words>(one);
-  cell& its = cells_[number & mask_];
-  // relaxed: (TR1) publishes them to a reader in time, and (TR2) covers a reader that is late.
-  for (std::size_t i = 0; i < content.size(); ++i) {
-    its[i].store(content[i], std::memory_order_relaxed);
-  }
-  written_.store(number + 1, std::memory_order_release);  // (TR1) publishes the cell
-}
-
 std::uint64_t trace_ring::read(std::uint64_t& from, std::vector<trace_event>& into) const {
   const std::uint64_t end = written();  // (TR1)
   const std::uint64_t begin = std::max(from, end - std::min<std::uint64_t>(end, room()));

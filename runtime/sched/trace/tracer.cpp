@@ -38,8 +38,7 @@ bool tracer::turn() noexcept {
     on_ = false;
     return true;
   }
-  now_ = detail::monotonic_now();
-  look_at_time();
+  trace_wanted.expire(detail::monotonic_now());
   if (!trace_wanted.any()) return false;
   if (ring_ == nullptr) {
     ring_ = trace_ring::make(trace_wanted.room.load(std::memory_order_relaxed));
@@ -49,20 +48,22 @@ bool tracer::turn() noexcept {
   thread_.store(::gettid(), std::memory_order_relaxed);
   ring_->begin();
   running_ = 0;
+  clock_.begin();
+  (void)clock_.now();
   on_ = true;
   return true;
 }
 
-void tracer::record(const trace_event& one) noexcept {
+[[gnu::always_inline]] inline void tracer::record(const trace_event& one) noexcept {
   ring_->write(one);
   if (is_probed()) [[unlikely]]
-    pass_probe(one);
+    pass_probe(trace_event(one));  // a copy: what has an address is kept in memory
 }
 
-trace_event tracer::now(trace_what what, std::uint64_t fiber) noexcept {
-  now_ = detail::monotonic_now();
+[[gnu::always_inline]] inline trace_event tracer::now(trace_what what,
+                                                      std::uint64_t fiber) noexcept {
   trace_event one;
-  one.time = now_;
+  one.time = clock_.now();
   one.fiber = fiber;
   one.what = what;
   return one;
@@ -77,8 +78,7 @@ void tracer::runs(fiber& one, bool long_after) noexcept {
     one.special = true;
   }
   trace_event its;
-  if (long_after) now_ = detail::monotonic_now();
-  its.time = now_;
+  its.time = long_after ? clock_.now() : clock_.last();
   its.fiber = running_ = one.id;
   its.what = trace_what::runs;
   copy_name(its, one);

@@ -22,6 +22,7 @@
 #include <memory>
 
 #include "runtime/sched/trace/probes.hpp"
+#include "runtime/sched/trace/trace_clock.hpp"
 #include "runtime/sched/trace/trace_ring.hpp"
 
 namespace hilo::sched {
@@ -59,7 +60,7 @@ class tracer {
   // Does so. False: it stays as it is, because the reader is gone or there is no memory.
   bool turn() noexcept;
   // For the worker, once in a while.
-  void look_at_time() noexcept { trace_wanted.expire(now_); }
+  void look_at_time() noexcept { trace_wanted.expire(clock_.last()); }
 
   // The ring, to any thread. Null: the worker never traced. (TR) acquire: pairs with the release in
   // turn(); publishes the ring.
@@ -86,7 +87,7 @@ class tracer {
   void record(const trace_event& one) noexcept;
 
   bool on_ = false;
-  std::int64_t now_ = 0;       // the time of the last event
+  trace_clock clock_;
   std::uint64_t running_ = 0;  // the number of the fiber that runs here; 0: none, or not known
   std::unique_ptr<trace_ring> ring_;
   std::atomic<trace_ring*> shown_{nullptr};  // (TR)
