@@ -27,7 +27,6 @@ simulated and what is not.
   --fibers N, Nx       pairs, senders or lockers: N, or N for each carrier (as in the benchmark)
   --work NS            what each task, message or critical section computes (0)
   --batch N            mutex: pauses before a carrier asks the owner for the lock (32)
-  --early-watch        a protocol that hilo does not have: docs/scaling.md
   --json               the results as JSON
   --check FILE         compares 1 and 2 carriers with the figures of hilo in a file of ./dev bench;
                        the exit status is 1 if one of them is off by more than the tolerance
@@ -148,13 +147,11 @@ request options::of(const std::string& workload, unsigned count) const {
           .operations = operations,
           .fibers = fibers_per_carrier ? fibers * count : fibers,
           .work = work,
-          .early_watch = early_watch,
           .batch = batch};
 }
 
 std::string read_options(options& into, const std::vector<std::string>& words) {
-  const std::pair<const char*, bool options::*> flags[] = {{"--early-watch", &options::early_watch},
-                                                           {"--json", &options::json},
+  const std::pair<const char*, bool options::*> flags[] = {{"--json", &options::json},
                                                            {"--print-costs", &options::print_costs},
                                                            {"--help", &options::help}};
   for (std::size_t i = 0; i < words.size(); ++i) {

@@ -20,7 +20,6 @@ struct options {
   bool fibers_per_carrier = false;
   double work = 0;
   unsigned batch = 32;
-  bool early_watch = false;
   bool json = false;
   bool print_costs = false;
   bool help = false;

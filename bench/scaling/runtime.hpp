@@ -41,10 +41,6 @@ class runtime {
   idle_workers& idle() noexcept { return idle_; }
   injector& injected() noexcept { return injected_; }
   std::uint32_t seed() const noexcept { return seed_; }
-  // What hilo does not do: a worker that sees fibers behind the running one of another worker
-  // becomes the watcher before it enters the sleepers. Then no publisher wakes it in between.
-  void watch_early() noexcept { watches_early_ = true; }
-  bool watches_early() const noexcept { return watches_early_; }
 
   // A fiber that is new to the program.
   fiber& open() { return fibers_.emplace_back(); }
@@ -67,7 +63,6 @@ class runtime {
   const prices prices_;
   const unsigned carriers_;
   const std::uint32_t seed_;
-  bool watches_early_ = false;
   machine machine_;
   idle_workers idle_;
   injector injected_;

@@ -8,6 +8,7 @@ namespace scaling {
 
 step<void> worker::sleep() {
   constexpr picoseconds first_watch = microseconds(20), longest_watch = microseconds(200);
+  constexpr int vain_naps = 3;
   if (!shared_) {
     co_await machine_.turn(thread_);
     (void)co_await machine_.sleep(thread_, forever);
@@ -18,11 +19,11 @@ step<void> worker::sleep() {
   machine_.spend(thread_, home_.price().clock);
   co_await machine_.write(thread_, bed_line_);
   woken_ = false;
-  bool early = false;
-  if (home_.watches_early()) {
-    const worker* const busy = co_await find_behind();
-    if (busy != nullptr) early = co_await idle.begin_watch(*this);
-  }
+  worker* other = co_await find_behind();
+  const bool in_vain = woken_at_ == tick_;
+  int naps_left = other != nullptr ? vain_naps : in_vain ? vain_naps - 1 : 0;
+  bool watching = false;
+  if (other != nullptr || in_vain) watching = co_await idle.begin_watch(*this);
   co_await idle.enter(*this, std::exchange(searching_, false));
   co_await ask_for_forks();
   co_await look_at_lives();
@@ -31,23 +32,24 @@ step<void> worker::sleep() {
   worker* slow = nullptr;
   sight then;
   while (!work && !woken_) {
-    worker* const other = co_await find_behind();
-    bool watching = std::exchange(early, false);
-    if (watching && other == nullptr) {
+    other = co_await find_behind();
+    if (other != nullptr) naps_left = vain_naps;
+    const bool worth = other != nullptr || naps_left-- > 0;
+    if (watching && !worth) {
       co_await idle.end_watch(*this);
+      watching = false;
       continue;
     }
-    if (other != nullptr && !watching) watching = co_await idle.begin_watch(*this);
+    if (worth && !watching) watching = co_await idle.begin_watch(*this);
     const picoseconds start = thread_.now;
     if (watching) {
-      then = co_await other->look(*this);
+      if (other != nullptr) then = co_await other->look(*this);
       ++naps;
     }
     (void)co_await doze(watching ? start + nap : forever);
-    if (watching) co_await idle.end_watch(*this);
     machine_.spend(thread_, home_.price().clock);
     co_await machine_.read(thread_, bed_line_);
-    if (watching) {
+    if (watching && other != nullptr) {
       const bool late = co_await other->overdue(*this, then, thread_.now - start);
       if (late) {
         slow = other;
@@ -56,7 +58,7 @@ step<void> worker::sleep() {
     }
     nap = std::min(nap * 2, longest_watch);
   }
-  if (early) co_await idle.end_watch(*this);
+  if (watching) co_await idle.end_watch(*this);
   const bool left = co_await idle.leave(*this);
   searching_ = true;
   if (left) {
@@ -65,6 +67,7 @@ step<void> worker::sleep() {
       if (one != nullptr) co_await put_last(*one);
     }
   } else {
+    woken_at_ = tick_;
     // A publisher took this worker out of the sleepers, and wakes it.
     (void)co_await doze(forever);
   }

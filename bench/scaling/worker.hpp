@@ -117,6 +117,7 @@ class worker {
 
   line turns_line_{part::turns};
   std::uint32_t tick_ = 0, attend_at_ = 61, streak_ = 0;
+  std::uint32_t woken_at_ = ~std::uint32_t{0};  // the tick of the last wake-up by a publisher
   line counts_line_{part::counts};
   line slot_line_{part::slot};
   fiber* slot_ = nullptr;

@@ -251,7 +251,6 @@ outcome simulate(const costs& inputs, const request& wanted) {
   const auto which = std::find_if(workloads().begin(), workloads().end(),
                                   [&](const workload& w) { return w.name == wanted.workload; });
   runtime home(inputs, wanted.carriers, wanted.cpus, wanted.seed);
-  if (wanted.early_watch) home.watch_early();
   world w{.home = home,
           .operations = wanted.operations != 0 ? wanted.operations : which->operations,
           .fibers = wanted.fibers != 0 ? wanted.fibers : which->fibers,

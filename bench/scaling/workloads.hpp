@@ -23,7 +23,6 @@ struct request {
   std::uint64_t operations = 0;  // 0: as many as the workload has by default
   unsigned fibers = 0;           // pairs, senders, lockers. 0: as in the benchmark
   double work = 0;               // ns that each task computes, or each critical section
-  bool early_watch = false;      // runtime::watch_early()
   unsigned batch = 32;           // mutex: pauses before a carrier asks for the lock
 };
 

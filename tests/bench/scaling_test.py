@@ -64,12 +64,11 @@ class Results(unittest.TestCase):
                 if one["workload"] in ("fib_spawn", "channel", "mutex"):
                     self.assertEqual(one["fibers_begun"], one["fibers_ended"])
 
-    def test_an_early_watcher_is_woken_less(self):
-        words = ("--workload", "pingpong", "--fibers", "2", "--carriers", "2", "--operations", "50000")
-        (as_it_is,) = runs(*words)
-        (early,) = runs(*words, "--early-watch")
-        self.assertLess(early["wakes"], as_it_is["wakes"])
-        self.assertEqual(early["fibers_begun"], early["fibers_ended"])
+    def test_a_pair_of_fibers_lets_the_second_carrier_sleep(self):
+        (one,) = runs("--workload", "pingpong", "--fibers", "2", "--carriers", "2", "--operations", "50000")
+        self.assertLess(one["wakes"], 20)
+        self.assertLess(one["searching"], 0.02)
+        self.assertEqual(one["fibers_begun"], one["fibers_ended"])
 
     def test_shares_of_time_are_shares(self):
         for one in runs("--carriers", "1,2,16", "--operations", "5000", "--cpus", "2"):
@@ -237,7 +236,7 @@ class CommandLine(unittest.TestCase):
     def test_help_names_each_option(self):
         done = call("--help")
         self.assertEqual(done.returncode, 0)
-        for word in ("--workload", "--carriers", "--cpus", "--machine", "--costs", "--seed", "--early-watch", "--check",
+        for word in ("--workload", "--carriers", "--cpus", "--machine", "--costs", "--seed", "--check",
                      "--tolerance"):
             self.assertIn(word, done.stdout)
 

@@ -21,11 +21,12 @@
  * The end of the runtime is left out: it goes through the lock of the sleepers.
  * A fiber that yields, or that is put back because it is still on a CPU, goes to the ring without
  * being published (put_last): YIELD adds that, and then the property is the weaker one that not
- * all workers sleep while a fiber waits.
+ * all workers sleep while a fiber waits. With SURE nobody watches in vain, for which three workers
+ * have too many states.
  *
  * holds:
  * holds: -DYIELD
- * holds: -DN=3 -DGUEST=1 -DBUDGET=0
+ * holds: -DN=3 -DGUEST=1 -DBUDGET=0 -DSURE
  * holds: -DN=3 -DGUEST=1 -DBUDGET=1 -DCOMPUTING=1
  * holds: -DN=4 -DGUEST=0 -DBUDGET=1 -DCOMPUTING=2
  * fault: -DFAULT_NO_P2              a publisher's push is still in its store buffer at (P3)
@@ -35,7 +36,8 @@
  * fault: -DFAULT_NO_RECHECK         a sleeper does not look at the queues again after (Q1)
  * fault: -DFAULT_NO_SLOT_CHECK      a sleeper does not look at the slots after (Q1)
  * fault: -DFAULT_NO_RING_CHECK      nor at those who wait behind others in their rings
- * fault: -DFAULT_LATE_END_WATCH     the watch bit is cleared after slots are looked at again
+ * fault: -DFAULT_LATE_END_WATCH     who gives up its watch does not look at the slots once more
+ * fault: -DFAULT_KEEP_WATCH         a watcher that is woken leaves the watch bit set
  * fault: -DFAULT_LEAVE              who lost leave() to a publisher does not count as searching
  * fault: -DFAULT_NO_CHAIN           the last searcher wakes nobody when it found work
  * fault: -DFAULT_EARLY_CHAIN        the last searcher looks for more before it ends its search
@@ -347,6 +349,12 @@ searched:
 #ifdef FAULT_NO_Q2
   check_queues();
 #endif
+#ifndef SURE
+  if /* something is behind, or this worker was woken in vain */
+  :: atomic { watching = !watched; watched = true; flush(me) }
+  :: true
+  fi;
+#endif
   atomic { /* enter(): (Q1) and (Q2) */
     !locked -> listed[me] = true;
     sleeping++;
@@ -360,14 +368,17 @@ searched:
   do
   :: stay && !woken[me] -> /* (K2) */
     find_behind(); /* (Q3) */
-#ifdef FAULT_LATE_END_WATCH
     if
-    :: watching -> watched = false; watching = false
-    :: else
-    fi;
+    :: who == NONE && watching -> /* it has napped in vain often enough */
+      atomic { watched = false; flush(me) }
+      watching = false;
+#ifndef FAULT_LATE_END_WATCH
+      find_behind()
 #endif
+    :: true /* it naps once more */
+    fi;
     if
-    :: who != NONE -> atomic { watching = !watched; watched = true; flush(me) }
+    :: who != NONE && !watching -> atomic { watching = !watched; watched = true; flush(me) }
     :: else
     fi;
     if
@@ -376,23 +387,14 @@ searched:
 end_sleeping:
       woken[me] /* the futex */
     fi;
-#ifndef FAULT_LATE_END_WATCH
-    if
-    :: watching -> watched = false
-    :: else
-    fi;
-#endif
     if
     :: watching -> break /* a timer is due */
-    :: watching && (slot[who] || behind[who] != 0) -> stale = who; break
+    :: watching && who != NONE && (slot[who] || behind[who] != 0) -> stale = who; break
     :: true
-    fi;
-#ifndef FAULT_LATE_END_WATCH
-    watching = false
-#endif
+    fi
   :: else -> break
   od;
-#ifdef FAULT_LATE_END_WATCH
+#ifndef FAULT_KEEP_WATCH
   if
   :: watching -> watched = false
   :: else

@@ -23,7 +23,10 @@
 // and a thief would only move them to a cold cache (steal.cpp). They become surplus when the
 // running fiber computes for long, or when there are too many of them. So their publisher wakes a
 // sleeper only if there is no watcher. A watcher is a sleeper that looks again after some
-// microseconds, and steals a fiber if it waits for longer than a theft costs.
+// microseconds, and steals a fiber if it waits for longer than a theft costs. It becomes the
+// watcher before it enters the sleepers, and stays it from nap to nap, because a publisher that
+// finds no watcher for an instant wakes a worker. Who gives up its watch looks once more
+// afterwards.
 #pragma once
 
 #include <atomic>
@@ -103,7 +106,7 @@ class idle_workers {
     return searching(now) + sleeping(now) != 0;
   }
 
-  // At most one sleeper watches slots.
+  // At most one worker watches slots. end_watch() comes before its last look at them.
   bool begin_watch() noexcept;
   void end_watch() noexcept;
 

@@ -16,6 +16,9 @@ using std::chrono::nanoseconds;
 // How a watcher naps.
 constexpr nanoseconds first_watch = microseconds(20);
 constexpr nanoseconds longest_watch = microseconds(200);
+// Two fibers that wake each other in turns are behind one another half of the time. So a watcher
+// naps some more times when it sees nothing, and so does a worker that was woken in vain.
+constexpr int vain_naps = 3;
 
 }  // namespace
 
@@ -31,6 +34,16 @@ void worker::sleep() noexcept {
   bed_.make();  // no thread wakes us before enter() publishes us
   activity_.store(activity::asleep, std::memory_order_relaxed);
   idle_workers& idle = scheduler_.idle();
+  worker* other = nullptr;
+  int naps = woken_at_ == queue_.tick() ? vain_naps : 0;
+  const auto worth_watching = [&] {
+    other = find_behind();
+    if (other != nullptr) naps = vain_naps;
+    return other != nullptr || naps-- > 0;
+  };
+  // Before (Q1): else the next publisher of a fiber that waits behind another would find a sleeper
+  // and no watcher, and wake us again.
+  bool watching = worth_watching() && idle.begin_watch();
   idle.enter(*this, std::exchange(searching_, false));  // (Q1)
   ask_for_forks();
   scheduler_.idle_reached();
@@ -41,18 +54,20 @@ void worker::sleep() noexcept {
   worker* slow = nullptr;
   run_queue::sight then;
   while (stay && !bed_.woken()) {         // (K2)
-    worker* const other = find_behind();  // (Q3), after (Q1) or after the last end_watch()
-    const bool watching = other != nullptr && idle.begin_watch();
+    const bool worth = worth_watching();  // (Q3), after (Q1) or after the last end_watch()
+    if (watching && !worth) {
+      idle.end_watch();
+      watching = false;
+      continue;  // a fiber that came before the bit was cleared woke nobody
+    }
+    watching = watching || (worth && idle.begin_watch());
     const std::int64_t start = watching ? detail::monotonic_now() : 0;
     std::int64_t until = std::min(duty_.next_alarm(timers()), tidy_at);
     if (watching) {
-      then = other->its_queue().look();
+      if (other != nullptr) then = other->its_queue().look();
       until = std::min(until, start + nap.count());
     }
     const bool ready = bed_.doze(until, choose_port());
-    // The bit is cleared before we look at others again: a fiber that comes meanwhile is either
-    // seen in the next round or wakes a sleeper.
-    if (watching) idle.end_watch();
     time = detail::monotonic_now();
     if (ready) break;
     if (duty_.next_alarm(timers()) <= time) break;
@@ -60,12 +75,13 @@ void worker::sleep() noexcept {
       drowsy_ = true;
       break;
     }
-    if (watching && other->its_queue().overdue(then, time - start)) {
+    if (watching && other != nullptr && other->its_queue().overdue(then, time - start)) {
       slow = other;
       break;
     }
     nap = std::min(nap * 2, longest_watch);
   }
+  if (watching) idle.end_watch();
   idle_time_.end(time);
   const bool left = idle.leave(*this);
   activity_.store(activity::running, std::memory_order_relaxed);
@@ -78,6 +94,7 @@ void worker::sleep() noexcept {
     }
     return;
   }
+  woken_at_ = queue_.tick();
   // A publisher took us out of the sleepers: its store comes within a few instructions.
   bed_.await_wake_up();
 }

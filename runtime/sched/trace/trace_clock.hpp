@@ -9,6 +9,7 @@
 // some 20 ns. The rate has twice that error over a millisecond, and is used for a tenth of one.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 
 #if defined(__x86_64__)
@@ -26,9 +27,11 @@ class trace_clock {
   // Never less than before, on one worker.
   [[gnu::always_inline]] std::int64_t now() noexcept {
     const std::uint64_t since = counter() - looked_at_;
-    if (since < usable_) [[likely]]
-      return last_ = seen_ + static_cast<std::int64_t>(since * tick_ >> fraction_bits);
-    return look();
+    if (since >= usable_) [[unlikely]]
+      return look();
+    // A look may have found that the time before it was told too late.
+    return last_ =
+               std::max(last_, seen_ + static_cast<std::int64_t>(since * tick_ >> fraction_bits));
   }
   // What the last call returned.
   std::int64_t last() const noexcept { return last_; }
