@@ -78,7 +78,7 @@ HILO_API int MPI_Sendrecv(const void* out, int out_count, MPI_Datatype out_type,
     return PMPI_Isend(out, out_count, out_type, to, out_tag, comm, r);
   });
   if (sent != MPI_SUCCESS) {
-    const turn mine;
+    const turn mine(turn::alone);
     PMPI_Cancel(&received);  // nothing may come for it
   }
   const int got = finish("MPI_Sendrecv", received, about);

@@ -3,6 +3,9 @@
 #include <atomic>
 #include <cstdio>
 #include <cstdlib>
+#include <ctime>
+
+#include <sched.h>
 
 #include "hilo/detail/decision.hpp"
 #include "hilo/fiber.hpp"
@@ -15,7 +18,54 @@ constexpr int unknown = -1;
 std::atomic<int> level{unknown};
 hilo::detail::spin_lock one_at_a_time;
 
+// One pause at the gate. A caller is inside for one call of MPI, but may have lost its CPU, also to
+// a thread that waits here with a higher real-time priority.
+void wait_at_gate(int round) noexcept {
+  constexpr int yields = 64;  // guess: then the caller inside is not merely off its CPU
+  if (round < yields) {
+    ::sched_yield();
+  } else {
+    const timespec nap{.tv_sec = 0, .tv_nsec = 50'000};
+    ::nanosleep(&nap, nullptr);
+  }
+}
+
 }  // namespace
+
+constinit std::atomic<std::uint32_t> turn::gate_{0};
+
+void turn::enter_late() noexcept {
+  constexpr int most_rounds = 32;  // guess: some 10 us, in which most calls inside end
+  // relaxed: only hints; the exchange acquires
+  std::uint32_t seen = gate_.load(std::memory_order_relaxed);
+  for (int round = 0;;) {
+    if (seen >= cancels || (seen >= waits && round < most_rounds)) {
+      wait_at_gate(round++);
+      seen = gate_.load(std::memory_order_relaxed);
+    } else if (gate_.compare_exchange_weak(seen, seen + 1, std::memory_order_acquire,  // (T4)
+                                           std::memory_order_relaxed)) {
+      return;
+    }
+  }
+}
+
+// The cancel that enters clears the bit of all cancels that wait. The others set it again.
+void turn::enter_alone() noexcept {
+  std::uint32_t seen = gate_.load(std::memory_order_relaxed);
+  for (int round = 0;;) {
+    if ((seen & ~waits) == 0) {
+      if (gate_.compare_exchange_weak(seen, cancels, std::memory_order_acquire,  // (T2)
+                                      std::memory_order_relaxed)) {
+        return;
+      }
+    } else {
+      // relaxed: it publishes nothing
+      gate_.fetch_or(waits, std::memory_order_relaxed);
+      wait_at_gate(round++);
+      seen = gate_.load(std::memory_order_relaxed);
+    }
+  }
+}
 
 int thread_level() noexcept {
   int known = level.load(std::memory_order_relaxed);

@@ -182,7 +182,7 @@ status cancel_receive(MPI_Request& request, MPI_Status* about) {
   MPI_Status own;
   if (about == MPI_STATUS_IGNORE) about = &own;
   if (request != MPI_REQUEST_NULL) {
-    const detail::turn mine;
+    const detail::turn mine(detail::turn::alone);
     if (PMPI_Cancel(&request) != MPI_SUCCESS) return status::failed;
   }
   const detail::outcome how =

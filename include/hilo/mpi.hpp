@@ -162,7 +162,8 @@ template <class C, class D>
 // Gives up a receive that a wait left behind (MPI_Cancel). Afterwards the request is
 // MPI_REQUEST_NULL and the buffer belongs to the caller again. Returns ok if a message had come
 // meanwhile: it is in the buffer, and `about` describes it. Returns cancelled if not: the next
-// receive gets the message. So no message is lost, and none is received twice.
+// receive gets the message. So no message is lost, and none is received twice; with Open MPI this
+// does not hold while another kernel thread waits inside MPI (docs/mpi.md).
 // Only for receives: MPI cannot take back a send, whose request must be waited for until the
 // receiver has taken the message.
 // Parks: until MPI has answered, which is soon; no stop request and no limit ends it. Callable

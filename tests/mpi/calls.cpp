@@ -146,7 +146,11 @@ void persistent(int fiber) {
   MPI_Send_init(&out, 1, MPI_INT, next(), tag, MPI_COMM_WORLD, &requests[1]);
   for (int round = 0; round < 5; ++round) {
     out = made(rank, fiber, round);
-    MPI_Startall(2, requests.data());
+    if (round % 2 == 0) {
+      MPI_Startall(2, requests.data());
+    } else {
+      for (MPI_Request& one : requests) MPI_Start(&one);
+    }
     MUST(MPI_Waitall(2, requests.data(), MPI_STATUSES_IGNORE) == 0);
     MUST(in == made(previous(), fiber, round));
     MUST(requests[0] != MPI_REQUEST_NULL);
@@ -155,6 +159,20 @@ void persistent(int fiber) {
     MUST(about.MPI_SOURCE == MPI_ANY_SOURCE);
   }
   for (MPI_Request& one : requests) MPI_Request_free(&one);
+}
+
+// Sends to the own rank, which return at once.
+void immediate(int fiber) {
+  const int tag = 3000 + fiber;
+  for (const auto send : {&MPI_Isend, &MPI_Issend, &MPI_Irsend, &MPI_Ibsend}) {
+    const int out = made(rank, fiber, 7);
+    int in = -1;
+    std::array<MPI_Request, 2> requests{};
+    MPI_Irecv(&in, 1, MPI_INT, rank, tag, MPI_COMM_WORLD, &requests[0]);
+    MUST(send(&out, 1, MPI_INT, rank, tag, MPI_COMM_WORLD, &requests[1]) == 0);
+    MUST(MPI_Waitall(2, requests.data(), MPI_STATUSES_IGNORE) == 0);
+    MUST(in == out);
+  }
 }
 
 // The collective calls; each fiber has a communicator of its own.
@@ -307,17 +325,23 @@ int main() {
     // One after another: Open MPI 4.1 makes its first one without a lock.
     std::vector<MPI_Comm> circles;
     for (MPI_Comm& one : comms) circles.push_back(circle_of(one));
+    std::vector<char> buffer(fibers * (sizeof(int) + MPI_BSEND_OVERHEAD));
+    MPI_Buffer_attach(buffer.data(), static_cast<int>(buffer.size()));
     std::vector<hilo::fiber<void>> all;
     for (int i = 0; i < fibers; ++i) {
       all.push_back(hilo::spawn([&comms, &circles, i] {
         ring(i);
         several(i);
         persistent(i);
+        immediate(i);
         collective(comms[static_cast<std::size_t>(i)], i + 1);
         neighbours(circles[static_cast<std::size_t>(i)], i + 1);
       }));
     }
     for (auto& one : all) one.join();
+    void* detached = nullptr;
+    int bytes = 0;
+    MUST(MPI_Buffer_detach(&detached, &bytes) == 0 && detached == buffer.data());
 
     // A kernel thread of one rank meets a fiber of the others.
     if (rank == 0) {

@@ -1,5 +1,7 @@
 // Receives that a deadline or a stop request ends while their messages are under way: no message is
-// lost, and none is received twice. Rank 0 sends numbered messages to the fibers of rank 1.
+// lost, and none is received twice. Rank 0 sends numbered messages to the fibers of rank 1. Another
+// fiber of rank 1 asks MPI meanwhile by calls that return at once, so that one carrier brings in
+// messages while the other cancels receives.
 #include <atomic>
 #include <chrono>
 #include <cstdint>
@@ -104,11 +106,54 @@ void receive_all(int tag, std::uint32_t seed, counts& all) {
   }
 }
 
+// Asks for a receive for which no message comes.
+void ask_meanwhile(const std::atomic<bool>& received) {
+  constexpr int tag = fibers;
+  int number = -2;
+  int there = 0;
+  int index = 0;
+  MPI_Message message = MPI_MESSAGE_NULL;
+  MPI_Request request = MPI_REQUEST_NULL;
+  MPI_Status about;
+  MUST(MPI_Irecv(&number, 1, MPI_INT, 0, tag, MPI_COMM_WORLD, &request) == MPI_SUCCESS);
+  for (unsigned i = 0; !received.load(std::memory_order_relaxed); ++i) {
+    switch (i % 7) {
+      case 0:
+        MUST(MPI_Test(&request, &there, &about) == MPI_SUCCESS && there == 0);
+        break;
+      case 1:
+        MUST(MPI_Testall(1, &request, &there, &about) == MPI_SUCCESS && there == 0);
+        break;
+      case 2:
+        MUST(MPI_Testany(1, &request, &index, &there, &about) == MPI_SUCCESS && there == 0);
+        break;
+      case 3:
+        MUST(MPI_Testsome(1, &request, &there, &index, &about) == MPI_SUCCESS && there == 0);
+        break;
+      case 4:
+        MUST(MPI_Request_get_status(request, &there, &about) == MPI_SUCCESS && there == 0);
+        break;
+      case 5:
+        MUST(MPI_Iprobe(0, tag, MPI_COMM_WORLD, &there, &about) == MPI_SUCCESS && there == 0);
+        break;
+      default:
+        MUST(MPI_Improbe(0, tag, MPI_COMM_WORLD, &there, &message, &about) == MPI_SUCCESS &&
+             there == 0);
+        break;
+    }
+    (void)hilo::sleep_for(microseconds(300));
+  }
+  MUST(MPI_Cancel(&request) == MPI_SUCCESS);
+  MUST(MPI_Wait(&request, &about) == MPI_SUCCESS);
+  MUST(MPI_Test_cancelled(&about, &there) == MPI_SUCCESS && there != 0);
+}
+
 }  // namespace
 
 int main(int count, char** arguments) {
   const long messages = count > 1 ? std::stol(arguments[1]) : 10'000;
-  return hilo::run({.carriers = 2}, [&] {
+  const unsigned carriers = count > 2 ? static_cast<unsigned>(std::stoul(arguments[2])) : 2;
+  return hilo::run({.carriers = carriers}, [&] {
     const hilo::mpi::session mpi;
     MUST(mpi.size() == 2);
     counts all;
@@ -123,7 +168,13 @@ int main(int count, char** arguments) {
         }
       }));
     }
+    std::atomic<bool> received{false};  // relaxed: it only ends a loop
+    auto asker = hilo::spawn([&] {
+      if (mpi.rank() == 1) ask_meanwhile(received);
+    });
     for (auto& one : workers) one.join();
+    received.store(true, std::memory_order_relaxed);
+    asker.join();
     if (mpi.rank() == 1) {
       std::printf("%ld receives, %ld given up, %ld of them had come at last\n",
                   all.tries.load(std::memory_order_relaxed),

@@ -46,7 +46,7 @@ def calls():
 
 
 def deadlines():
-    said, _ = launch(2, "deadlines", 1000)
+    said, _ = launch(2, "deadlines", 20_000)
     must("receives," in said, said)
 
 
