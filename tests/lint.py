@@ -75,8 +75,9 @@ def together(files):
         text = (ROOT / name).read_text(encoding="utf-8")
         headers += re.findall(r'^#include ([<"].*(?<!\.cpp)[>"])$', text, re.MULTILINE)
         include = f'#include "{ROOT / name}"\n'
-        # What is added to namespaces of the tree finds them only from outside of all.
-        inside = re.search(r"^namespace (hilo|bench)\b", text, re.MULTILINE)
+        # What is added to namespaces of the tree finds them only from outside of all. Operators that replace the
+        # library's stand there as well.
+        inside = re.search(r"^namespace (hilo|bench)\b|^\w+\*? operator (new|delete)\b", text, re.MULTILINE)
         parts.append(include if inside else f"namespace program_{number} {{\n{include}}}\n")
     guarded = (f"#if __has_include({one})\n#include {one}\n#endif\n" for one in dict.fromkeys(headers))
     return "".join([*guarded, *parts])
