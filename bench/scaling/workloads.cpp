@@ -1,6 +1,7 @@
 #include "bench/scaling/workloads.hpp"
 
 #include <algorithm>
+#include <functional>
 
 #include "bench/scaling/channel.hpp"
 #include "bench/scaling/combining.hpp"
@@ -189,28 +190,36 @@ step<void> locker(world& w, mutex& one, fiber& me, std::uint64_t times) {
   }
 }
 
-step<void> under_mutex(world& w, fiber& me) {
-  mutex one(w.batch);
-  const std::uint64_t times = std::max<std::uint64_t>(w.operations / w.fibers, 1);
-  w.expected = w.operations = times * w.fibers;
-  const maker make = [&w, &one, times](fiber& child) { return locker(w, one, child, times); };
-  std::vector<fiber*> all;
-  for (unsigned i = 0; i < w.fibers; ++i) all.push_back(co_await spawn(me, make));
-  for (fiber* const each : all) co_await join(me, *each);
-}
-
 step<void> combiner(world& w, combining_lock& one, fiber& me, std::uint64_t times) {
   for (std::uint64_t i = 0; i < times; ++i) co_await one.run(me, w.work, w.answer);
 }
 
-step<void> by_combining(world& w, fiber& me) {
-  combining_lock one(w.home);
+// Fibers that do equal shares of the operations: part(fiber, operations).
+using share = std::function<step<void>(fiber&, std::uint64_t)>;
+
+step<void> share_out(world& w, fiber& me, const share& part) {
   const std::uint64_t times = std::max<std::uint64_t>(w.operations / w.fibers, 1);
   w.expected = w.operations = times * w.fibers;
-  const maker make = [&w, &one, times](fiber& child) { return combiner(w, one, child, times); };
+  const maker make = [&part, times](fiber& child) { return part(child, times); };
   std::vector<fiber*> all;
   for (unsigned i = 0; i < w.fibers; ++i) all.push_back(co_await spawn(me, make));
   for (fiber* const each : all) co_await join(me, *each);
+}
+
+step<void> under_mutex(world& w, fiber& me) {
+  mutex one(w.batch);
+  const share part = [&](fiber& child, std::uint64_t times) {
+    return locker(w, one, child, times);
+  };
+  co_await share_out(w, me, part);
+}
+
+step<void> by_combining(world& w, fiber& me) {
+  combining_lock one(w.home);
+  const share part = [&](fiber& child, std::uint64_t times) {
+    return combiner(w, one, child, times);
+  };
+  co_await share_out(w, me, part);
 }
 
 // ------------------------------------------------------------------------------------------------

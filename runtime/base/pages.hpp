@@ -1,6 +1,6 @@
-// The kernel maps memory in pages. Who gives memory back tells its whole length, although munmap(2)
-// rounds up by itself: the thread sanitizer forgets who used the memory only for the pages that it
-// is told, and would take the next use of the addresses for a race.
+// The kernel maps memory in pages. munmap(2) rounds a length up by itself. But the thread sanitizer
+// forgets the uses of whole pages only, and would take the next use of the last addresses for a
+// race. So lengths are rounded up here.
 #pragma once
 
 #include <cstddef>

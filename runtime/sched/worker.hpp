@@ -299,10 +299,10 @@ class worker : public detail::carrier {
   const unsigned index_;
   std::uint32_t pinned_ = 0;
   std::uint32_t random_state_;
-  bool searching_ = false;
-  bool drowsy_ = false;                         // slept for a whole tidy period
   std::uint32_t woken_at_ = ~std::uint32_t{0};  // tick of the last wake-up by a publisher
-  bool retired_ = false;                        // carries pinned fibers only (retire.cpp)
+  bool searching_ = false;
+  bool drowsy_ = false;   // slept for a whole tidy period
+  bool retired_ = false;  // carries pinned fibers only (retire.cpp)
   std::atomic<activity> activity_;
   idle_clock idle_time_;
   std::unique_ptr<wakeup_times> wakeups_;

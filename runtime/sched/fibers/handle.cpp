@@ -25,6 +25,10 @@ constexpr std::uint8_t with(std::uint8_t kept, std::uint8_t state) noexcept {
   return static_cast<std::uint8_t>(kept | state);
 }
 
+bool has_stop_state(const fiber& one) noexcept {
+  return (one.stop_made.load(std::memory_order_acquire) & stop_state::there) != 0;  // (T2)
+}
+
 }  // namespace
 
 // Made by the first side that needs it, the fiber or its handle. If that fails, another side that
@@ -64,16 +68,12 @@ void set_stop_source(fiber& one, const std::stop_source& stop) noexcept {
 }
 
 bool shares_stop_state(const fiber& self, const std::stop_source& stop) noexcept {
-  // (T2) acquire
-  return (self.stop_made.load(std::memory_order_acquire) & stop_state::there) != 0 &&
-         self.stop == stop;
+  return has_stop_state(self) && self.stop == stop;
 }
 
 bool is_asked_to_stop(const fiber& self) noexcept {
-  // (T2) acquire
-  const std::uint8_t made = self.stop_made.load(std::memory_order_acquire);
   return self.stop_requested.load(std::memory_order_acquire) ||
-         ((made & stop_state::there) != 0 && self.stop.stop_requested());
+         (has_stop_state(self) && self.stop.stop_requested());
 }
 
 bool watch_end(fiber& one) noexcept {
@@ -179,7 +179,8 @@ void detach_fiber(fiber& one) noexcept {
 
 namespace {
 
-// Whether the stop state had no request yet, or there is no memory for it. Then nobody has a token.
+// Makes the request in the fiber's stop state. False: the state had a request before. If there is
+// no memory for a state, nobody has a token that could tell of a request.
 bool request_in_state(fiber& one) noexcept {
   try {
     return sched::stop_source_of(one).request_stop();
@@ -193,7 +194,7 @@ bool request_in_state(fiber& one) noexcept {
 // A request that finds no memory for the stop state is kept by the waiter's flag, for tokens that
 // are taken later:
 //
-//   the request                      whoever takes a token
+//   the request                      the taker of a token
 //   (T3) stop_requested := true      (T1) stop_made := there, or (T2) it was
 //   heavy_fence                      light_fence
 //   (T2) read stop_made              (T4) read stop_requested
@@ -208,9 +209,7 @@ void stop_fiber(fiber& one) noexcept {
   begin_stop(one);  // (T3)
   heavy_fence();    // between (E3) and (E4), and between (T3) and (T2)
   finish_interrupt(one, 0);
-  if ((one.stop_made.load(std::memory_order_acquire) & sched::stop_state::there) != 0) {  // (T2)
-    (void)one.stop.request_stop();
-  }
+  if (sched::has_stop_state(one)) (void)one.stop.request_stop();  // (T2)
   decision_point();
 }
 

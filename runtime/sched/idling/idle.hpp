@@ -25,7 +25,7 @@
 // sleeper only if there is no watcher. A watcher is a sleeper that looks again after some
 // microseconds, and steals a fiber if it waits for longer than a theft costs. It becomes the
 // watcher before it enters the sleepers, and stays it from nap to nap, because a publisher that
-// finds no watcher for an instant wakes a worker. Who gives up its watch looks once more
+// finds no watcher for an instant wakes a worker. A worker that gives up its watch looks once more
 // afterwards.
 #pragma once
 
